@@ -1,0 +1,77 @@
+"""The command line: ``pregao COMMAND``. Commands live in `pregao.commands`, imported only when called."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from pregao import __version__
+from pregao.core.errors import PregaoError
+from pregao.settings import keep_quiet
+
+COMMANDS = {
+    "up": ("pregao.commands.servers", "Start the Prefect server with the flows, MLflow and the panel"),
+    "demo": ("pregao.commands.servers", "Show the whole product working, offline"),
+    "doctor": ("pregao.commands.servers", "Check this machine and say what to mend"),
+    "ingest": ("pregao.commands.market", "Bring market data into the store"),
+    "data": ("pregao.commands.market", "Look into the store: list, show, versions, quality"),
+    "train": ("pregao.commands.learning", "Train and judge a model, without the servers"),
+    "retrain": ("pregao.commands.learning", "Train, judge, register and promote, as the flow does"),
+    "models": ("pregao.commands.learning", "List the registered models and why the gate passed or refused them"),
+    "promote": ("pregao.commands.learning", "Make a version the champion by hand"),
+    "backtest": ("pregao.commands.backtest", "Run a strategy over history"),
+    "trade": ("pregao.commands.trade", "Start and steer paper-trading sessions"),
+    "plugins": ("pregao.commands.plugins", "List the installed strategies"),
+}
+
+
+class Root(click.Group):
+    """Knows every command by name and imports its module only to run it, so that ``--help`` is instant."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _ = COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pregao")
+def pregao() -> None:
+    """Pregão: a personal AI trader that practises with simulated money on real markets.
+
+    Start with `pregao demo`, or `pregao doctor` if something does not work.
+    """
+    keep_quiet()
+
+
+def main(args: list[str] | None = None) -> Any:
+    """Run the command line; a `PregaoError` becomes one clear sentence and its exit status."""
+    try:
+        return pregao.main(args=args, prog_name="pregao", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except PregaoError as error:
+        click.secho(f"Error: {error.message}", err=True, fg="red")
+        if error.mend:
+            click.echo(f"  {error.mend}", err=True)
+        sys.exit(error.exit_status)
+    except BrokenPipeError:
+        sys.exit(1)

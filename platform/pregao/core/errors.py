@@ -1,0 +1,45 @@
+"""Errors that a person reads: what happened, and the mend."""
+
+
+class PregaoError(Exception):
+    """Something failed for a reason that a person can act on.
+
+    Args:
+        message: one sentence, what happened and why.
+        mend: one sentence, what to do about it; empty if there is nothing to do.
+    """
+
+    exit_status = 1
+
+    def __init__(self, message: str, mend: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.mend}".strip()
+
+
+class UsageError(PregaoError):
+    """The request itself is wrong: a value out of range, an unknown name, a malformed file."""
+
+    exit_status = 2
+
+
+class NotFoundError(UsageError):
+    """A name that nothing answers to: an instrument, a strategy, a model, a session."""
+
+
+def unknown(kind: str, name: str, known: list[str], mend: str = "") -> NotFoundError:
+    """The error for a name that does not exist, with the names that do.
+
+    Args:
+        kind: what was looked for, for example ``"strategy"``.
+        name: the name that was given.
+        known: the names that exist; at most eight are listed.
+        mend: what to do when none exists; by default the known names are listed.
+    """
+    if known:
+        listed = ", ".join(sorted(known)[:8]) + (", …" if len(known) > 8 else "")
+        mend = f"Known: {listed}." + (f" {mend}" if mend else "")
+    return NotFoundError(f"There is no {kind} named {name!r}.", mend)

@@ -1,0 +1,1 @@
+"""Learning: labels, folds, training, judgement, the gate, the registry."""

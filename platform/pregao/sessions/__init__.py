@@ -1,0 +1,1 @@
+"""Paper-trading sessions: what a person asked for, the journal of what happened, and how it survives."""

@@ -1,0 +1,62 @@
+"""What a person asks for when they press Start: one immutable, validated description of a session."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Mode = Literal["observe", "approve", "auto"]
+Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), max_digits=24, decimal_places=8, allow_inf_nan=False)]
+Percent = Annotated[Decimal, Field(gt=0, lt=100, decimal_places=4, allow_inf_nan=False)]
+
+
+class Replay(BaseModel):
+    """Bars of the store played back as if they came live.
+
+    Attributes:
+        start, end: open times in ns since 1970 UTC, ``start <= t < end``; None is the first or last bar.
+        speed: bars a second; 0 plays as fast as possible.
+        version: the data version to read; None is what the store holds now.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["replay"] = "replay"
+    start: int | None = None
+    end: int | None = None
+    speed: float = Field(default=2.0, ge=0, le=10_000)
+    version: str | None = None
+
+
+class SessionSpec(BaseModel):
+    """One strategy trading one simulated account on one instrument.
+
+    Money is in the instrument's quote currency, rates in per cent, fees and slippage each side.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    instrument: str = Field(description="Key of the instrument: source/venue/symbol", pattern=r"^[^/]+/[^/]+/[^/]+$")
+    timeframe: str
+    strategy: str = Field(min_length=1)
+    config: dict[str, Any] = Field(default_factory=dict, description="The strategy's settings")
+    mode: Mode = "auto"
+    cash: Money = Field(default=Decimal(10_000), description="Simulated money at the start")
+    entry_value: Money = Field(default=Decimal(1_000), description="Spent on each entry")
+    take_profit: Percent = Field(default=Decimal(2), description="Exit at this gain, per cent of the entry price")
+    stop_loss: Percent = Field(default=Decimal(1), description="Exit at this loss, per cent of the entry price")
+    horizon: int = Field(default=0, ge=0, le=100_000, description="Exit after this many bars; 0 is never")
+    fee: Annotated[Decimal, Field(ge=0, le=10, decimal_places=4)] = Decimal("0.1")
+    slippage: Annotated[Decimal, Field(ge=0, le=10, decimal_places=4)] = Decimal("0.02")
+    feed: Replay = Replay()
+    model: str | None = Field(default=None, description="Registered model name; None takes the instrument's own")
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    approval_bars: int = Field(default=3, ge=1, le=1_000, description="Bars that a proposal waits for approval")
+
+    @model_validator(mode="after")
+    def _affordable(self) -> SessionSpec:
+        if self.entry_value > self.cash:
+            raise ValueError(f"the entry value {self.entry_value} is more than the cash {self.cash}")
+        return self

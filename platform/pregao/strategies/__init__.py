@@ -1,0 +1,1 @@
+"""Strategies: the plugin contract, discovery, and the desk that runs one over bars."""

@@ -1,0 +1,1 @@
+"""The control panel: FastAPI, a push stream, and Gradio."""
