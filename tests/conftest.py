@@ -1,0 +1,30 @@
+"""Fixtures that every part's tests share."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pregao.settings import keep_quiet, settings
+
+keep_quiet()
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A fresh project folder: its own data, runs and sessions, with the project's own pipeline and knobs."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    for name in ("params.yaml", "dvc.yaml"):
+        if (ROOT / name).exists():
+            shutil.copy(ROOT / name, folder / name)
+    monkeypatch.setenv("PREGAO_HOME", str(folder))
+    for name in ("PREGAO_DATABASE_URL", "PREGAO_MLFLOW_URI", "PREGAO_DVC_REMOTE"):
+        monkeypatch.delenv(name, raising=False)
+    settings.cache_clear()
+    yield folder
+    settings.cache_clear()
