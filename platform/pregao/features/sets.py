@@ -1,0 +1,126 @@
+"""Named feature sets: a compiled step, its definition, and its two drivers, `FeatureSet.batch` and `FeatureStream`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregao.core.bars import Bar, Bars
+from pregao.core.errors import PregaoError, unknown
+from pregao.features import core25
+
+Floats = NDArray[np.float64]
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """A set of features, made by one compiled step.
+
+    Attributes:
+        name: what a model or a strategy asks for.
+        version: raised whenever a formula changes.
+        formulas: feature name -> formula, in the order of the vector.
+        warmup: bars until no feature is missing for want of history; the features depend on no older bar.
+        state_size: length of the step's float64 state; all zeros is the beginning.
+        step, loop: the compiled functions, as in `pregao.features.core25`.
+    """
+
+    name: str
+    version: int
+    formulas: dict[str, str]
+    warmup: int
+    state_size: int
+    step: Callable[..., None]
+    loop: Callable[..., None]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The features' names, in the order of the vector, shape ``(k,)``."""
+        return tuple(self.formulas)
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the definition: name, version, warm-up and formulas in their order. Stored with each model."""
+        definition = [self.name, self.version, self.warmup, list(self.formulas.items())]
+        return hashlib.sha256(json.dumps(definition).encode()).hexdigest()
+
+    def batch(self, bars: Bars) -> Floats:
+        """The features of every bar, shape ``(n, k)``; row ``i`` uses bars up to ``i`` only, NaN where missing."""
+        out = np.empty((len(bars), len(self.names)))
+        state = np.zeros(self.state_size)
+        prices = (np.ascontiguousarray(a) for a in (bars.open, bars.high, bars.low, bars.close))
+        self.loop(state, bars.close_ns, *prices, np.ascontiguousarray(bars.volume), out)
+        return out
+
+    def stream(self, bar_seconds: int) -> FeatureStream:
+        """A stream at its beginning, for bars of this length."""
+        return FeatureStream(self, bar_seconds, np.zeros(self.state_size))
+
+
+class FeatureStream:
+    """The features of one instrument bar by bar: the same step as `FeatureSet.batch`, one call a bar."""
+
+    def __init__(self, features: FeatureSet, bar_seconds: int, state: Floats) -> None:
+        self.features = features
+        self._bar_ns = bar_seconds * 1_000_000_000
+        self._state = state
+        self._width = len(features.names)
+
+    def update(self, bar: Bar) -> Floats:
+        """Take the next closed bar; returns its features, a new array of shape ``(k,)``.
+
+        Raises:
+            PregaoError: if the bar is not as long as the stream's bars.
+        """
+        if bar.close_ns - bar.open_ns != self._bar_ns:
+            length, wanted = (bar.close_ns - bar.open_ns) / 1e9, self._bar_ns // 10**9
+            raise PregaoError(f"A bar of {length:g} s came into a stream of {wanted} s bars.")
+        out = np.empty(self._width)
+        self.features.step(self._state, bar.close_ns, bar.open, bar.high, bar.low, bar.close, float(bar.volume), out)
+        return out
+
+    def to_bytes(self) -> bytes:
+        """The whole state: the set's hash, the length of a bar, the step's state, little-endian."""
+        return (
+            bytes.fromhex(self.features.hash) + self._bar_ns.to_bytes(8, "little") + self._state.astype("<f8").tobytes()
+        )
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> FeatureStream:
+        """The stream that `to_bytes` saved.
+
+        Raises:
+            PregaoError: if it was saved by another definition of the features, or is cut short.
+        """
+        digest = raw[:_DIGEST_BYTES].hex()
+        features = next((s for s in FEATURE_SETS.values() if s.hash == digest), None)
+        if features is None or len(raw) != _DIGEST_BYTES + 8 + 8 * features.state_size:
+            raise PregaoError(
+                "The saved features belong to another version of Pregão, or are damaged.",
+                "Start a new session, or go back to the version that saved them.",
+            )
+        bar_ns = int.from_bytes(raw[_DIGEST_BYTES : _DIGEST_BYTES + 8], "little")
+        state = np.frombuffer(raw, "<f8", offset=_DIGEST_BYTES + 8).astype(np.float64)
+        return cls(features, bar_ns // 1_000_000_000, state)
+
+
+FEATURE_SETS = {
+    core25.NAME: FeatureSet(
+        core25.NAME, core25.VERSION, core25.FORMULAS, core25.WARMUP, core25.STATE_SIZE, core25.step, core25.loop
+    )
+}
+"""The sets by name. `core25` is the default."""
+
+
+def feature_set(name: str) -> FeatureSet:
+    """The set of this name. Raises `NotFoundError` listing the known ones."""
+    if name not in FEATURE_SETS:
+        raise unknown("feature set", name, list(FEATURE_SETS))
+    return FEATURE_SETS[name]
