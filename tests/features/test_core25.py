@@ -177,16 +177,17 @@ def test_saved_and_restored_anywhere_it_goes_on_alike(bars: Bars, batch: np.ndar
         stream = SET.stream(900)
         streamed(bars[:cut], stream)
         raw = stream.to_bytes()
-        again = FeatureStream.from_bytes(raw)
+        again = SET.stream(900)
+        again.from_bytes(raw)
         assert again.to_bytes() == raw
         assert streamed(bars[cut:], again).tobytes() == batch[cut:].tobytes()
 
 
 def test_damaged_state_is_refused() -> None:
     raw = SET.stream(900).to_bytes()
-    for bad in (raw[:-1], b"", b"x" * len(raw), raw + b"0"):
+    for bad in (raw[:-1], b"", b"x" * len(raw), raw + b"0", SET.stream(60).to_bytes()):
         with pytest.raises(PregaoError, match="another version of Preg"):
-            FeatureStream.from_bytes(bad)
+            SET.stream(900).from_bytes(bad)
 
 
 def test_a_bar_of_another_length_is_refused(bars: Bars) -> None:

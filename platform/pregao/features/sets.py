@@ -16,7 +16,6 @@ from pregao.core.errors import PregaoError, unknown
 from pregao.features import core25
 
 Floats = NDArray[np.float64]
-_DIGEST_BYTES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,16 +60,16 @@ class FeatureSet:
 
     def stream(self, bar_seconds: int) -> FeatureStream:
         """A stream at its beginning, for bars of this length."""
-        return FeatureStream(self, bar_seconds, np.zeros(self.state_size))
+        return FeatureStream(self, bar_seconds)
 
 
 class FeatureStream:
     """The features of one instrument bar by bar: the same step as `FeatureSet.batch`, one call a bar."""
 
-    def __init__(self, features: FeatureSet, bar_seconds: int, state: Floats) -> None:
+    def __init__(self, features: FeatureSet, bar_seconds: int) -> None:
         self.features = features
         self._bar_ns = bar_seconds * 1_000_000_000
-        self._state = state
+        self._state = np.zeros(features.state_size)
         self._width = len(features.names)
 
     def update(self, bar: Bar) -> Floats:
@@ -88,27 +87,25 @@ class FeatureStream:
 
     def to_bytes(self) -> bytes:
         """The whole state: the set's hash, the length of a bar, the step's state, little-endian."""
-        return (
-            bytes.fromhex(self.features.hash) + self._bar_ns.to_bytes(8, "little") + self._state.astype("<f8").tobytes()
-        )
+        return self._head() + self._state.astype("<f8").tobytes()
 
-    @classmethod
-    def from_bytes(cls, raw: bytes) -> FeatureStream:
-        """The stream that `to_bytes` saved.
+    def from_bytes(self, raw: bytes) -> None:
+        """Take back what `to_bytes` gave: the stream goes on as the saved one would have.
 
         Raises:
-            PregaoError: if it was saved by another definition of the features, or is cut short.
+            PregaoError: if it was saved by another definition of the features, for another length of bar, or is
+                cut short; the stream stays as it was.
         """
-        digest = raw[:_DIGEST_BYTES].hex()
-        features = next((s for s in FEATURE_SETS.values() if s.hash == digest), None)
-        if features is None or len(raw) != _DIGEST_BYTES + 8 + 8 * features.state_size:
+        head = self._head()
+        if raw[: len(head)] != head or len(raw) != len(head) + self._state.nbytes:
             raise PregaoError(
-                "The saved features belong to another version of Pregão, or are damaged.",
+                "The saved features belong to another version of Pregão or another timeframe, or are damaged.",
                 "Start a new session, or go back to the version that saved them.",
             )
-        bar_ns = int.from_bytes(raw[_DIGEST_BYTES : _DIGEST_BYTES + 8], "little")
-        state = np.frombuffer(raw, "<f8", offset=_DIGEST_BYTES + 8).astype(np.float64)
-        return cls(features, bar_ns // 1_000_000_000, state)
+        self._state = np.frombuffer(raw, "<f8", offset=len(head)).astype(np.float64)
+
+    def _head(self) -> bytes:
+        return bytes.fromhex(self.features.hash) + self._bar_ns.to_bytes(8, "little")
 
 
 FEATURE_SETS = {
