@@ -1,0 +1,80 @@
+"""Files that are whole or not there: atomic writes, one writer at a time, errors that a person can act on."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from pregao.core.errors import PregaoError
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full or forbidden disk under ``path`` into a `PregaoError`; other errors pass."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise PregaoError(
+                f"The disk that holds {path} is full; what was stored before is unharmed.",
+                "Free some space (`pregao doctor` shows how much is left) and run the same command again.",
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise PregaoError(f"{path} cannot be written.", "Check who owns it and its permissions.") from error
+        raise
+
+
+def write_atomic(path: Path, content: bytes, scratch: Path) -> None:
+    """Put ``content`` at ``path``: readers see the old file or the new one, never a part, even after a crash.
+
+    Args:
+        path: the file; its folder is created.
+        content: all of it.
+        scratch: a folder on the same disk for the unfinished file, outside of what is versioned.
+    """
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch.mkdir(parents=True, exist_ok=True)
+        unfinished = scratch / f"{uuid4().hex}.part"
+        try:
+            with open(unfinished, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def exclusive(lock: Path, timeout_s: float = 120.0) -> Iterator[None]:
+    """Hold ``lock`` alone among all processes and threads; the system frees it when its holder dies.
+
+    Raises:
+        PregaoError: if another process keeps it for longer than ``timeout_s`` seconds.
+    """
+    with disk_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise PregaoError(
+                        f"Another process has been writing to {lock.parent} for {timeout_s:.0f} s.",
+                        "Wait for it to end, then run the same command again.",
+                    ) from None
+                time.sleep(0.02)
+        yield
+    finally:
+        os.close(handle)

@@ -1,0 +1,141 @@
+"""Sources of market data: what a source is, and how it is found by name.
+
+A source is a class with the methods of `Source`. Those of the platform are below; others come from installed
+distributions through the entry-point group ``pregao.sources``:
+
+    [project.entry-points."pregao.sources"]
+    my-source = "my_package:MySource"
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pregao.core.errors import PregaoError, UsageError, unknown
+from pregao.core.instrument import Instrument, folder_name
+from pregao.core.timeframe import Timeframe
+
+GROUP = "pregao.sources"
+BUILT_IN = {
+    "sample": "pregao.market.sources.sample:Sample",
+    "synthetic": "pregao.market.sources.synthetic:Synthetic",
+}
+
+
+class SourceOptions(BaseModel):
+    """Base of a source's own options; a field that is not declared is refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a source.
+
+    Attributes:
+        symbols: the instruments wanted; empty for all that the source offers.
+        timeframe: the bars wanted; None for the source's usual ones.
+        start_ns, end_ns: open times wanted, ``start_ns <= t < end_ns``, ns since 1970 UTC; None is open.
+        options: validated options, an instance of the source's ``Options``.
+        known: rules already in the store, by instrument key.
+    """
+
+    symbols: tuple[str, ...]
+    timeframe: Timeframe | None
+    start_ns: int | None
+    end_ns: int | None
+    options: Any
+    known: Mapping[str, Instrument] = field(default_factory=dict)
+
+
+def row_number(i: int) -> str:
+    """How a row is named where the source has no better name for it."""
+    return f"Row {i}"
+
+
+class Series(NamedTuple):
+    """Bars of one instrument as they came, before any check.
+
+    Attributes:
+        instrument, timeframe: whose bars.
+        frame: columns ``timestamp`` (UTC), ``open high low close volume`` (float64), index 0..n-1.
+        origin: names row ``i`` of the frame for a person, for example ``"prices.csv, line 7"``.
+        whole: the frame is the whole series, and takes the place of a stored one.
+    """
+
+    instrument: Instrument
+    timeframe: Timeframe
+    frame: pd.DataFrame
+    origin: Callable[[int], str] = row_number
+    whole: bool = False
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Brings market data. It is created without arguments."""
+
+    name: ClassVar[str]
+    Options: ClassVar[type[SourceOptions]]
+
+    def fetch(self, request: Request) -> Iterable[Series]:
+        """The series asked for, one by one. Raises `UsageError` for what it does not offer."""
+        ...
+
+
+def source_names() -> list[str]:
+    """The names of all sources, without importing them."""
+    return sorted({*BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))})
+
+
+def source(name: str) -> Source:
+    """The source with this name.
+
+    Raises:
+        NotFoundError: if there is none; lists the known ones.
+        PregaoError: if an installed source cannot be imported.
+    """
+    if name in BUILT_IN:
+        module, _, attribute = BUILT_IN[name].partition(":")
+        made: Source = getattr(importlib.import_module(module), attribute)()
+        return made
+    for entry in entry_points(group=GROUP, name=name):
+        try:
+            other: Source = entry.load()()
+            return other
+        except Exception as error:  # the code is not ours: whatever it raises is the reason that the person needs
+            raise PregaoError(f"The source {name!r} cannot be loaded: {type(error).__name__}: {error}.") from error
+    raise unknown("source", name, source_names())
+
+
+def read_options(kind: type[SourceOptions], given: Mapping[str, Any]) -> SourceOptions:
+    """Validated options. Raises `UsageError` naming the first field that is wrong and why."""
+    try:
+        return kind.model_validate(dict(given))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "options"
+        if first["type"] == "extra_forbidden":
+            raise UsageError(
+                f"This source has no option {where!r}.", f"It has {', '.join(kind.model_fields) or 'none'}."
+            ) from None
+        raise UsageError(f"{where}: {first['msg']}.") from None
+
+
+def pick(wanted: Iterable[str], offered: Mapping[str, Any], what: str) -> list[str]:
+    """The offered symbols that are wanted, in either spelling (``BTC/USDT``, ``BTC-USDT``); all if none is named."""
+    by_folder = {folder_name(symbol).casefold(): symbol for symbol in offered}
+    chosen: list[str] = []
+    for symbol in wanted:
+        found = by_folder.get(folder_name(symbol).casefold())
+        if found is None:
+            raise unknown(f"{what} symbol", symbol, list(offered))
+        if found not in chosen:
+            chosen.append(found)
+    return chosen or list(offered)
