@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import numpy as np
+from pydantic import BaseModel
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,9 +24,11 @@ def plain(value: object) -> Any:
     """What JSON lacks: decimals and paths as text, NumPy scalars as numbers."""
     if isinstance(value, Decimal | Path):
         return str(value)
-    if hasattr(value, "item"):
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, np.generic):
         return value.item()
-    if hasattr(value, "model_dump"):
+    if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no JSON form")
 

@@ -59,7 +59,12 @@ class Bars:
         return Bars(
             self.instrument,
             self.timeframe,
-            *(a[rows] for a in (self.open_ns, self.open, self.high, self.low, self.close, self.volume)),
+            self.open_ns[rows],
+            self.open[rows],
+            self.high[rows],
+            self.low[rows],
+            self.close[rows],
+            self.volume[rows],
         )
 
     def bar(self, i: int) -> Bar:
@@ -107,7 +112,7 @@ class Bars:
             raise UsageError(f"The bars lack the columns {', '.join(missing)}.")
         times = pd.to_datetime(frame["timestamp"], utc=True)
         _refuse(times.isna().to_numpy(), frame, "has no timestamp")
-        open_ns = times.dt.as_unit("ns").astype("int64").to_numpy()
+        open_ns: Ints = np.asarray(times.dt.as_unit("ns").astype("int64"), dtype=np.int64)
         _refuse(np.r_[False, np.diff(open_ns) <= 0], frame, "is not later than the row before it")
         tick = float(instrument.tick_size)
         ticks: dict[str, Ints] = {}

@@ -43,7 +43,7 @@ def mul_ppm(amount: int, ppm: int, mode: int) -> int:
     """
     q = amount // PPM
     r = amount - q * PPM
-    return q * ppm + round_div(r * ppm, PPM, mode)
+    return int(q * ppm + round_div(r * ppm, PPM, mode))
 
 
 def decimal_of(value: str | int | float | Decimal, what: str = "amount") -> Decimal:

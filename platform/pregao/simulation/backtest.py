@@ -61,7 +61,10 @@ class Result:
     def metrics(self) -> dict[str, float]:
         """The figures of `report.metrics`."""
         return metrics(
-            self.equity * float(self.plan.instrument.quantum), self.bars, self.trades, exposed=self.positions != 0
+            self.equity.astype(np.float64) * float(self.plan.instrument.quantum),
+            self.bars,
+            self.trades,
+            exposed=self.positions != 0,
         )
 
 

@@ -138,7 +138,7 @@ def _affordable_lots(cash: int, price_ticks: int, plan: Record) -> int:
     lots = ((cash // rate) * PPM + (cash % rate) * PPM // rate) // unit
     while lots > 0 and lots * unit + mul_ppm(lots * unit, plan["fee_ppm"], CEIL) > cash:
         lots -= 1  # the fee is rounded up to a quantum: one lot at most
-    return max(lots, 0)
+    return max(int(lots), 0)
 
 
 @njit(cache=True)
@@ -332,7 +332,7 @@ def _sibling_in_reach(account: Record, orders: Array, k: int, open_ns: int, high
         other = orders[j]
         if other["group"] == group and other["kind"] == LIMIT and other["since_ns"] <= open_ns:
             price = other["price_ticks"]
-            return (other["side"] < 0 and high > price) or (other["side"] > 0 and low < price)
+            return bool((other["side"] < 0 and high > price) or (other["side"] > 0 and low < price))
     return False
 
 

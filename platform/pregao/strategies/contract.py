@@ -138,7 +138,7 @@ class Context:
             at most `Strategy.warmup` long (at least 2).
         features: the vector of `Strategy.feature_set` at this bar, shape ``(k,)``; empty if none is asked for.
         model: the session's model; None for strategies without one.
-        rng: seeded by the session; the only randomness allowed.
+        rng: the only randomness allowed; drawn anew for each bar from the session's seed and the bar's time.
         log: messages to the session's log.
     """
 
@@ -149,8 +149,13 @@ class Context:
     closes: NDArray[np.float64]
     features: NDArray[np.float64]
     model: Model | None
-    rng: np.random.Generator
+    seed: int = 0
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("pregao.strategy"))
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """See the class. Each use starts from the same point, so keep it in a variable to draw more than once."""
+        return np.random.default_rng((self.seed, self.now_ns))
 
 
 class Strategy(Protocol):

@@ -1,0 +1,1 @@
+"""Classic strategies for Pregão."""
