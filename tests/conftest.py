@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from pregao.settings import keep_quiet, settings
 
 keep_quiet()
+hypothesis_settings.register_profile("pregao", deadline=None)  # the first example of a compiled function compiles it
+hypothesis_settings.load_profile("pregao")
 ROOT = Path(__file__).parents[1]
 
 

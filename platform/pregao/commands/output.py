@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -49,8 +50,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     if not cells:
         click.echo(empty)
         return
-    stream = click.get_text_stream("stdout")
-    if stream.isatty():
+    if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
 

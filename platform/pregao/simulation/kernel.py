@@ -230,7 +230,7 @@ def _fill(
 
     reason = 0
     if lots <= 0:
-        reason = NO_FUNDS
+        reason = MIN_NOTIONAL if order["value"] < unit else NO_FUNDS
     elif lots >= MAX_LOTS or unit > MAX_QUANTA // lots:
         reason = OVERFLOW
     elif order["reduce_only"] == 0 and lots * unit < plan["min_notional"]:

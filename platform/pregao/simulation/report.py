@@ -43,7 +43,8 @@ def metrics(
     downside = float(np.sqrt(np.mean(np.minimum(returns, 0.0) ** 2))) if len(returns) else float("nan")
     growth = equity[-1] / equity[0]
     years = len(returns) / per_year
-    annual = growth ** (1 / years) - 1 if years > 0 and growth > 0 else float("nan")
+    with np.errstate(over="ignore"):  # a few minutes' gain, compounded over a year, can be infinite
+        annual = growth ** (1 / years) - 1 if years > 0 and growth > 0 else float("nan")
     drawdown = float(np.max(1 - equity / np.maximum.accumulate(equity)))
     mean = float(returns.mean()) if len(returns) else float("nan")
     pnl = trades["pnl"].to_numpy(dtype=np.float64)
