@@ -1,0 +1,95 @@
+"""Examples to learn from: the features at each bar beside what a bracket trade opened there came to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pregao.core.bars import Bars
+from pregao.core.errors import UsageError
+from pregao.features.sets import FeatureSet
+from pregao.simulation.outcomes import bracket_outcomes
+from pregao.simulation.plan import Plan
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+_COLUMNS = ("at_ns", "end_ns", "net")
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """One row for each bar at whose close the features are warm, ascending in time.
+
+    Attributes:
+        names: the features, shape ``(k,)``.
+        x: their values, shape ``(n, k)``, NaN where missing.
+        at_ns: close of the bar: the moment of the decision, shape ``(n,)``.
+        end_ns: close of the bar in which the trade ended, when its outcome was known; -1 where it never ended.
+        net: the trade's net result over the money put in, costs included; NaN where it never ended.
+    """
+
+    names: tuple[str, ...]
+    x: Floats
+    at_ns: Ints
+    end_ns: Ints
+    net: Floats
+
+    def __len__(self) -> int:
+        return len(self.at_ns)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Where the outcome is known."""
+        return ~np.isnan(self.net)
+
+    @property
+    def win(self) -> NDArray[np.bool_]:
+        """The label: whether the trade ended in profit, costs paid."""
+        return self.net > 0
+
+    def write(self, path: Path) -> None:
+        """To Parquet; the same examples give the same bytes."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        features = {name: self.x[:, i] for i, name in enumerate(self.names)}
+        pd.DataFrame(columns | features).to_parquet(path, compression="zstd", index=False)
+
+    @classmethod
+    def read(cls, path: Path) -> Examples:
+        """From the Parquet that `write` made."""
+        frame = pd.read_parquet(path)
+        names = tuple(c for c in frame.columns if c not in _COLUMNS)
+        at_ns, end_ns, net = (frame[c].to_numpy() for c in _COLUMNS)
+        return cls(names, np.ascontiguousarray(frame[list(names)].to_numpy(np.float64)), at_ns, end_ns, net)
+
+
+def seen_bars(bars: Bars, holdout: float) -> Bars:
+    """The bars that training may see: all but the newest part ``holdout``."""
+    return bars[: len(bars) - int(len(bars) * holdout)]
+
+
+def examples(bars: Bars, plan: Plan, features: FeatureSet) -> Examples:
+    """The examples of these bars; nothing after the last of them is looked at.
+
+    Raises:
+        UsageError: if the prices never move, or there are too few bars for the features to warm up.
+    """
+    if len(bars) <= features.warmup + plan.horizon_bars:
+        raise UsageError(
+            f"{len(bars)} bars of {bars.instrument.symbol} {bars.timeframe} are too few to learn from: the features "
+            f"need {features.warmup} and a trade up to {plan.horizon_bars}.",
+            "Ingest more history, or choose a shorter timeframe.",
+        )
+    if int(bars.high.max()) == int(bars.low.min()):
+        raise UsageError(
+            f"The price of {bars.instrument.symbol} never moves in these {len(bars)} bars: there is nothing to learn.",
+            "Check the data with `pregao data quality`.",
+        )
+    outcomes = bracket_outcomes(bars, plan)
+    warm = slice(features.warmup - 1, None)
+    close_ns = bars.close_ns
+    end_ns = np.where(outcomes.end >= 0, close_ns[outcomes.end], -1)
+    return Examples(features.names, features.batch(bars)[warm], close_ns[warm], end_ns[warm], outcomes.net[warm])
