@@ -1,0 +1,282 @@
+"""The journal: every session's append-only, hash-chained rows, and the one way to write them.
+
+One market event is one transaction: the row of the event, the rows of all that it caused, the projection, the
+snapshot if one is due, the command it answers. A `Writer` holds the session's epoch; once another runner has taken
+the next epoch, its appends fail with `FencedError` and change nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Select, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from pregao.core.errors import PregaoError, UsageError, unknown
+from pregao.core.instrument import Instrument, folder_name
+from pregao.sessions import schema
+from pregao.sessions.records import (
+    ENDED,
+    Command,
+    CommandKind,
+    JournalRow,
+    Projection,
+    Run,
+    SessionRow,
+    Trade,
+    canonical,
+    genesis,
+    link,
+)
+from pregao.sessions.spec import SessionSpec
+from pregao.sessions.writer import Writer
+from pregao.settings import settings
+
+
+class DamagedError(PregaoError):
+    """A journal's row does not follow from the one before: it was damaged or edited. ``seq`` is its number."""
+
+    def __init__(self, session_id: str, seq: int, why: str) -> None:
+        super().__init__(
+            f"The journal of session {session_id} is damaged at row {seq}: {why}.",
+            "The rows before it are good; restore the database from a backup, or start a new session.",
+        )
+        self.seq = seq
+
+
+class Journal:
+    """The sessions' database. Safe to use from several threads and processes; open one per process.
+
+    Args:
+        url: SQLAlchemy URL; by default the installation's own, see `Settings.sessions_url`.
+        clock: wall clock in ns, for heartbeats and times of creation only.
+    """
+
+    def __init__(self, url: str | None = None, clock: Callable[[], int] = time.time_ns) -> None:
+        self.url = url or settings().sessions_url
+        self.clock = clock
+        self.engine: Engine = schema.open_database(self.url)
+
+    def close(self) -> None:
+        """Let go of the database's connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection for queries."""
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One transaction, committed at the end of the block."""
+        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+            yield connection
+
+    def create(
+        self,
+        spec: SessionSpec,
+        instrument: Instrument,
+        model_version: str | None = None,
+        *,
+        model_name: str | None = None,
+        bars_total: int = 0,
+    ) -> str:
+        """A new session, not yet run; returns its id, such as ``edge-usdt-7f3a``."""
+        cash = int(spec.cash / instrument.quantum)
+        model = f"{model_name}@{model_version}" if model_version else ""
+        row = {
+            "created_ns": self.clock(),
+            "spec": canonical(spec.model_dump(mode="json")),
+            "instrument": canonical(instrument.to_json()),
+            "model_name": model_name,
+            "model_version": model_version,
+            "epoch": 0,
+            "runner": "",
+            "heartbeat_ns": 0,
+            "last_seq": 0,
+            "chain": genesis(spec, instrument, model),
+            "updated_ns": self.clock(),
+        }
+        row |= Projection("created", None, 0, bars_total, 0, cash, 0, 0, 0, 0, 0)._asdict()
+        while True:
+            session_id = f"{folder_name(instrument.symbol).lower()[:60]}-{secrets.token_hex(2)}"
+            try:
+                with self.writing() as connection:
+                    connection.execute(insert(schema.sessions).values(id=session_id, **row))
+            except IntegrityError:
+                continue  # the id is taken
+            return session_id
+
+    def sessions(self) -> list[SessionRow]:
+        """All sessions, newest first."""
+        query = select(schema.sessions).order_by(schema.sessions.c.created_ns.desc(), schema.sessions.c.id)
+        with self.reading() as connection:
+            return [_session(row) for row in connection.execute(query).mappings()]
+
+    def session(self, session_id: str) -> SessionRow:
+        """One session; raises `NotFoundError` naming the latest ones."""
+        with self.reading() as connection:
+            found = connection.execute(_one(session_id)).mappings().first()
+            if found is not None:
+                return _session(found)
+            latest = select(schema.sessions.c.id).order_by(schema.sessions.c.created_ns.desc()).limit(8)
+            known = list(connection.scalars(latest))
+        raise unknown("session", session_id, known, "" if known else "Start one with `pregao trade start`.")
+
+    def rows(self, session_id: str, after: int = 0, limit: int = 1_000) -> list[JournalRow]:
+        """The journal's rows with ``seq > after``, ascending, at most ``limit``."""
+        j = schema.journal.c
+        query = select(j.seq, j.ts_ns, j.kind, j.body, j.chain)
+        query = query.where(j.session_id == session_id, j.seq > after).order_by(j.seq).limit(limit)
+        with self.reading() as connection:
+            return [JournalRow(session_id, *row) for row in connection.execute(query)]
+
+    def tail_start(self, session_id: str, n: int) -> int:
+        """The seq after which the last ``n`` rows come, for `rows`."""
+        last = select(schema.sessions.c.last_seq).where(schema.sessions.c.id == session_id)
+        with self.reading() as connection:
+            return max(int(connection.scalar(last) or 0) - n, 0)
+
+    def trades(self, session_id: str) -> list[Trade]:
+        """The closed round trips, oldest first."""
+        t = schema.trades.c
+        query = select(*(t[name] for name in Trade._fields)).where(t.session_id == session_id).order_by(t.number)
+        with self.reading() as connection:
+            return [Trade(*row) for row in connection.execute(query)]
+
+    def runs(self, session_id: str) -> list[Run]:
+        """Which processes ran the session, oldest first."""
+        r = schema.runs.c
+        query = select(*(r[name] for name in Run._fields)).where(r.session_id == session_id).order_by(r.epoch)
+        with self.reading() as connection:
+            return [Run(*row) for row in connection.execute(query)]
+
+    def command(self, session_id: str, kind: CommandKind, body: dict[str, Any] | None = None) -> int:
+        """Put a command into the session's inbox; returns its number.
+
+        The same command that still waits is not put there twice: its number is returned.
+
+        Raises:
+            NotFoundError: if there is no such session.
+            UsageError: if the session has ended.
+        """
+        row = self.session(session_id)
+        if row.status in ENDED:
+            raise UsageError(f"Session {session_id} has ended ({row.status}), so it takes no {kind}.")
+        c, text = schema.commands, canonical(body or {})
+        with self.writing() as connection:
+            waiting = select(c.c.id).where(c.c.session_id == session_id, c.c.kind == kind, c.c.body == text)
+            number = connection.scalar(waiting.where(c.c.done_ns.is_(None)))
+            if number is None:
+                values = {"session_id": session_id, "kind": kind, "body": text, "asked_ns": self.clock()}
+                number = connection.execute(insert(c).values(**values)).inserted_primary_key[0]  # type: ignore[index]
+        return int(number)
+
+    def inbox(self, session_id: str) -> list[Command]:
+        """The commands that wait for the session's runner, oldest first."""
+        c = schema.commands.c
+        query = _commands().where(c.session_id == session_id, c.done_ns.is_(None)).order_by(c.id)
+        with self.reading() as connection:
+            return [_command(row) for row in connection.execute(query)]
+
+    def answer(self, number: int) -> Command:
+        """A command by its number, with its outcome once the runner has taken it."""
+        with self.reading() as connection:
+            row = connection.execute(_commands().where(schema.commands.c.id == number)).first()
+        if row is None:
+            raise unknown("command", str(number), [])
+        return _command(row)
+
+    def unattended(self, after_s: float = 30.0) -> list[SessionRow]:
+        """The sessions that should be running and that no process has shown itself for; see `SessionRow`."""
+        return [row for row in self.sessions() if row.unattended(self.clock(), after_s)]
+
+    def take_ownership(self, session_id: str, runner: str = "") -> Writer:
+        """Become the only process that can write this session, whoever did before.
+
+        Raises:
+            NotFoundError: if there is no such session.
+        """
+        s = schema.sessions.c
+        runner = runner or f"{socket.gethostname()}:{os.getpid()}"
+        self.session(session_id)
+        with self.writing() as connection:
+            took = update(schema.sessions).where(s.id == session_id)
+            connection.execute(took.values(epoch=s.epoch + 1, runner=runner, heartbeat_ns=self.clock()))
+            row = connection.execute(_one(session_id)).mappings().one()
+            tenure = {"epoch": row["epoch"], "runner": runner, "from_seq": row["last_seq"]}
+            connection.execute(insert(schema.runs).values(session_id=session_id, started_ns=self.clock(), **tenure))
+        return Writer(self, session_id, row["epoch"], row["last_seq"], row["chain"])
+
+    def snapshots(self, session_id: str) -> list[tuple[int, bytes]]:
+        """The kept snapshots whose SHA-256 is right and is the one that the journal names, newest first."""
+        n, j = schema.snapshots.c, schema.journal.c
+        query = (
+            select(n.seq, n.state, n.sha256, j.body)
+            .join_from(schema.snapshots, schema.journal, (n.session_id == j.session_id) & (n.seq == j.seq))
+            .where(n.session_id == session_id, j.kind == "snapshot")
+            .order_by(n.seq.desc())
+        )
+        good = []
+        with self.reading() as connection:
+            for seq, state, sha256, body in connection.execute(query):
+                digest = hashlib.sha256(state).hexdigest()
+                if digest == sha256 == json.loads(body).get("sha256"):
+                    good.append((int(seq), bytes(state)))
+        return good
+
+    def verified(self, session_id: str, after: int = 0, batch: int = 2_000) -> Iterator[JournalRow]:
+        """The rows with ``seq > after``, each held against the chain; the head is held against the session's row.
+
+        Row ``after`` itself is taken as good. Raises `DamagedError` at the first row that does not follow.
+        """
+        row = self.session(session_id)
+        model = f"{row.model_name}@{row.model_version}" if row.model_version else ""
+        chain, seq = genesis(row.spec, row.instrument, model), 0
+        if after:
+            before = self.rows(session_id, after - 1, 1)
+            if not before or before[0].seq != after:
+                raise DamagedError(session_id, after, "it is missing")
+            chain, seq = before[0].chain, after
+        while rows := self.rows(session_id, seq, batch):
+            for found in rows:
+                if found.seq != seq + 1:
+                    raise DamagedError(session_id, seq + 1, "it is missing")
+                if link(chain, found.seq, found.ts_ns, found.kind, found.text) != found.chain:
+                    raise DamagedError(session_id, found.seq, "its hash is wrong")
+                chain, seq = found.chain, found.seq
+                yield found
+        if seq < row.last_seq:
+            raise DamagedError(session_id, seq + 1, "it is missing")
+        now = row if seq == row.last_seq else self.session(session_id)  # its runner may have gone on meanwhile
+        if seq > now.last_seq or (seq == now.last_seq and chain != now.chain):
+            raise DamagedError(session_id, seq, "it is not the session's last")
+
+
+def _one(session_id: str) -> Select[Any]:
+    return select(schema.sessions).where(schema.sessions.c.id == session_id)
+
+
+def _commands() -> Select[Any]:
+    return select(*(schema.commands.c[name] for name in Command._fields))
+
+
+def _command(row: Any) -> Command:
+    found = Command(*row)
+    return found._replace(body=json.loads(row.body))
+
+
+def _session(row: Any) -> SessionRow:
+    values = dict(row)
+    values["spec"] = SessionSpec.model_validate_json(values["spec"])
+    values["instrument"] = Instrument.model_validate_json(values["instrument"])
+    return SessionRow(**values)

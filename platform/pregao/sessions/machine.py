@@ -1,0 +1,368 @@
+"""A session as a pure state machine: bars and commands in, journal rows out. No clock, no database, no feed.
+
+The runtime feeds it live, recovery feeds it what the journal recorded, and both must get the same rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from pregao.core.bars import Bar
+from pregao.core.errors import PregaoError
+from pregao.sessions.intents import Decision, intent_of
+from pregao.sessions.records import Body, Entry, Projection, Status, Trade, canonical
+from pregao.sessions.roundtrips import RoundTrips
+from pregao.sessions.spec import SessionSpec
+from pregao.simulation.engine import Event
+from pregao.strategies.contract import Exit, Intent
+from pregao.strategies.desk import Desk
+
+SNAPSHOT_BARS = 100
+"""A snapshot is due after so many bars: recovery replays fewer than that."""
+_MAGIC = b"PRGS1\n"
+
+Decide = Callable[[Bar], Decision]
+
+
+@dataclass
+class Batch:
+    """What one input caused, to be written in one transaction.
+
+    Attributes:
+        entries: the rows, the input's first.
+        trades: round trips that it closed.
+        snapshot: the state after it, if a snapshot is due; its row is the last.
+        outcome: of a command: ``done``, or why it was refused.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    trades: list[Trade] = field(default_factory=list)
+    snapshot: bytes | None = None
+    outcome: str = "done"
+
+
+class Proposal(NamedTuple):
+    """An entry that waits for a person. It expires when ``bars_left`` more bars have closed."""
+
+    number: int
+    bars_left: int
+    intent: Body
+
+
+class Machine:
+    """One session's state.
+
+    Attributes:
+        desk: the strategy at its account.
+        status: as in the session's row.
+        bars: bars lived through.
+        last: the last of them; None at the beginning.
+        memory: the strategy's own state, canonical JSON.
+        peak_quanta: the highest equity at a close so far.
+    """
+
+    def __init__(self, spec: SessionSpec, desk: Desk, bars_total: int) -> None:
+        self.spec = spec
+        self.desk = desk
+        self.bars_total = bars_total
+        self.status: Status = "created"
+        self.error: str | None = None
+        self.stopping = False
+        self.bars = 0
+        self.last: Bar | None = None
+        self.start_ns = 0
+        self.peak_quanta = desk.plan.cash_quanta
+        self.memory = canonical(desk.strategy.save())
+        self.trips = RoundTrips(desk.plan.instrument.tick_quanta)
+        self.proposal: Proposal | None = None
+        self.proposals = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to do, ever."""
+        return self.status in ("stopped", "finished")
+
+    @property
+    def now_ns(self) -> int:
+        """The market's time: the close of the last bar, or the start."""
+        return self.last.close_ns if self.last is not None else self.start_ns
+
+    def start(self, ts_ns: int, facts: Body) -> Batch:
+        """The session begins, with what is known about its parts; a snapshot is due at once."""
+        self.start_ns = ts_ns
+        self.status = "running"
+        batch = Batch([Entry(ts_ns, "started", facts)])
+        self._snapshot(batch)
+        return batch
+
+    def bar(self, bar: Bar, decide: Decide) -> Batch:
+        """A closed bar: orders fill, the strategy is asked unless the session is paused or stopping."""
+        batch = Batch()
+        events = self.desk.market(bar)
+        self.bars += 1
+        self.last = bar
+        self.peak_quanta = max(self.peak_quanta, self.desk.engine.account.equity_quanta)
+        batch.entries.append(Entry(bar.close_ns, "bar", self._bar_body(bar)))
+        self._record(batch, events)
+        self._age_proposal(batch)
+        if self.stopping:
+            self._stop_if_flat(batch)
+        elif self.status == "running":
+            self._follow(batch, decide(bar))
+        if self.bars % SNAPSHOT_BARS == 0:
+            self._snapshot(batch)
+        return batch
+
+    def command(self, kind: str, body: Body) -> Batch:
+        """A person's command; one that does not apply is refused, and that is journaled too."""
+        batch = Batch()
+        batch.entries.append(Entry(self.now_ns, "command", {}))  # its outcome is known at the end
+        act = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "stop": self._stop,
+            "flatten": self._flatten,
+            "approve": self._approve,
+            "reject": self._reject,
+        }
+        batch.outcome = act[kind](batch, body) or "done"
+        batch.entries[0].body.update(command=kind, body=body, outcome=batch.outcome)
+        return batch
+
+    def finish(self) -> Batch:
+        """The feed has no more bars: the session ends as it stands, marked to market."""
+        self.status = "stopped" if self.stopping else "finished"
+        return Batch([Entry(self.now_ns, "finished", self._summary())])
+
+    def projection(self) -> Projection:
+        """The session's row as it is now."""
+        account = self.desk.engine.account
+        return Projection(
+            self.status, self.error, self.bars, self.bars_total, self.last.open_ns if self.last else 0,
+            account.equity_quanta, account.equity_quanta - self.desk.plan.cash_quanta, account.fees_quanta,
+            account.position_lots, self.trips.count, self.trips.wins,
+        )  # fmt: skip
+
+    def to_bytes(self) -> bytes:
+        """The whole state; `restore` goes on from it. The same history gives the same bytes."""
+        own = {
+            "status": self.status, "error": self.error, "stopping": self.stopping, "bars": self.bars,
+            "last": None if self.last is None else [*self.last[:-1], repr(self.last.volume)],
+            "start_ns": self.start_ns, "peak": self.peak_quanta, "memory": self.memory,
+            "trips": self.trips.state(), "proposal": self.proposal, "proposals": self.proposals,
+        }  # fmt: skip
+        return _MAGIC + canonical(own).encode() + b"\n" + self.desk.to_bytes()
+
+    def restore(self, raw: bytes) -> None:
+        """Take back what `to_bytes` gave; raises `PregaoError` if it is not a state of this version."""
+        if not raw.startswith(_MAGIC):
+            raise PregaoError("This is not a saved session of this version of Pregão.")
+        own, desk = raw[len(_MAGIC) :].split(b"\n", 1)
+        state: dict[str, Any] = json.loads(own)
+        self.desk.restore(desk)
+        self.status, self.error, self.stopping = state["status"], state["error"], state["stopping"]
+        self.bars, self.start_ns, self.peak_quanta = state["bars"], state["start_ns"], state["peak"]
+        last = state["last"]
+        self.last = None if last is None else Bar._make([*last[:-1], float(last[-1])])
+        self.memory = state["memory"]
+        self.trips.restore(state["trips"])
+        self.proposal = None if state["proposal"] is None else Proposal(*state["proposal"])
+        self.proposals = state["proposals"]
+
+    # What a bar causes
+
+    def _bar_body(self, bar: Bar) -> Body:
+        account = self.desk.engine.account
+        levels = {order.role: order.price_ticks for order in self.desk.engine.open_orders()}
+        return {
+            "t": bar.open_ns, "o": bar.open, "h": bar.high, "l": bar.low, "c": bar.close, "v": repr(bar.volume),
+            "eq": account.equity_quanta, "pnl": account.equity_quanta - self.desk.plan.cash_quanta,
+            "peak": self.peak_quanta, "cash": account.cash_quanta, "fees": account.fees_quanta,
+            "pos": account.position_lots, "cost": account.cost_quanta, "held": account.bars_held,
+            "tp": levels.get("take_profit"), "sl": levels.get("stop_loss"),
+        }  # fmt: skip
+
+    def _record(self, batch: Batch, events: list[Event]) -> None:
+        """Order events as rows, and the round trips that they close."""
+        bar_ns = self.last.open_ns if self.last is not None else self.start_ns
+        for e in events:
+            common: Body = {"t": bar_ns, "id": e.order_id, "order": e.order_kind, "role": e.role, "side": e.side,
+                            "qty": e.qty_lots, "price": e.price_ticks}  # fmt: skip
+            if e.kind == "fill":
+                common |= {
+                    "ref": e.reference_ticks, "slip": e.slippage_ticks, "fee": e.fee_quanta, "pnl": e.realised_quanta,
+                    "pos": e.position_lots, "cash": e.cash_quanta, "rule": e.rule, "amb": e.ambiguous,
+                }  # fmt: skip
+                batch.entries.append(Entry(e.ts_ns, "fill", common))
+                trade = self.trips.fill(e)
+                if trade is not None:
+                    batch.trades.append(trade)
+            else:
+                batch.entries.append(Entry(e.ts_ns, "order", common | {"state": e.kind, "reason": e.reason}))
+
+    def _follow(self, batch: Batch, decision: Decision) -> None:
+        """Journal what the strategy wants, and do what the mode lets it do."""
+        for body in decision.intents:
+            why, events = self._act(batch, body)
+            told = body | {"acted": not why, "why": why, "t": self.last.open_ns if self.last else self.start_ns}
+            batch.entries.append(Entry(self.now_ns, "intent", told))
+            self._record(batch, events)
+            if why == "approval":
+                self._propose(batch, body)
+        if decision.memory != self.memory:
+            self.memory = decision.memory
+            batch.entries.append(Entry(self.now_ns, "memory", {"state": decision.memory}))
+        if decision.error:
+            self.error = decision.error
+            fault = {"where": "strategy", "error": decision.error, "traceback": decision.traceback}
+            batch.entries.append(Entry(self.now_ns, "error", fault))
+            self._hold(batch, "error")
+
+    def _act(self, batch: Batch, body: Body) -> tuple[str, list[Event]]:
+        """Do what an intent says, or say why not: ``observe``, ``approval``, ``waiting``, ``ignored``, ``note``."""
+        action = body["action"]
+        if action == "note":
+            return "note", []
+        if self.spec.mode == "observe":
+            return "observe", []
+        if action == "exit":
+            self._withdraw(batch, "withdrawn")
+        elif self.spec.mode == "approve":
+            if self._busy():
+                return "ignored", []
+            if self.proposal is not None and self.proposal.intent["side"] == body["side"]:
+                return "waiting", []
+            return "approval", []
+        events = self._apply(intent_of(body))
+        return ("" if events else "ignored"), events
+
+    def _apply(self, intent: Intent) -> list[Event]:
+        return self.desk.apply([intent])
+
+    def _busy(self) -> bool:
+        """Whether a position or an entry is there, so that another entry would be ignored."""
+        return self.desk.engine.account.position_lots != 0 or bool(self._entries())
+
+    def _entries(self) -> list[int]:
+        return [order.order_id for order in self.desk.engine.open_orders() if order.role == "entry"]
+
+    # Proposals
+
+    def _propose(self, batch: Batch, body: Body) -> None:
+        self._withdraw(batch, "withdrawn")
+        self.proposals += 1
+        self.proposal = Proposal(self.proposals, self.spec.approval_bars, body)
+        self._tell_proposal(batch, "open")
+
+    def _age_proposal(self, batch: Batch) -> None:
+        if self.proposal is None:
+            return
+        self.proposal = self.proposal._replace(bars_left=self.proposal.bars_left - 1)
+        if self.proposal.bars_left <= 0:
+            self._withdraw(batch, "expired")
+
+    def _withdraw(self, batch: Batch, state: str) -> None:
+        if self.proposal is not None:
+            self._tell_proposal(batch, state)
+            self.proposal = None
+
+    def _tell_proposal(self, batch: Batch, state: str) -> None:
+        assert self.proposal is not None
+        number, left, body = self.proposal
+        told = {name: body[name] for name in ("side", "fraction", "p", "ev", "reason", "top")}
+        told |= {
+            "id": number,
+            "state": state,
+            "bars": left,
+            "expires": self.now_ns + left * self.desk.plan.timeframe.ns,
+        }
+        batch.entries.append(Entry(self.now_ns, "proposal", told))
+
+    def _named(self, body: Body) -> str:
+        """Why the proposal that a command names cannot be answered; empty if it can."""
+        wanted = body.get("proposal")
+        if self.proposal is None:
+            return "there is no open proposal"
+        if wanted is not None and wanted != self.proposal.number:
+            return f"proposal {wanted} is not open any more"
+        return ""
+
+    # Commands: each returns why it is refused, or an empty text
+
+    def _pause(self, batch: Batch, body: Body) -> str:
+        if self.status == "paused" or self.stopping:
+            return "the session is stopping" if self.stopping else "the session is already paused"
+        self._hold(batch, "person")
+        return ""
+
+    def _hold(self, batch: Batch, by: str) -> None:
+        """Pause: no new entry from now on, also not one that was already decided; exits stay."""
+        self._withdraw(batch, "withdrawn")
+        for order_id in self._entries():
+            self._record(batch, self.desk.engine.cancel(order_id))
+        self.status = "paused"
+        batch.entries.append(Entry(self.now_ns, "paused", {"by": by}))
+
+    def _resume(self, batch: Batch, body: Body) -> str:
+        if self.status != "paused" or self.stopping:
+            return "the session is stopping" if self.stopping else "the session is not paused"
+        self.status, self.error = "running", None
+        batch.entries.append(Entry(self.now_ns, "resumed", {"by": "person"}))
+        return ""
+
+    def _stop(self, batch: Batch, body: Body) -> str:
+        if self.stopping:
+            return "the session is already stopping"
+        self.stopping = True
+        self._withdraw(batch, "withdrawn")
+        self._record(batch, self._apply(Exit("stop")))
+        self._stop_if_flat(batch)
+        return ""
+
+    def _stop_if_flat(self, batch: Batch) -> None:
+        if self.desk.engine.account.position_lots == 0:
+            self.status = "stopped"
+            batch.entries.append(Entry(self.now_ns, "stopped", self._summary()))
+
+    def _flatten(self, batch: Batch, body: Body) -> str:
+        self._withdraw(batch, "withdrawn")
+        events = self._apply(Exit("flatten"))
+        self._record(batch, events)
+        return "" if events else "there is nothing to close"
+
+    def _approve(self, batch: Batch, body: Body) -> str:
+        refused = self._named(body)
+        if refused or self.proposal is None:
+            return refused
+        intent = intent_of(self.proposal.intent)
+        self._withdraw(batch, "approved")
+        events = self._apply(intent)
+        self._record(batch, events)
+        return "" if events else "a position is already open"
+
+    def _reject(self, batch: Batch, body: Body) -> str:
+        refused = self._named(body)
+        if not refused:
+            self._withdraw(batch, "rejected")
+        return refused
+
+    # Rows of more than one kind of input
+
+    def _summary(self) -> Body:
+        account = self.desk.engine.account
+        return {
+            "status": self.status, "bars": self.bars, "eq": account.equity_quanta,
+            "pnl": account.equity_quanta - self.desk.plan.cash_quanta, "fees": account.fees_quanta,
+            "pos": account.position_lots, "trades": self.trips.count, "wins": self.trips.wins,
+            "digest": self.desk.digest(),
+        }  # fmt: skip
+
+    def _snapshot(self, batch: Batch) -> None:
+        """The state as it is now; the row that names it comes last and is not part of it."""
+        batch.snapshot = self.to_bytes()
+        digest = hashlib.sha256(batch.snapshot).hexdigest()
+        batch.entries.append(Entry(self.now_ns, "snapshot", {"bars": self.bars, "sha256": digest}))

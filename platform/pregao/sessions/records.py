@@ -1,0 +1,223 @@
+"""What the sessions' database holds, as objects: sessions, journal rows, commands, trades. And the hash chain."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+from pregao.core.instrument import Instrument
+from pregao.sessions.spec import SessionSpec
+
+Status = Literal["created", "running", "paused", "stopped", "finished", "failed"]
+ACTIVE: tuple[Status, ...] = ("created", "running", "paused")
+"""The statuses of sessions that have not ended."""
+ENDED: tuple[Status, ...] = ("stopped", "finished")
+"""The statuses of sessions that never go on; a failed one goes on once the cause is mended."""
+
+CommandKind = Literal["pause", "resume", "stop", "flatten", "approve", "reject"]
+COMMANDS: tuple[CommandKind, ...] = ("pause", "resume", "stop", "flatten", "approve", "reject")
+
+Body = dict[str, Any]
+
+
+def canonical(body: Any) -> str:
+    """JSON with one spelling only: sorted keys, no spaces, ASCII."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def genesis(spec: SessionSpec, instrument: Instrument, model: str) -> str:
+    """The chain's value before the first row: SHA-256 of what the session was asked to do.
+
+    The session's id is not part of it, so two sessions that were asked the same and lived through the same have
+    the same chain, row for row.
+    """
+    asked = {"spec": spec.model_dump(mode="json"), "instrument": instrument.to_json(), "model": model}
+    return hashlib.sha256(f"pregao.journal.1\n{canonical(asked)}".encode()).hexdigest()
+
+
+def link(chain: str, seq: int, ts_ns: int, kind: str, text: str) -> str:
+    """The chain's next value: SHA-256 of the value before and the whole row."""
+    return hashlib.sha256(f"{chain}\n{seq}\n{ts_ns}\n{kind}\n{text}".encode()).hexdigest()
+
+
+class Entry(NamedTuple):
+    """A row to be journaled; its place in the chain is given to it when it is written."""
+
+    ts_ns: int
+    kind: str
+    body: Body
+
+
+@dataclass(frozen=True)
+class JournalRow:
+    """One row of a session's journal. ``text`` is the body as it was hashed, ``body`` the same as a dict."""
+
+    session_id: str
+    seq: int
+    ts_ns: int
+    kind: str
+    text: str
+    chain: str
+
+    @cached_property
+    def body(self) -> Body:
+        """The body; numbers are integers in ticks, lots, quanta and ns."""
+        body: Body = json.loads(self.text)
+        return body
+
+
+class Projection(NamedTuple):
+    """The state of a session as its row in ``sessions`` shows it. Money in quanta, position in lots."""
+
+    status: Status
+    error: str | None
+    bars: int
+    bars_total: int
+    bar_ns: int
+    equity_quanta: int
+    pnl_quanta: int
+    fees_quanta: int
+    position_lots: int
+    trades_count: int
+    win_count: int
+
+
+class Trade(NamedTuple):
+    """One closed round trip. Money in quanta; ``pnl`` is net of fees; ``lots`` is all that was opened."""
+
+    number: int
+    entry_ns: int
+    exit_ns: int
+    side: int
+    lots: int
+    paid_quanta: int
+    received_quanta: int
+    fees_quanta: int
+    pnl_quanta: int
+    exit_role: str
+    exit_rule: str
+    ambiguous: bool
+
+
+class Command(NamedTuple):
+    """A command in a session's inbox. ``done_ns`` and ``outcome`` are None while it waits."""
+
+    id: int
+    session_id: str
+    kind: str
+    body: Body
+    asked_ns: int
+    done_ns: int | None
+    outcome: str | None
+
+
+class Run(NamedTuple):
+    """One process's tenure of a session: from ``from_seq`` on it was the only one that could write."""
+
+    epoch: int
+    runner: str
+    started_ns: int
+    from_seq: int
+    ended_ns: int | None
+    outcome: str | None
+
+
+@dataclass(frozen=True)
+class SessionRow:
+    """A session as it stands. Money properties are floats in the instrument's quote currency."""
+
+    id: str
+    created_ns: int
+    spec: SessionSpec
+    instrument: Instrument
+    model_name: str | None
+    model_version: str | None
+    status: Status
+    error: str | None
+    epoch: int
+    runner: str
+    heartbeat_ns: int
+    last_seq: int
+    chain: str
+    updated_ns: int
+    bars: int
+    bars_total: int
+    bar_ns: int
+    equity_quanta: int
+    pnl_quanta: int
+    fees_quanta: int
+    position_lots: int
+    trades_count: int
+    win_count: int
+
+    @property
+    def active(self) -> bool:
+        """Whether the session has not ended."""
+        return self.status in ACTIVE
+
+    @property
+    def equity(self) -> float:
+        """Cash and the position at the last close."""
+        return float(self.instrument.money(self.equity_quanta))
+
+    @property
+    def pnl(self) -> float:
+        """Equity less the cash at the start."""
+        return float(self.instrument.money(self.pnl_quanta))
+
+    @property
+    def pnl_percent(self) -> float:
+        """`pnl` in per cent of the cash at the start."""
+        return 100.0 * self.pnl / float(self.spec.cash)
+
+    @property
+    def fees(self) -> float:
+        """Fees paid."""
+        return float(self.instrument.money(self.fees_quanta))
+
+    @property
+    def position(self) -> float:
+        """Signed quantity held, in base units."""
+        return float(self.instrument.quantity(self.position_lots))
+
+    def unattended(self, now_ns: int, after_s: float = 30.0) -> bool:
+        """Whether it should be running and no process has shown itself for ``after_s`` seconds."""
+        return self.active and now_ns - max(self.heartbeat_ns, self.created_ns) > after_s * 1e9
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything a person or a page asks for, ready for JSON."""
+        return {
+            "id": self.id,
+            "created": self.created_ns / 1e9,
+            "status": self.status,
+            "error": self.error,
+            "instrument": self.instrument.key,
+            "symbol": self.instrument.symbol,
+            "asset_class": self.instrument.asset_class,
+            "quote": self.instrument.quote,
+            "synthetic": self.instrument.synthetic,
+            "timeframe": self.spec.timeframe,
+            "strategy": self.spec.strategy,
+            "mode": self.spec.mode,
+            "model": self.model_name,
+            "model_version": self.model_version,
+            "equity": self.equity,
+            "pnl": self.pnl,
+            "pnl_percent": self.pnl_percent,
+            "fees": self.fees,
+            "position": self.position,
+            "bars": self.bars,
+            "bars_total": self.bars_total,
+            "trades": self.trades_count,
+            "wins": self.win_count,
+            "last_seq": self.last_seq,
+            "chain": self.chain,
+            "epoch": self.epoch,
+            "runner": self.runner,
+            "heartbeat": self.heartbeat_ns / 1e9,
+            "updated": self.updated_ns / 1e9,
+            "spec": self.spec.model_dump(mode="json"),
+        }

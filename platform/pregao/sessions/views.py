@@ -1,0 +1,105 @@
+"""Journal rows as the panel, the API and `trade watch` show them: floats in the quote currency, JSON-ready.
+
+Every view has ``s`` (seq), ``ts`` (the market's time, unix seconds) and ``k`` (kind). ``t`` is the open time of the
+bar that the row belongs to, unix seconds: where a chart puts it. By kind:
+
+- ``bar``: ``o h l c v``; the account after it: ``eq`` equity, ``pnl`` since the start, ``dd`` drawdown from the highest
+  equity (fraction, 0 or less), ``cash``, ``fees`` so far, ``pos`` signed quantity, ``ent`` mean entry price, ``tp`` and
+  ``sl`` prices (null without), ``upnl`` of the open position before fees, ``held`` bars.
+- ``fill``: ``id order role side qty price ref`` (price before slippage) ``slip fee pnl`` (realised, gross of fees)
+  ``pos cash rule amb`` (both exits in reach of one bar).
+- ``order``: ``id order role side qty price state`` (accepted, cancelled, rejected) ``reason``.
+- ``intent``: ``action`` (enter, exit, note), ``reason``; enter and note also ``p ev top``; enter ``side fraction``;
+  ``acted`` and ``why`` not: observe, approval (became a proposal), waiting (one is open), ignored, note.
+- ``proposal``: ``id state`` (open, approved, rejected, expired, withdrawn) ``side fraction p ev reason top``,
+  ``bars`` left, ``expires`` (unix seconds of the market).
+- ``command``: ``command body outcome`` (done, or why it was refused).
+- ``started``: what is known of the session's parts. ``paused resumed``: ``by``. ``stopped finished``: ``status bars eq
+  pnl fees pos trades wins digest``. ``error``: ``where error traceback``. ``snapshot``: ``bars sha256``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pregao.core.instrument import Instrument
+from pregao.sessions.records import Body, JournalRow, Trade
+
+View = dict[str, Any]
+_NS = 1e9
+_PRICES = ("o", "h", "l", "c", "price", "ref", "slip", "tp", "sl")
+_MONEY = ("eq", "pnl", "cash", "fee", "fees")
+_QUANTITIES = ("pos", "qty")
+_TEXTS = ("p", "ev", "v", "fraction")
+_SILENT = ("memory",)
+"""Kinds that only recovery reads."""
+
+
+def view(row: JournalRow, instrument: Instrument) -> View:
+    """One journal row for the screen; see the module."""
+    shown: View = {"s": row.seq, "ts": row.ts_ns / _NS, "k": row.kind}
+    if row.kind in _SILENT:
+        return shown
+    body = row.body
+    if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed"):
+        return shown | body
+    shown |= {name: _shown(name, value, instrument) for name, value in body.items()}
+    if row.kind == "bar":
+        shown |= _open_position(body, instrument)
+    return shown
+
+
+def _shown(name: str, value: Any, instrument: Instrument) -> Any:
+    if value is None:
+        return None
+    if name in _PRICES:
+        return float(instrument.price(value))
+    if name in _MONEY:
+        return float(instrument.money(value))
+    if name in _QUANTITIES:
+        return float(instrument.quantity(value))
+    if name in _TEXTS:
+        return _finite(value)
+    if name in ("t", "expires"):
+        return value / _NS
+    if name == "top":
+        return [[feature, _finite(weight)] for feature, weight in value]
+    return value
+
+
+def _open_position(body: Body, instrument: Instrument) -> View:
+    """What a bar's account says about the open position."""
+    lots, cost, equity, peak = body["pos"], body["cost"], body["eq"], body["peak"]
+    shown: View = {"dd": (equity - peak) / peak if peak > 0 else 0.0, "ent": None, "upnl": 0.0}
+    shown["peak"] = float(instrument.money(peak))
+    shown["cost"] = float(instrument.money(cost))
+    if lots:
+        shown["ent"] = float(instrument.tick_size) * cost / (lots * instrument.tick_quanta)
+        shown["upnl"] = float(instrument.money(lots * body["c"] * instrument.tick_quanta - cost))
+    return shown
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def trade_view(trade: Trade, instrument: Instrument) -> View:
+    """A round trip: times in unix seconds, prices are means, ``return`` is a fraction of the money put in."""
+    units = float(instrument.quantity(trade.lots))
+    return {
+        "number": trade.number,
+        "entry": trade.entry_ns / _NS,
+        "exit": trade.exit_ns / _NS,
+        "side": "long" if trade.side > 0 else "short",
+        "qty": units,
+        "entry_price": float(instrument.money(trade.paid_quanta)) / units,
+        "exit_price": float(instrument.money(trade.received_quanta)) / units,
+        "fees": float(instrument.money(trade.fees_quanta)),
+        "pnl": float(instrument.money(trade.pnl_quanta)),
+        "return": trade.pnl_quanta / trade.paid_quanta,
+        "role": trade.exit_role,
+        "rule": trade.exit_rule,
+        "ambiguous": trade.ambiguous,
+    }

@@ -1,0 +1,166 @@
+"""The one way to write a session: one event, one transaction, fenced by the epoch."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from pregao.core.errors import PregaoError
+from pregao.sessions import schema
+from pregao.sessions.records import Entry, Projection, Trade, canonical, link
+
+if TYPE_CHECKING:
+    from pregao.sessions.journal import Journal
+
+KEPT_SNAPSHOTS = 3
+_RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 2.0, 5.0, 5.0, 5.0)
+"""Waits between attempts while the database cannot be reached."""
+
+
+class FencedError(PregaoError):
+    """Another runner owns the session now; this one must stop and has written nothing since."""
+
+
+class Writer:
+    """The right to write one session, for as long as its epoch is the session's.
+
+    Attributes:
+        epoch: the fencing token.
+        seq, chain: number and hash of the last row.
+    """
+
+    def __init__(self, journal: Journal, session_id: str, epoch: int, seq: int, chain: str) -> None:
+        self.journal = journal
+        self.session_id = session_id
+        self.epoch = epoch
+        self.seq = seq
+        self.chain = chain
+
+    def append(
+        self,
+        entries: Sequence[Entry],
+        projection: Projection,
+        *,
+        snapshot: bytes | None = None,
+        trades: Sequence[Trade] = (),
+        command: tuple[int, str] | None = None,
+    ) -> None:
+        """Journal one event and all that it caused, in one transaction.
+
+        Args:
+            entries: the rows, at least one; the last is the ``snapshot`` row if there is a snapshot.
+            projection: the session as it stands after them.
+            snapshot: the state after them.
+            trades: round trips that they closed.
+            command: number and outcome of the command that they answer.
+
+        Raises:
+            FencedError: another runner owns the session; nothing was written.
+            PregaoError: the database cannot be written (disk full, gone for half a minute).
+        """
+        seq, chain, rows = self.seq, self.chain, []
+        for ts_ns, kind, body in entries:
+            seq += 1
+            text = canonical(body)
+            chain = link(chain, seq, ts_ns, kind, text)
+            rows.append({"session_id": self.session_id, "seq": seq, "ts_ns": ts_ns, "kind": kind, "body": text,
+                         "chain": chain})  # fmt: skip
+
+        def write(connection: Connection) -> None:
+            now = self.journal.clock()
+            self._advance(connection, seq, chain, now, projection)
+            connection.execute(insert(schema.journal), rows)
+            if trades:
+                each = [{"session_id": self.session_id, "seq": seq, **t._asdict()} for t in trades]
+                connection.execute(insert(schema.trades), each)
+            if command is not None:
+                done = update(schema.commands).where(schema.commands.c.id == command[0])
+                connection.execute(done.values(done_ns=now, outcome=command[1]))
+            if snapshot is not None:
+                self._keep(connection, seq, snapshot)
+
+        self._commit(write, seq, chain)
+        self.seq, self.chain = seq, chain
+
+    def heartbeat(self) -> None:
+        """Show that the runner lives. Raises `FencedError` if it is not the owner any more."""
+        s = schema.sessions.c
+        with self.journal.writing() as connection:
+            alive = update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
+            if connection.execute(alive.values(heartbeat_ns=self.journal.clock())).rowcount == 0:
+                raise self._fenced()
+
+    def fail(self, error: str) -> None:
+        """Mark the session as failed outside its journal: what went wrong is this machine's, not the market's."""
+        s = schema.sessions.c
+        with self.journal.writing() as connection:
+            mine = update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
+            connection.execute(mine.values(status="failed", error=error, updated_ns=self.journal.clock()))
+
+    def release(self, outcome: str) -> None:
+        """Say that this runner has let go, and why. Harmless when another owns the session already."""
+        s, r = schema.sessions.c, schema.runs.c
+        with self.journal.writing() as connection:
+            mine = update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
+            connection.execute(mine.values(heartbeat_ns=0, runner=""))
+            tenure = update(schema.runs).where(r.session_id == self.session_id, r.epoch == self.epoch)
+            connection.execute(tenure.values(ended_ns=self.journal.clock(), outcome=outcome))
+
+    def _advance(self, connection: Connection, seq: int, chain: str, now: int, projection: Projection) -> None:
+        """Move the session's row on, if it still is where this writer left it."""
+        s = schema.sessions.c
+        mine = (s.id == self.session_id, s.epoch == self.epoch, s.last_seq == self.seq, s.chain == self.chain)
+        values = {"last_seq": seq, "chain": chain, "updated_ns": now, "heartbeat_ns": now, **projection._asdict()}
+        if connection.execute(update(schema.sessions).where(*mine).values(**values)).rowcount == 0:
+            raise self._fenced()
+
+    def _keep(self, connection: Connection, seq: int, state: bytes) -> None:
+        n = schema.snapshots.c
+        digest = hashlib.sha256(state).hexdigest()
+        values = {"session_id": self.session_id, "seq": seq, "state": state, "sha256": digest}
+        connection.execute(insert(schema.snapshots).values(**values))
+        older = select(n.seq).where(n.session_id == self.session_id).order_by(n.seq.desc()).offset(KEPT_SNAPSHOTS)
+        oldest = connection.scalar(older.limit(1))
+        if oldest is not None:
+            connection.execute(delete(schema.snapshots).where(n.session_id == self.session_id, n.seq <= oldest))
+
+    def _commit(self, write: Callable[[Connection], None], seq: int, chain: str) -> None:
+        """Run one transaction to a known end: after a lost connection, look whether it was committed."""
+        error: DBAPIError | None = None
+        for wait in (*_RETRY_S, None):
+            try:
+                if error is not None and self._is_at(seq, chain):
+                    return
+                with self.journal.writing() as connection:
+                    write(connection)
+                return
+            except (OperationalError, InterfaceError) as caught:
+                error = caught
+                if "full" in str(caught.orig):
+                    break
+            if wait is not None:
+                time.sleep(wait)
+        assert error is not None
+        reason = str(error.orig).strip().split("\n")[0]
+        raise PregaoError(
+            f"Session {self.session_id} cannot be journaled: {reason}.",
+            "Free disk space or bring the database back; then `pregao trade resume` goes on where it was.",
+        ) from error
+
+    def _is_at(self, seq: int, chain: str) -> bool:
+        """Whether the session stands at this row; raises `FencedError` if another runner has taken it."""
+        row = self.journal.session(self.session_id)
+        if row.epoch != self.epoch:
+            raise self._fenced()
+        return (row.last_seq, row.chain) == (seq, chain)
+
+    def _fenced(self) -> FencedError:
+        return FencedError(
+            f"Another runner has taken session {self.session_id} over from this one (epoch {self.epoch}).",
+            "Nothing to do: the other one goes on with it.",
+        )
