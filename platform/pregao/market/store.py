@@ -9,10 +9,7 @@ year (``2024``) for bars of a day and more. Columns: ``timestamp`` (open time, U
 from __future__ import annotations
 
 import json
-import shutil
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +24,7 @@ from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import NAMES, Timeframe
 from pregao.market.atomic import disk_errors, exclusive, write_atomic
+from pregao.market.grid import prices
 from pregao.settings import settings
 
 SCHEMA = 1
@@ -260,17 +258,6 @@ class Store:
             have = f"It has {others}. " if others else ""
             raise NotFoundError(f"The store has no {timeframe} bars of {instrument.symbol}.", have + _INGEST)
         return paths
-
-
-def remove_leftovers(store: Store) -> None:
-    """Delete unfinished files that a killed writer left behind. Call it while holding the store's lock."""
-    shutil.rmtree(store.root / ".tmp", ignore_errors=True)
-
-
-def prices(ticks: Ints, tick_size: Decimal) -> NDArray[np.float64]:
-    """Ticks as prices, each the float nearest to the exact decimal: what reading its text would give."""
-    tick = Fraction(tick_size)
-    return (ticks * tick.numerator) / tick.denominator
 
 
 def _metadata(instrument: Instrument, timeframe: Timeframe) -> dict[str, str]:

@@ -25,6 +25,7 @@ import yaml
 from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.timeframe import Timeframe
 from pregao.market.atomic import disk_errors, exclusive
+from pregao.market.git import git
 from pregao.market.snapshots import place
 from pregao.market.store import Store
 from pregao.settings import QUIET, keep_quiet, settings
@@ -239,28 +240,7 @@ class Versions:
         return self.find(version) if isinstance(version, str) else version
 
     def _git(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run git on the data folder alone, untouched by the user's hooks, signing and surrounding repository."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
-        guard = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false", "-c", "core.autocrlf=false")
-        try:
-            done = subprocess.run(
-                ["git", *guard, *arguments],
-                cwd=self.root,
-                env=environment,
-                input=stdin,
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                check=False,
-            )
-        except FileNotFoundError:
-            raise PregaoError("git is not installed; the data folder needs it.", "Install git.") from None
-        if done.returncode:
-            raise PregaoError(
-                f"git {arguments[0]} failed in {self.root}: {done.stderr.strip()[-300:]}",
-                "Look into that folder with git; the bars themselves are unharmed.",
-            )
-        return done.stdout.strip()
+        return git(self.root, *arguments, stdin=stdin)
 
 
 def _remote_url() -> str:

@@ -24,6 +24,7 @@ from pregao.core.timeframe import Timeframe
 
 GROUP = "pregao.sources"
 BUILT_IN = {
+    "files": "pregao.market.sources.files:Files",
     "sample": "pregao.market.sources.sample:Sample",
     "synthetic": "pregao.market.sources.synthetic:Synthetic",
 }
@@ -125,7 +126,8 @@ def read_options(kind: type[SourceOptions], given: Mapping[str, Any]) -> SourceO
             raise UsageError(
                 f"This source has no option {where!r}.", f"It has {', '.join(kind.model_fields) or 'none'}."
             ) from None
-        raise UsageError(f"{where}: {first['msg']}.") from None
+        reason = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{where}: {reason}.") from None
 
 
 def pick(wanted: Iterable[str], offered: Mapping[str, Any], what: str) -> list[str]:

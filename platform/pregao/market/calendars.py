@@ -1,0 +1,101 @@
+"""When an instrument trades, and which bars a series lacks. Exchanges' hours come from exchange_calendars."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from pregao.core.bars import Ints
+from pregao.core.errors import UsageError
+from pregao.core.timeframe import Timeframe
+
+ALWAYS = "24/7"
+_DAY_NS = 86_400_000_000_000
+
+
+class Gap(NamedTuple):
+    """A span without the bars it should have: ``start_ns <= t < end_ns``, and how many bars are missing in it."""
+
+    start_ns: int
+    end_ns: int
+    missing: int
+
+
+def gaps(open_ns: Ints, calendar: str, timeframe: Timeframe) -> list[Gap]:
+    """The gaps of a series between its first and its last bar, in order.
+
+    A market that never closes has a bar every ``timeframe``. On an exchange, each trading session (each half of
+    it, where there is a lunch break) must have as many bars as fit into it, wherever their grid begins.
+
+    Args:
+        open_ns: ascending open times, shape ``(n,)``.
+        calendar: ``"24/7"`` or a name of exchange_calendars.
+        timeframe: length of the bars.
+
+    Raises:
+        UsageError: if the calendar is not known.
+    """
+    if len(open_ns) < 2:
+        return []
+    if calendar == ALWAYS or timeframe.seconds > 86_400:
+        step = np.diff(open_ns)
+        return [
+            Gap(int(open_ns[i]) + timeframe.ns, int(open_ns[i + 1]), int(step[i]) // timeframe.ns - 1)
+            for i in np.flatnonzero(step >= 2 * timeframe.ns)
+        ]
+    starts, ends = _sessions(calendar, int(open_ns[0]), int(open_ns[-1]), timeframe)
+    expected = (ends - starts) // timeframe.ns
+    # A bar belongs to the session in which it ends, so that bars on a grid of whole hours count from 9:30 too.
+    bar_ends = open_ns + timeframe.ns
+    have = np.searchsorted(bar_ends, ends + timeframe.ns) - np.searchsorted(bar_ends, starts, side="right")
+    # The first and last session may have begun before the series or go on after it.
+    expected[0] = min(expected[0], (ends[0] - open_ns[0]) // timeframe.ns)
+    expected[-1] = min(expected[-1], (bar_ends[-1] - starts[-1]) // timeframe.ns)
+    short = np.flatnonzero(have < expected)
+    return [Gap(int(starts[i]), int(ends[i]), int(expected[i] - have[i])) for i in short]
+
+
+def closed_days(open_ns: Ints, calendar: str) -> Ints:
+    """The midnights (UTC, ns) of the days on which there are bars although the exchange was closed."""
+    none: Ints = np.empty(0, dtype=np.int64)
+    if calendar == ALWAYS or not len(open_ns):
+        return none
+    days = np.unique(open_ns // _DAY_NS * _DAY_NS)
+    sessions, _ = _sessions(calendar, int(days[0]), int(days[-1]), Timeframe.parse("1d"))
+    closed: Ints = days[~np.isin(days, sessions)]
+    return closed
+
+
+def _sessions(calendar: str, first_ns: int, last_ns: int, timeframe: Timeframe) -> tuple[Ints, Ints]:
+    """Starts and ends of the trading sessions that meet the span; for day bars, whole days at midnight UTC."""
+    import exchange_calendars
+    from exchange_calendars.errors import CalendarError
+
+    first = pd.Timestamp(first_ns // _DAY_NS * _DAY_NS)
+    last = pd.Timestamp(last_ns // _DAY_NS * _DAY_NS)
+    try:
+        # A week on either side: the calendar's own bounds must be trading days.
+        hours = exchange_calendars.get_calendar(
+            calendar, start=first - pd.Timedelta(days=14), end=last + pd.Timedelta(days=14)
+        )
+    except (CalendarError, ValueError) as error:
+        raise UsageError(f"The trading calendar {calendar!r} cannot be used: {error}.", "Give another one.") from error
+    table = hours.schedule.loc[first:last]
+    if not timeframe.intraday:
+        starts = _ns(table.index)
+        return starts, starts + _DAY_NS
+    opens, closes = _ns(table["open"]), _ns(table["close"])
+    lunch = table["break_start"].notna().to_numpy()
+    starts = np.concatenate([opens, _ns(table["break_end"][lunch])])
+    ends = np.concatenate([np.where(lunch, _ns(table["break_start"].fillna(table["close"])), closes), closes[lunch]])
+    order = np.argsort(starts, kind="stable")
+    return starts[order], ends[order]
+
+
+def _ns(times: pd.Series[pd.Timestamp] | pd.Index[pd.Timestamp]) -> Ints:
+    index = pd.DatetimeIndex(times)
+    utc = index.tz_localize("UTC") if index.tz is None else index.tz_convert("UTC")
+    values: Ints = utc.as_unit("ns").asi8
+    return values

@@ -1,0 +1,42 @@
+"""Running git in the data folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from pregao.core.errors import PregaoError
+
+
+def git(root: Path, *arguments: str, stdin: str | None = None) -> str:
+    """Run git on one folder alone, untouched by the user's hooks, signing and surrounding repository.
+
+    Args:
+        root: the folder.
+        arguments: the command and its options.
+        stdin: text for its standard input.
+
+    Returns the standard output, stripped. Raises `PregaoError` if git is missing or fails.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
+    guard = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false", "-c", "core.autocrlf=false")
+    try:
+        done = subprocess.run(
+            ["git", *guard, *arguments],
+            cwd=root,
+            env=environment,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+    except FileNotFoundError:
+        raise PregaoError("git is not installed; the data folder needs it.", "Install git.") from None
+    if done.returncode:
+        raise PregaoError(
+            f"git {arguments[0]} failed in {root}: {done.stderr.strip()[-300:]}",
+            "Look into that folder with git; the bars themselves are unharmed.",
+        )
+    return done.stdout.strip()

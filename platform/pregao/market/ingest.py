@@ -1,0 +1,162 @@
+"""Ingest: from a source into the store, judged and versioned. Used alike by the command and the flow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pregao.core.bars import Bars
+from pregao.core.errors import UsageError
+from pregao.core.timeframe import Timeframe
+from pregao.market import findings, quality, sources
+from pregao.market.sift import Sifted, sift
+from pregao.market.sources import Request, Series, read_options
+from pregao.market.store import Store, WriteResult
+from pregao.market.versions import Version, Versions
+
+BadRows = Literal["reject", "quarantine"]
+
+
+@dataclass(frozen=True)
+class SeriesReport:
+    """What an ingest did to one series: bars written, and the quality of the whole series with them."""
+
+    key: str
+    symbol: str
+    timeframe: str
+    written: WriteResult
+    quality: findings.QualityReport
+
+
+@dataclass(frozen=True)
+class IngestReport:
+    """What an ingest did.
+
+    Attributes:
+        source: the name of the source.
+        series: one report for each series that it brought.
+        version: the version of the store after it.
+    """
+
+    source: str
+    series: tuple[SeriesReport, ...]
+    version: Version
+
+    @property
+    def added(self) -> int:
+        """Bars that the store did not have before."""
+        return sum(one.written.added for one in self.series)
+
+    @property
+    def changed(self) -> bool:
+        """Whether any stored bar was added, replaced or removed."""
+        return any(one.written.changed for one in self.series)
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain JSON."""
+        return {
+            "source": self.source,
+            "added": self.added,
+            "changed": self.changed,
+            "version": asdict(self.version),
+            "series": [
+                {
+                    "key": one.key,
+                    "symbol": one.symbol,
+                    "timeframe": one.timeframe,
+                    **asdict(one.written),
+                    "quality": one.quality.to_json(),
+                }
+                for one in self.series
+            ],
+        }
+
+
+def ingest(
+    source: str,
+    symbols: Iterable[str] = (),
+    timeframe: str | None = None,
+    options: Mapping[str, Any] | None = None,
+    store: Store | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+    *,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    bad_rows: BadRows = "reject",
+) -> IngestReport:
+    """Bring bars from a source into the store, keep a quality report of each series, and record a version.
+
+    All series are fetched and judged before the first is written, so that a refused one leaves nothing behind.
+    Bars that have not closed yet are left out.
+
+    Args:
+        source: a name of `pregao.market.sources.source_names`.
+        symbols: what to bring; empty for all that the source offers.
+        timeframe: for example ``"15m"``; None for the source's usual one.
+        options: the source's own options, by name.
+        store: where to; the installation's store by default.
+        progress: called with a line about each step.
+        start_ns, end_ns: open times wanted, ``start_ns <= t < end_ns``; None is open.
+        bad_rows: what to do if a row cannot be a bar: refuse the ingest, or leave the row out and report it.
+
+    Raises:
+        UsageError: for an unknown source, symbol or option, a bad row, or a source without bars in the span.
+        PregaoError: if the disk is full, or the store damaged or of a newer version.
+    """
+    origin = sources.source(source)
+    into = store if store is not None else Store()
+    request = Request(
+        symbols=tuple(symbols),
+        timeframe=Timeframe.parse(timeframe) if timeframe is not None else None,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        options=read_options(origin.Options, options or {}),
+        known={instrument.key: instrument for instrument in into.instruments()},
+    )
+    now_ns = time.time_ns()
+    judged: list[tuple[Series, Sifted, Bars]] = []
+    for series in origin.fetch(request):
+        name = f"{series.instrument.symbol} {series.timeframe}"
+        progress(f"{name}: {len(series.frame):,} rows from {source}")
+        sifted = sift(series.frame, series.instrument, series.timeframe, series.origin)
+        if sifted.bad and bad_rows == "reject":
+            first, more = sifted.bad[0], len(sifted.bad) - 1
+            others = f" ({more:,} more rows are bad.)" if more else ""
+            raise UsageError(
+                f"{first.where} {first.why} ({first.content}).{others}",
+                "Mend the data, or give --bad-rows quarantine to leave such rows out.",
+            )
+        bars = Bars.from_frame(sifted.frame, series.instrument, series.timeframe)
+        judged.append((series, sifted, bars.between(None, now_ns - series.timeframe.ns + 1)))
+    if not any(len(bars) for _, _, bars in judged):
+        raise UsageError(f"The source {source} has no bars in that span.", "Give another symbol or an earlier start.")
+    reports = []
+    for series, sifted, bars in judged:
+        written = into.write(bars, replace=series.whole)
+        whole = into.bars(series.instrument, series.timeframe)
+        found = quality.report(sifted, len(series.frame), whole)
+        findings.save(found, into)
+        one = SeriesReport(series.instrument.key, series.instrument.symbol, series.timeframe.name, written, found)
+        progress(describe(one))
+        reports.append(one)
+    versions = Versions(into.root)
+    changed = ", ".join(
+        f"{one.symbol} {one.timeframe} {one.written.added - one.written.removed:+,}"
+        for one in reports
+        if one.written.changed
+    )
+    recorded = versions.commit(f"Ingest from {source}: {changed or 'quality reports only'}")
+    version = recorded or versions.current()
+    progress(f"Version {version.short}" + ("" if recorded else " (as before)"))
+    return IngestReport(source, tuple(reports), version)
+
+
+def describe(one: SeriesReport) -> str:
+    """One line about a series: what was written and what was found."""
+    done = one.written
+    parts = [f"{count:,} {word}" for word, count in asdict(done).items() if count and word != "unchanged"]
+    wrote = ", ".join(parts) if parts else f"nothing new, the store already has these {done.unchanged:,} bars"
+    flaws = ", ".join(f"{f.count:,} {f.kind}" for f in one.quality.findings if f.level != "info") or "clean"
+    return f"{one.symbol} {one.timeframe}: {wrote}; {one.quality.bars:,} bars in all; quality: {flaws}"
