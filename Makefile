@@ -1,0 +1,71 @@
+# Pregão. `make demo` and `make test` set everything up by themselves: only Python 3.11 to 3.13, git and make are needed.
+
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/.set-up
+PLUGINS := $(wildcard plugins/*/pyproject.toml)
+ARGS ?=
+
+# Without compiled modules every import is two to four times slower.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONUNBUFFERED := 1
+
+FIND_PYTHON := for name in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	if "$$name" -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; \
+	then echo "$$name"; break; fi; done
+
+# uv does not read pip's configuration: hand it the package index that this machine uses, if it names one.
+PIP_INDEX := index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
+	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi;
+
+.PHONY: help demo test up lint lock bench set-up clean
+
+help: ## What can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## Show the whole product working, offline (ARGS=--check: without a person)
+	@$(BIN)/pregao demo $(ARGS)
+
+test: $(STAMP) ## Pass the tests (ARGS="-m 'not servers'" for a part)
+	@$(BIN)/python -m pytest $(ARGS)
+
+up: $(STAMP) ## Start the Prefect server with the flows, MLflow and the panel
+	@$(BIN)/pregao up $(ARGS)
+
+lint: $(STAMP) ## Style, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(STAMP) ## Measure the speeds that the README states
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+set-up: $(STAMP) ## Only create the environment
+
+lock: ## Resolve requirements.lock anew: all packages, with hashes, for Python 3.11 to 3.13
+	@test -x $(BIN)/uv || $(MAKE) set-up
+	@$(PIP_INDEX) $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet $(ARGS) --output-file requirements.lock
+
+clean: ## Remove the environment; data, models and sessions stay
+	@rm -rf .venv
+
+$(STAMP): requirements.lock pyproject.toml $(PLUGINS)
+	@set -e; python=$$($(FIND_PYTHON)); \
+	if [ ! -x $(BIN)/python ]; then \
+		if [ -z "$$python" ]; then \
+			echo "Pregão needs Python 3.11, 3.12 or 3.13 with venv; none was found." >&2; \
+			echo "  Install one (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3 ..." >&2; \
+			exit 1; \
+		fi; \
+		echo "Creating the environment in .venv with $$("$$python" --version)"; \
+		"$$python" -m venv .venv; \
+	fi
+	@command -v git >/dev/null 2>&1 || { echo "Pregão needs git: the market data is versioned with it. Install git." >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv==$(UV_VERSION)"
+	@echo "Installing the packages of requirements.lock"
+	@$(PIP_INDEX) $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --only-binary :all: --compile-bytecode requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
+		$(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
+	@touch $@

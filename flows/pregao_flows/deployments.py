@@ -1,0 +1,44 @@
+"""The deployments: which flows are served, on which schedules, how many runs at once.
+
+``prefect.yaml`` says the same for `prefect deploy` into a work pool; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.schedules import Cron, Interval
+
+from pregao_flows.ingest import ingest
+from pregao_flows.paper_trade import paper_trade
+from pregao_flows.retrain import retrain
+from pregao_flows.supervise import supervise
+
+SUPERVISE_SECONDS = 60
+RETRAIN_CRON = "30 3 * * *"
+
+
+def deployments() -> list[RunnerDeployment]:
+    """All deployments, to be served by one runner. The flows are found by module, wherever the process runs."""
+    module = EntrypointType.MODULE_PATH
+    one = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+    skip = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
+    first = datetime.now(UTC) + timedelta(seconds=SUPERVISE_SECONDS)
+    return [
+        ingest.to_deployment("ingest", entrypoint_type=module, concurrency_limit=one),
+        retrain.to_deployment(
+            "retrain",
+            entrypoint_type=module,
+            concurrency_limit=one,
+            schedules=[Cron(RETRAIN_CRON, timezone="UTC", slug="nightly")],
+        ),
+        supervise.to_deployment(
+            "supervise",
+            entrypoint_type=module,
+            concurrency_limit=skip,
+            schedules=[Interval(timedelta(seconds=SUPERVISE_SECONDS), anchor_date=first, slug="every-minute")],
+        ),
+        paper_trade.to_deployment("paper-trade", entrypoint_type=module),
+    ]

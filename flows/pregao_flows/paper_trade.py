@@ -1,0 +1,146 @@
+"""The long-running flow of a paper session.
+
+The session's loop runs in a thread of its own and is asked to end between two bars, so that Prefect's termination
+signal, which is raised in the main thread, never cuts a transaction in half. The journal stays the truth: this flow
+only starts the loop, passes the person's wishes from Prefect's pages on to it, and reports how it ended.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import httpx
+from prefect import flow, get_run_logger, runtime
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.client.schemas.objects import State
+from prefect.exceptions import Abort, Pause, PrefectException, TerminationSignal
+from prefect.states import Completed, Failed
+
+from pregao.core.errors import PregaoError, UsageError
+from pregao_flows.client import SHUTDOWN
+
+POLL_SECONDS = 2.0
+"""How often the run's own state is read: Pause and Suspend reach a flow without tasks in no other way."""
+
+STOP_SECONDS = 15.0
+"""How long a stopping session may take to close its orders and positions; SIGKILL follows 30 s after a cancel."""
+
+
+class Loop:
+    """A session's loop in a thread, and how it ended."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.status = ""
+        self.error: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"session {session_id}", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        from pregao.sessions.journal import Journal
+        from pregao.sessions.runtime import run
+
+        try:
+            journal = Journal()
+            try:
+                self.status = run(self.session_id, journal, stop=self._stop.is_set)
+            finally:
+                journal.close()
+        except BaseException as error:  # handed to the main thread, which raises it
+            self.error = error
+
+    def join(self, seconds: float) -> bool:
+        """Wait; whether the loop has ended."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def leave(self) -> None:
+        """End the loop at the next bar; the session stays as it is, to be gone on with."""
+        self._stop.set()
+        self.join(STOP_SECONDS)
+
+    def end(self) -> None:
+        """Stop the session for good, as its own Stop does."""
+        self.command("stop")
+        if not self.join(STOP_SECONDS):
+            self.leave()
+
+    def command(self, kind: Any) -> None:
+        """Put a command into the session's inbox; one that has ended takes none."""
+        from pregao.sessions.journal import Journal
+
+        journal = Journal()
+        try:
+            journal.command(self.session_id, kind)
+        except UsageError:
+            pass
+        finally:
+            journal.close()
+
+
+@flow(name="paper-trade", log_prints=False)
+def paper_trade(session_id: str) -> State[Any]:
+    """Run a paper session until it ends or is asked to.
+
+    Cancel stops the session for good; Suspend ends this process and Resume goes on where it was; Pause pauses the
+    strategy while exits keep working. A shutdown of the servers leaves the session to be gone on with.
+    """
+    log = get_run_logger()
+    loop = Loop(session_id)
+    log.info("Session %s runs", session_id)
+    try:
+        with get_client(sync_client=True) as client:
+            _attend(loop, client)
+    except TerminationSignal:
+        if _own_state_message() == SHUTDOWN:
+            loop.leave()
+            log.info("Session %s waits to be gone on with", session_id)
+        else:
+            loop.end()
+            log.info("Session %s was stopped", session_id)
+        raise
+    if isinstance(loop.error, PregaoError):
+        return Failed(message=str(loop.error))
+    if loop.error is not None:
+        raise loop.error
+    if loop.status == "failed":
+        return Failed(message=f"Session {session_id} failed; its journal says why.")
+    return Completed(message=f"Session {session_id}: {loop.status}.")
+
+
+def _attend(loop: Loop, client: SyncPrefectClient) -> None:
+    """Return when the loop has ended; follow the run's state meanwhile."""
+    paused = False
+    while not loop.join(POLL_SECONDS):
+        state = _own_state(client)
+        if state is None or state.is_running() or state.is_cancelling():
+            if paused and state is not None and state.is_running():
+                loop.command("resume")
+                paused = False
+        elif state.name == "Suspended":
+            loop.leave()
+            raise Pause(state=state)
+        elif state.is_paused():
+            if not paused:
+                loop.command("pause")
+                paused = True
+        else:
+            # Another process has ended this run, or scheduled it again: whoever owns it now goes on.
+            loop.leave()
+            raise Abort(f"The run is {state.name}.")
+
+
+def _own_state(client: SyncPrefectClient) -> State[Any] | None:
+    """The state of this run on the server; None if it cannot be told: a session does not end with the server."""
+    try:
+        return client.read_flow_run(runtime.flow_run.id).state
+    except (OSError, PrefectException, httpx.HTTPError):
+        return None
+
+
+def _own_state_message() -> str:
+    with get_client(sync_client=True) as client:
+        state = _own_state(client)
+    return (state.message or "") if state else SHUTDOWN

@@ -1,0 +1,46 @@
+"""Every minute: a session that should be running and that no process attends to is started again."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from pregao_flows import client
+
+SETTLE_SECONDS = 60.0
+"""A run that was started this recently may still be importing its libraries."""
+
+
+@flow(name="supervise")
+def supervise() -> State[Any]:
+    """Start the sessions again whose heartbeat is stale.
+
+    Two runs of one session do no harm, since the journal lets only the latest write; but the older one ends with an
+    error that would worry a person, so a run that has just been asked for is waited for.
+    """
+    from pregao.sessions.journal import Journal
+
+    log = get_run_logger()
+    journal = Journal()
+    try:
+        unattended = journal.unattended()
+    finally:
+        journal.close()
+    launched = []
+    for session in unattended:
+        if any(_settling(run) for run in client.session_runs(session.id)):
+            continue
+        client.launch(session.id)
+        launched.append(session.id)
+        log.warning("Session %s had no runner: started again", session.id)
+    return Completed(message=f"Started again: {', '.join(launched) or 'none'}.")
+
+
+def _settling(run: client.FlowRun) -> bool:
+    if run.state_type in ("SCHEDULED", "PENDING"):
+        return True
+    return run.state_type == "RUNNING" and run.started is not None and time.time() - run.started < SETTLE_SECONDS

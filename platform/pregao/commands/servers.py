@@ -1,0 +1,48 @@
+"""``pregao up``, ``pregao demo``, ``pregao doctor``."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+
+import click
+
+from pregao.commands.output import json_option, print_json, print_table, progress
+from pregao.settings import settings
+
+browser_option = click.option("--browser/--no-browser", default=True, help="Open the panel in a browser.")
+
+
+@click.command()
+@browser_option
+def up(browser: bool) -> None:
+    """Start the Prefect server with the flows, MLflow and the panel, and keep them running.
+
+    One Ctrl-C ends all of them, and nothing else. Sessions that run are left to be gone on with: the next
+    `pregao up` starts them again within a minute and a half. Logs are in var/logs.
+
+    \b
+    Ports: PREGAO_PANEL_PORT (7860), PREGAO_PREFECT_PORT (4200), PREGAO_MLFLOW_PORT (5000).
+    """
+    from pregao.operations.up import up as run
+
+    run(settings(), progress, browser=browser)
+
+
+@click.command()
+@json_option
+def doctor(as_json: bool) -> None:
+    """Check this machine and this folder: versions, ports, disk, browser, network, databases.
+
+    Each row says the mend of what is wrong. Exit status 1 if something must be mended before `pregao up` can work.
+    """
+    from pregao.operations.doctor import examine, worst
+
+    findings = examine(settings())
+    verdict = worst(findings)
+    if as_json:
+        print_json({"verdict": verdict, "findings": [asdict(finding) for finding in findings]})
+    else:
+        rows = [(finding.level, finding.check, finding.found, finding.mend) for finding in findings]
+        print_table("Doctor", ("", "what", "found", "mend"), rows, empty="")
+    sys.exit(1 if verdict == "fail" else 0)

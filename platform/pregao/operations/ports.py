@@ -1,0 +1,89 @@
+"""Ports: is one free, who has it, which one could be used instead."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psutil
+
+from pregao.core.errors import PregaoError, UsageError
+
+
+@dataclass(frozen=True)
+class Need:
+    """A port that a server needs: ``what`` listens, on which ``host`` and ``port``, and the variable that moves it."""
+
+    what: str
+    host: str
+    port: int
+    variable: str
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether a server could listen on ``host:port`` now.
+
+    Raises:
+        UsageError: ``host`` is not an address of this machine.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # As the servers do: a port whose last connections are still closing is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror as error:
+        raise UsageError(f"{host!r} is not an address: {error.strerror}.", "Set PREGAO_HOST=127.0.0.1.") from error
+    except PermissionError:
+        return False
+    except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise UsageError(f"{host} is not an address of this machine.", "Set PREGAO_HOST=127.0.0.1.") from error
+        return False
+    return True
+
+
+def listener(port: int) -> str:
+    """Who listens on ``port``, as ``name (process id)``; ``another program`` if the system does not tell."""
+    try:
+        for connection in psutil.net_connections(kind="tcp"):
+            if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:
+                if connection.pid:
+                    return f"{psutil.Process(connection.pid).name()} (process {connection.pid})"
+                break
+    except (psutil.AccessDenied, psutil.NoSuchProcess):
+        pass
+    return "another program"
+
+
+def free_port(host: str, after: int = 0) -> int:
+    """A port that is free now: the first above ``after``, or any that the system gives if ``after`` is 0."""
+    if after:
+        return next(port for port in range(after + 1, 65536) if is_free(host, port))
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def check(needs: Sequence[Need]) -> None:
+    """Raise a `PregaoError` that names the first port that is taken, who has it, and the mend."""
+    for index, need in enumerate(needs):
+        for other in needs[:index]:
+            if other.port == need.port:
+                raise UsageError(
+                    f"The {other.what} and the {need.what} cannot both use port {need.port}.",
+                    f"Set {need.variable} to another one.",
+                )
+        if not is_free(need.host, need.port):
+            raise PregaoError(
+                f"Port {need.port}, which the {need.what} needs, is in use by {listener(need.port)}.",
+                f"End that program, or use another port: {need.variable}={free_port(need.host, need.port)}",
+            )
+
+
+def privileged(port: int) -> bool:
+    """Whether only an administrator may listen on ``port``."""
+    return port < 1024 and hasattr(os, "geteuid") and os.geteuid() != 0

@@ -1,0 +1,50 @@
+"""``pregao up``: the servers, until Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from os import environ
+from threading import Event
+
+from pregao.operations.servers import Servers, running
+from pregao.settings import Settings
+
+TITLES = {"panel": "Panel", "prefect": "Prefect (flows)", "mlflow": "MLflow (models)"}
+
+
+def up(settings: Settings, say: Callable[[str], None], *, browser: bool) -> None:
+    """Start the servers, say where they are, open the panel, and keep them running until a signal.
+
+    Raises:
+        PregaoError: a port is taken, another command runs the servers, or one of them does not stay up.
+    """
+    begun = time.monotonic()
+    try:
+        with running(settings, "pregao up", say) as servers:
+            say("Starting the Prefect server, the flows, MLflow and the panel …")
+            servers.wait()
+            say(f"Ready after {time.monotonic() - begun:.1f} s. Ctrl-C ends all.")
+            announce(servers, say)
+            if browser:
+                open_browser(servers.addresses["panel"])
+            servers.supervise(Event())
+    except KeyboardInterrupt:
+        pass
+    say("Everything that was started has ended.")
+
+
+def announce(servers: Servers, say: Callable[[str], None]) -> None:
+    """The addresses, one a line."""
+    for name, title in TITLES.items():
+        say(f"  {title:<16} {servers.addresses[name]}")
+
+
+def open_browser(address: str) -> bool:
+    """Open a page in the person's browser; False where there is no screen, since a text browser would take over."""
+    if sys.platform.startswith("linux") and not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY")):
+        return False
+    import webbrowser
+
+    return webbrowser.open(address)
