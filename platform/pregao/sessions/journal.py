@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, insert, select, update
+from sqlalchemy import Connection, Engine, Select, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from pregao.core.errors import PregaoError, UsageError, unknown
@@ -87,23 +87,20 @@ class Journal:
         instrument: Instrument,
         model_version: str | None = None,
         *,
-        model_name: str | None = None,
         bars_total: int = 0,
     ) -> str:
         """A new session, not yet run; returns its id, such as ``edge-usdt-7f3a``."""
         cash = int(spec.cash / instrument.quantum)
-        model = f"{model_name}@{model_version}" if model_version else ""
         row = {
             "created_ns": self.clock(),
             "spec": canonical(spec.model_dump(mode="json")),
             "instrument": canonical(instrument.to_json()),
-            "model_name": model_name,
             "model_version": model_version,
             "epoch": 0,
             "runner": "",
             "heartbeat_ns": 0,
             "last_seq": 0,
-            "chain": genesis(spec, instrument, model),
+            "chain": genesis(spec, instrument, model_version),
             "updated_ns": self.clock(),
         }
         row |= Projection("created", None, 0, bars_total, 0, cash, 0, 0, 0, 0, 0)._asdict()
@@ -183,10 +180,8 @@ class Journal:
 
     def inbox(self, session_id: str) -> list[Command]:
         """The commands that wait for the session's runner, oldest first."""
-        c = schema.commands.c
-        query = _commands().where(c.session_id == session_id, c.done_ns.is_(None)).order_by(c.id)
         with self.reading() as connection:
-            return [_command(row) for row in connection.execute(query)]
+            return [_command(row) for row in connection.execute(_INBOX, {"my_id": session_id})]
 
     def answer(self, number: int) -> Command:
         """A command by its number, with its outcome once the runner has taken it."""
@@ -240,8 +235,7 @@ class Journal:
         Row ``after`` itself is taken as good. Raises `DamagedError` at the first row that does not follow.
         """
         row = self.session(session_id)
-        model = f"{row.model_name}@{row.model_version}" if row.model_version else ""
-        chain, seq = genesis(row.spec, row.instrument, model), 0
+        chain, seq = genesis(row.spec, row.instrument, row.model_version), 0
         if after:
             before = self.rows(session_id, after - 1, 1)
             if not before or before[0].seq != after:
@@ -268,6 +262,13 @@ def _one(session_id: str) -> Select[Any]:
 
 def _commands() -> Select[Any]:
     return select(*(schema.commands.c[name] for name in Command._fields))
+
+
+_INBOX = (
+    _commands()
+    .where(schema.commands.c.session_id == bindparam("my_id"), schema.commands.c.done_ns.is_(None))
+    .order_by(schema.commands.c.id)
+)
 
 
 def _command(row: Any) -> Command:

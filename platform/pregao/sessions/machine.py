@@ -129,7 +129,10 @@ class Machine:
             "approve": self._approve,
             "reject": self._reject,
         }
-        batch.outcome = act[kind](batch, body) or "done"
+        if kind not in act:
+            batch.outcome = "there is no such command"
+        else:
+            batch.outcome = act[kind](batch, body) or "done"
         batch.entries[0].body.update(command=kind, body=body, outcome=batch.outcome)
         return batch
 

@@ -28,13 +28,13 @@ def canonical(body: Any) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def genesis(spec: SessionSpec, instrument: Instrument, model: str) -> str:
+def genesis(spec: SessionSpec, instrument: Instrument, model_version: str | None) -> str:
     """The chain's value before the first row: SHA-256 of what the session was asked to do.
 
     The session's id is not part of it, so two sessions that were asked the same and lived through the same have
     the same chain, row for row.
     """
-    asked = {"spec": spec.model_dump(mode="json"), "instrument": instrument.to_json(), "model": model}
+    asked = {"spec": spec.model_dump(mode="json"), "instrument": instrument.to_json(), "model_version": model_version}
     return hashlib.sha256(f"pregao.journal.1\n{canonical(asked)}".encode()).hexdigest()
 
 
@@ -133,7 +133,6 @@ class SessionRow:
     created_ns: int
     spec: SessionSpec
     instrument: Instrument
-    model_name: str | None
     model_version: str | None
     status: Status
     error: str | None
@@ -202,7 +201,7 @@ class SessionRow:
             "timeframe": self.spec.timeframe,
             "strategy": self.spec.strategy,
             "mode": self.spec.mode,
-            "model": self.model_name,
+            "model": self.spec.model,
             "model_version": self.model_version,
             "equity": self.equity,
             "pnl": self.pnl,

@@ -58,7 +58,6 @@ sessions = Table(
     Column("created_ns", BigInteger, nullable=False),
     Column("spec", Text, nullable=False),
     Column("instrument", Text, nullable=False),
-    Column("model_name", Text),
     Column("model_version", Text),
     Column("status", String(20), nullable=False),
     Column("error", Text),

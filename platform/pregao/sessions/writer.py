@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from pregao.core.errors import PregaoError
@@ -22,8 +22,28 @@ _RETRY_S = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 2.0, 5.0, 5.0, 5.0)
 """Waits between attempts while the database cannot be reached."""
 
 
+_s = schema.sessions.c
+_MOVED = ("last_seq", "chain", "updated_ns", "heartbeat_ns", *Projection._fields)
+# Built once: building it costs as much as the whole transaction.
+_ADVANCE = (
+    update(schema.sessions)
+    .where(
+        _s.id == bindparam("my_id"),
+        _s.epoch == bindparam("my_epoch"),
+        _s.last_seq == bindparam("my_seq"),
+        _s.chain == bindparam("my_chain"),
+    )
+    .values({name: bindparam(name) for name in _MOVED})
+)
+_JOURNAL = insert(schema.journal)
+
+
 class FencedError(PregaoError):
     """Another runner owns the session now; this one must stop and has written nothing since."""
+
+
+class UnwritableError(PregaoError):
+    """The database cannot be written. What was journaled is safe; the session can be taken up again."""
 
 
 class Writer:
@@ -61,7 +81,7 @@ class Writer:
 
         Raises:
             FencedError: another runner owns the session; nothing was written.
-            PregaoError: the database cannot be written (disk full, gone for half a minute).
+            UnwritableError: the database cannot be written (disk full, or gone for 20 seconds).
         """
         seq, chain, rows = self.seq, self.chain, []
         for ts_ns, kind, body in entries:
@@ -74,7 +94,7 @@ class Writer:
         def write(connection: Connection) -> None:
             now = self.journal.clock()
             self._advance(connection, seq, chain, now, projection)
-            connection.execute(insert(schema.journal), rows)
+            connection.execute(_JOURNAL, rows)
             if trades:
                 each = [{"session_id": self.session_id, "seq": seq, **t._asdict()} for t in trades]
                 connection.execute(insert(schema.trades), each)
@@ -95,6 +115,14 @@ class Writer:
             if connection.execute(alive.values(heartbeat_ns=self.journal.clock())).rowcount == 0:
                 raise self._fenced()
 
+    def refresh(self, projection: Projection) -> None:
+        """Show the session as recovery found it; the journal says the same, so nothing is journaled."""
+        s = schema.sessions.c
+        with self.journal.writing() as connection:
+            mine = update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
+            if connection.execute(mine.values(**projection._asdict())).rowcount == 0:
+                raise self._fenced()
+
     def fail(self, error: str) -> None:
         """Mark the session as failed outside its journal: what went wrong is this machine's, not the market's."""
         s = schema.sessions.c
@@ -113,10 +141,9 @@ class Writer:
 
     def _advance(self, connection: Connection, seq: int, chain: str, now: int, projection: Projection) -> None:
         """Move the session's row on, if it still is where this writer left it."""
-        s = schema.sessions.c
-        mine = (s.id == self.session_id, s.epoch == self.epoch, s.last_seq == self.seq, s.chain == self.chain)
-        values = {"last_seq": seq, "chain": chain, "updated_ns": now, "heartbeat_ns": now, **projection._asdict()}
-        if connection.execute(update(schema.sessions).where(*mine).values(**values)).rowcount == 0:
+        mine = {"my_id": self.session_id, "my_epoch": self.epoch, "my_seq": self.seq, "my_chain": self.chain}
+        moved = {"last_seq": seq, "chain": chain, "updated_ns": now, "heartbeat_ns": now}
+        if connection.execute(_ADVANCE, {**mine, **moved, **projection._asdict()}).rowcount == 0:
             raise self._fenced()
 
     def _keep(self, connection: Connection, seq: int, state: bytes) -> None:
@@ -147,7 +174,7 @@ class Writer:
                 time.sleep(wait)
         assert error is not None
         reason = str(error.orig).strip().split("\n")[0]
-        raise PregaoError(
+        raise UnwritableError(
             f"Session {self.session_id} cannot be journaled: {reason}.",
             "Free disk space or bring the database back; then `pregao trade resume` goes on where it was.",
         ) from error

@@ -1,0 +1,266 @@
+"""From what a person asked for to the parts of a session, every value checked, each problem named by its field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from pregao import __version__
+from pregao.core.bars import Bars
+from pregao.core.errors import NotFoundError, PregaoError, UsageError
+from pregao.core.instrument import Instrument, folder_name
+from pregao.core.timeframe import Timeframe
+from pregao.market.store import Store
+from pregao.sessions.records import Body
+from pregao.sessions.spec import SessionSpec
+from pregao.settings import settings
+from pregao.simulation.plan import Plan
+from pregao.strategies.backtest import desk_for
+from pregao.strategies.contract import Model
+from pregao.strategies.desk import Desk
+from pregao.strategies.registry import configured, discover
+
+
+class SpecError(UsageError):
+    """A session cannot be what was asked for. ``problems`` has one sentence, with its mend, for each wrong field."""
+
+    def __init__(self, problems: Mapping[str, PregaoError]) -> None:
+        super().__init__(
+            " ".join(problem.message for problem in problems.values()),
+            " ".join(dict.fromkeys(problem.mend for problem in problems.values() if problem.mend)),
+        )
+        self.problems = {name: str(problem) for name, problem in problems.items()}
+
+
+def spec_of(values: Mapping[str, Any]) -> SessionSpec:
+    """A spec from raw values, as a form, a command line or a request gives them.
+
+    Raises:
+        SpecError: naming each field that is out of range, unknown or not a number.
+    """
+    try:
+        return SessionSpec.model_validate(dict(values))
+    except ValidationError as error:
+        problems: dict[str, PregaoError] = {}
+        for found in error.errors():
+            # A union's own tags are not fields.
+            path = ".".join(str(part) for part in found["loc"] if part != "replay")
+            said = found["msg"].removeprefix("Value error, ").rstrip(".")
+            if path:
+                given = "" if found["type"] == "missing" else f" (given: {found['input']!r})"
+                problem = UsageError(f"{path.replace('_', ' ').capitalize()}: {said}{given}.")
+            else:
+                path, problem = "entry_value", UsageError(f"{said[:1].upper()}{said[1:]}.", "Lower it.")
+            problems.setdefault(path, problem)
+        raise SpecError(problems) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Assembly:
+    """The parts of a session.
+
+    Attributes:
+        spec: with nothing left open: the instrument's key, the first and last moment of the replay, the model.
+        bars: what will be played.
+        before: the bars that end where these begin, to warm up on.
+        model: None for strategies without one.
+    """
+
+    spec: SessionSpec
+    instrument: Instrument
+    timeframe: Timeframe
+    plan: Plan
+    bars: Bars
+    before: Bars
+    model: Model | None
+
+    def desk(self) -> Desk:
+        """A new desk with a new strategy, warmed up on the bars before the first."""
+        strategy = configured(self.spec.strategy, self.spec.config)
+        desk = desk_for(self.plan, strategy, self.spec.seed, self.model)
+        tail = self.before[max(len(self.before) - desk.history, 0) :]
+        desk.warm(tail.bar(i) for i in range(len(tail)))
+        return desk
+
+    def facts(self) -> Body:
+        """What the journal's first row tells of the parts: which code, model and data."""
+        name = self.spec.strategy
+        plugin = next((p for p in discover() if name in (p.name, f"{p.distribution}:{p.entry.name}")), None)
+        meta = self.model.meta if self.model is not None else {}
+        return {
+            "pregao": __version__,
+            "instrument": self.instrument.key,
+            "timeframe": self.timeframe.name,
+            "strategy": name,
+            "distribution": plugin.distribution if plugin else "",
+            "strategy_version": plugin.version if plugin else "",
+            "mode": self.spec.mode,
+            "model": self.model.name if self.model is not None else None,
+            "model_version": str(self.model.version) if self.model is not None else None,
+            "trained_until_ns": _optional_int(meta.get("train_end_ns")),
+            "trained_on": meta.get("data_version"),
+            "data_version": self.spec.feed.version or _data_version(),
+            "first_ns": int(self.bars.open_ns[0]),
+            "last_ns": int(self.bars.open_ns[-1]),
+            "bars": len(self.bars),
+            "synthetic": self.instrument.synthetic,
+        }
+
+
+def assemble(spec: SessionSpec, model_version: str | None = None) -> Assembly:
+    """The parts that a spec asks for.
+
+    Args:
+        model_version: of the spec's model, for a session that has begun; None takes the champion of now.
+
+    Raises:
+        SpecError: naming every field that cannot be satisfied.
+        PregaoError: if the store or a plugin is broken.
+    """
+    problems: dict[str, PregaoError] = {}
+    timeframe = instrument = strategy = plan = None
+    model: Model | None = None
+    with _noting(problems, "timeframe"):
+        timeframe = Timeframe.parse(spec.timeframe)
+    with _noting(problems, "feed.version"):
+        store = _store(spec)
+    with _noting(problems, "instrument"):
+        if "feed.version" not in problems:
+            instrument = store.instrument(spec.instrument)
+    with _noting(problems, "strategy"):
+        strategy = configured(spec.strategy, {})
+    with _noting(problems, "config"):
+        if strategy is not None:
+            strategy = configured(spec.strategy, spec.config)
+    if instrument is not None and timeframe is not None:
+        with _noting(problems, "entry_value"):
+            plan = _plan(spec, instrument, timeframe)
+        if strategy is not None:
+            with _noting(problems, "model"):
+                model = _model(spec, strategy, instrument, timeframe, model_version)
+    if problems or instrument is None or timeframe is None or plan is None:
+        raise SpecError(problems)
+    with _noting(problems, "timeframe"):
+        every = store.bars(instrument, timeframe)
+    if problems:
+        raise SpecError(problems)
+    with _noting(problems, "feed.start"):
+        bars, before = _span(spec, every, model)
+    if problems:
+        raise SpecError(problems)
+    with _noting(problems, "entry_value"):
+        _one_lot(spec, bars)
+    if problems:
+        raise SpecError(problems)
+    start, end = int(bars.open_ns[0]), int(bars.open_ns[-1]) + 1
+    feed = spec.feed.model_copy(update={"start": start, "end": end})
+    name = model.name if model is not None else None
+    complete = spec.model_copy(update={"instrument": instrument.key, "feed": feed, "model": name})
+    return Assembly(complete, instrument, timeframe, plan, bars, before, model)
+
+
+@contextmanager
+def _noting(problems: dict[str, PregaoError], name: str) -> Iterator[None]:
+    """Keep an error in this block as the problem of a field, so that the next field is checked too."""
+    try:
+        yield
+    except PregaoError as error:
+        problems[name] = error
+
+
+def _store(spec: SessionSpec) -> Store:
+    """The store as it is now, or a plain copy of the version that is asked for."""
+    if spec.feed.version is None:
+        return Store()
+    from pregao.market.versions import Versions
+
+    versions = Versions()
+    version = versions.find(spec.feed.version)
+    series = folder_name(f"{spec.instrument}_{spec.timeframe}")
+    target = settings().var / "snapshots" / version.short / series
+    versions.snapshot(version, target, [(spec.instrument, spec.timeframe)])
+    return Store(target)
+
+
+def _plan(spec: SessionSpec, instrument: Instrument, timeframe: Timeframe) -> Plan:
+    return Plan.of(
+        instrument,
+        timeframe,
+        cash=spec.cash,
+        entry_value=spec.entry_value,
+        take_profit=spec.take_profit,
+        stop_loss=spec.stop_loss,
+        horizon=spec.horizon,
+        fee=spec.fee,
+        slippage=spec.slippage,
+    )
+
+
+def _model(
+    spec: SessionSpec, strategy: Any, instrument: Instrument, timeframe: Timeframe, version: str | None
+) -> Model | None:
+    if not getattr(strategy, "needs_model", False):
+        if spec.model is not None:
+            raise UsageError(f"The strategy {spec.strategy!r} uses no model.", "Leave the model out.")
+        return None
+    from pregao.learning import registry
+
+    name = spec.model or registry.model_name(instrument, timeframe)
+    chosen = version or registry.champion(name)
+    if chosen is None:
+        raise NotFoundError(
+            f"There is no champion of the model {name!r}, which {spec.strategy!r} needs.",
+            f"Train one with `pregao retrain {instrument.key} --timeframe {timeframe}`, or choose another strategy.",
+        )
+    return registry.load(name, str(chosen))
+
+
+def _span(spec: SessionSpec, every: Bars, model: Model | None) -> tuple[Bars, Bars]:
+    """The bars to play and those before them. A model plays by default only what it has not been trained on."""
+    start = spec.feed.start
+    seen = _optional_int(model.meta.get("train_end_ns")) if model is not None else None
+    if start is None and seen is not None:
+        start = seen
+    bars = every.between(start, spec.feed.end)
+    if len(bars) == 0:
+        raise UsageError(
+            "There are no bars between the replay's start and end.",
+            f"The store has {every.timeframe} bars from {_day(int(every.open_ns[0]))} to "
+            f"{_day(int(every.open_ns[-1]))} UTC"
+            + (f"; the model has seen those before {_day(seen)}." if seen is not None else "."),
+        )
+    return bars, every.between(None, int(bars.open_ns[0]))
+
+
+def _one_lot(spec: SessionSpec, bars: Bars) -> None:
+    instrument = bars.instrument
+    lot = instrument.price(int(bars.open[0])) * instrument.lot_size
+    if spec.entry_value < lot:
+        raise UsageError(
+            f"The entry value {spec.entry_value} buys less than the least quantity of {instrument.symbol}, "
+            f"{instrument.lot_size}, worth {lot.normalize():f} {instrument.quote} when the replay starts.",
+            "Raise the entry value.",
+        )
+
+
+def _data_version() -> str | None:
+    """The last recorded version of the data; None if none was recorded."""
+    from pregao.market.versions import Versions
+
+    try:
+        return Versions().current().md5
+    except NotFoundError:
+        return None
+
+
+def _optional_int(value: Any) -> int | None:
+    return None if value is None else int(value)
+
+
+def _day(ns: int) -> str:
+    return str(np.datetime64(ns, "ns").astype("datetime64[m]")).replace("T", " ")

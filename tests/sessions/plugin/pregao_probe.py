@@ -1,0 +1,55 @@
+"""A strategy that does a bit of everything: keeps state, draws, thinks aloud, enters, exits, fails when told to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from pregao.core.bars import Bar
+from pregao.strategies.contract import Context, Enter, Exit, Intent, JsonDict, Note, StrategyConfig
+
+
+class ProbeConfig(StrategyConfig):
+    every: int = Field(7, ge=1, title="Every", description="Enter each so many bars")
+    leave: int = Field(31, ge=1, title="Leave", description="Exit each so many bars")
+    fail_at: int = Field(0, ge=0, title="Fail at", description="Raise at this bar; 0 is never")
+    slow_s: float = Field(0, ge=0, le=5, title="Slow", description="Seconds to think")
+
+
+class Probe:
+    api = 1
+    title = "Probe"
+    Config = ProbeConfig
+
+    def __init__(self, config: ProbeConfig) -> None:
+        self.config = config
+        self.seen = 0
+        self.mean = 0.0
+
+    def warmup(self) -> int:
+        return 1
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Iterable[Intent]:
+        self.seen += 1
+        self.mean += (float(ctx.closes[-1]) - self.mean) / 3
+        if self.config.slow_s:
+            time.sleep(self.config.slow_s)
+        if self.seen == self.config.fail_at:
+            self.mean = -1.0
+            raise ZeroDivisionError("told to fail")
+        chance = float(ctx.rng.random())
+        top = (("mean", self.mean / 3), ("bars", -0.1))
+        if self.seen % self.config.leave == 0:
+            return (Exit("time is up"),)
+        if self.seen % self.config.every == 0:
+            side = "long" if chance > 0.3 else "short"
+            return (Enter(side, 0.75, "it is time", chance, chance / 100, top),)
+        return (Note("waiting", chance, None, top),)
+
+    def save(self) -> JsonDict:
+        return {"seen": self.seen, "mean": self.mean}
+
+    def load(self, state: JsonDict) -> None:
+        self.seen, self.mean = state["seen"], state["mean"]

@@ -1,0 +1,39 @@
+"""A small market for session tests, and the spec of a session of the test strategy ``probe`` on it."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from pregao.core.bars import Bars
+from pregao.core.instrument import Instrument
+from pregao.core.timeframe import Timeframe
+from pregao.sessions.control import spec_of
+from pregao.sessions.spec import SessionSpec
+
+INSTRUMENT = Instrument(
+    symbol="TEST/USDT", source="synthetic", venue="bench", asset_class="crypto", base="TEST", quote="USDT",
+    tick_size=Decimal("0.01"), lot_size=Decimal("0.0001"), min_notional=Decimal(10), allow_short=True, synthetic=True,
+)  # fmt: skip
+MINUTE = Timeframe.parse("1m")
+START_NS = 1_700_000_040_000_000_000
+
+
+def random_walk(n: int, seed: int = 1) -> Bars:
+    """A market that moves enough to reach exits of one or two per cent within some dozen bars."""
+    rng = np.random.default_rng(seed)
+    close = np.maximum(100_000 * np.exp(np.cumsum(rng.normal(0, 0.004, n))), 1_000).astype(np.int64)
+    opened = np.r_[close[:1], close[:-1]] + rng.integers(-20, 21, n)
+    high = np.maximum(opened, close) + rng.integers(0, 300, n)
+    low = np.minimum(opened, close) - rng.integers(0, 300, n)
+    times = START_NS + np.arange(n, dtype=np.int64) * MINUTE.ns
+    return Bars(INSTRUMENT, MINUTE, times, opened, high, low, close, rng.random(n).round(3) * 10)
+
+
+def a_spec(**changes: Any) -> SessionSpec:
+    values: dict[str, Any] = {
+        "instrument": INSTRUMENT.key, "timeframe": "1m", "strategy": "probe", "feed": {"speed": 0}, "seed": 7,
+    }  # fmt: skip
+    return spec_of(values | changes)
