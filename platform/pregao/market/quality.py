@@ -70,7 +70,7 @@ def _gaps(bars: Bars) -> list[Finding]:
                 level="warning" if share > 0.001 else "info",
                 count=missing,
                 text=f"Missing bars: {missing:,} ({share:.2%}), in {len(found):,} places; the longest are listed.",
-                examples=tuple(f"{_when(gap.start_ns, bars.timeframe)}: {gap.missing} bars" for gap in where),
+                examples=tuple(f"{_when(gap.start_ns, bars.timeframe)}: {gap.missing:,} missing" for gap in where),
             )
         )
     closed = closed_days(bars.open_ns, bars.instrument.calendar)

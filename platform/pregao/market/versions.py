@@ -149,7 +149,8 @@ class Versions:
         """
         back = self._named(version)
         with exclusive(self.store.lock), disk_errors(self.root):
-            self._git("checkout", back.revision, "--", _DVC_FILE)
+            kept = [name for name in (_DVC_FILE, "quality") if (self.root / name).exists()]
+            self._git("restore", f"--source={back.revision}", "--staged", "--worktree", "--", *kept)
             with _repo(self.root) as repo:
                 repo.checkout(targets=[str(self.root / _DVC_FILE)], force=True)
             return self._record(f"Return to version {back.short}") or self.current()
