@@ -1,0 +1,110 @@
+"""What a registered version says of itself: where it came from, what the gate said, what it is for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pregao.learning.gate import Verdict
+from pregao.learning.pipeline import Workspace
+
+_HEADLINE = ("net_return", "sharpe", "max_drawdown", "trades", "hit_rate", "profit_factor")
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """One registered version.
+
+    Attributes:
+        version: its number, as text.
+        aliases: such as ``champion``.
+        created_ns: ns since 1970 UTC.
+        gate: ``{"passed": bool, "reasons": [{name, passed, value, limit, text}]}``.
+        metrics: headline figures of the report (out of sample, costs paid), ``auc``, ``random_p``.
+        data_version: DVC md5 of the market data; ``data_revision`` its git commit.
+        promotion: ``{"by": "gate" | "person", "ns": …}`` of the last promotion, empty if never promoted.
+    """
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    created_ns: int
+    instrument: str
+    timeframe: str
+    gate: dict[str, Any]
+    metrics: dict[str, float | None]
+    data_version: str
+    data_revision: str
+    run_id: str
+    params_hash: str
+    feature_hash: str
+    model_digest: str
+    code_version: str
+    promotion: dict[str, Any]
+
+
+def tags_of(
+    workspace: Workspace, verdict: Verdict, report: Mapping[str, Any], meta: Mapping[str, Any]
+) -> dict[str, str]:
+    """Lineage and judgement of a version, as tags; `ModelInfo` reads them."""
+    headline = {key: report["trading"][key] for key in _HEADLINE}
+    headline |= {"auc": report["prediction"]["auc"], "random_p": report["random"]["p"]}
+    text = json.dumps(report, sort_keys=True).encode()
+    return {
+        "instrument": str(meta["instrument"]),
+        "timeframe": str(meta["timeframe"]),
+        "data_version": workspace.version.md5,
+        "data_revision": workspace.version.revision,
+        "params_hash": workspace.params.hash,
+        "feature_set": str(meta["feature_set"]),
+        "feature_hash": str(meta["feature_hash"]),
+        "model_digest": str(meta["digest"]),
+        "report_digest": hashlib.sha256(text).hexdigest(),
+        "code_version": workspace.dataset.code,
+        "seed": str(meta["seed"]),
+        "thread_count": str(meta["thread_count"]),
+        "gate_passed": str(verdict.passed).lower(),
+        "gate": json.dumps(verdict.to_json()),
+        "metrics": json.dumps(headline),
+    }
+
+
+def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested mapping with its keys joined by dots: ``{"plan": {"fee": 1}}`` is ``{"plan.fee": 1}``."""
+    found: dict[str, Any] = {}
+    for key, value in section.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
+def note(verdict: Verdict) -> str:
+    """The gate's reasons in Markdown, for MLflow's page of the run."""
+    head = "The gate **passed** this model." if verdict.passed else "The gate **refused** this model."
+    lines = [f"- {'passed' if r.passed else '**failed**'}: {r.text}" for r in verdict.reasons]
+    return "\n".join([head, "", *lines])
+
+
+def info_of(version: Any, aliases: Mapping[str, Any]) -> ModelInfo:
+    """A version as MLflow gives it, with the aliases of its model (MLflow's search leaves them out)."""
+    tags = version.tags
+    return ModelInfo(
+        name=version.name,
+        version=str(version.version),
+        aliases=tuple(sorted(alias for alias, number in aliases.items() if str(number) == str(version.version))),
+        created_ns=int(version.creation_timestamp) * 1_000_000,
+        instrument=tags.get("instrument", ""),
+        timeframe=tags.get("timeframe", ""),
+        gate=json.loads(tags.get("gate", '{"passed": false, "reasons": []}')),
+        metrics=json.loads(tags.get("metrics", "{}")),
+        data_version=tags.get("data_version", ""),
+        data_revision=tags.get("data_revision", ""),
+        run_id=version.run_id or "",
+        params_hash=tags.get("params_hash", ""),
+        feature_hash=tags.get("feature_hash", ""),
+        model_digest=tags.get("model_digest", ""),
+        code_version=tags.get("code_version", ""),
+        promotion=json.loads(tags.get("promotion", "{}")),
+    )
