@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from decimal import ROUND_FLOOR, Decimal, InvalidOperation
 
-from numba import njit
-
+from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
 
 PPM = 1_000_000
@@ -19,7 +18,7 @@ MAX_QUANTA = 2**62
 """A notional at or above this is refused at acceptance, so that no sum of two can overflow int64."""
 
 
-@njit(cache=True)
+@compiled
 def round_div(n: int, d: int, mode: int) -> int:
     """``n / d`` rounded to an integer; ``d`` must be positive.
 
@@ -35,7 +34,7 @@ def round_div(n: int, d: int, mode: int) -> int:
     return q
 
 
-@njit(cache=True)
+@compiled
 def mul_ppm(amount: int, ppm: int, mode: int) -> int:
     """``amount * ppm / 1e6`` without overflow for any ``|amount| < 2**62`` and ``|ppm| <= 1e6``.
 

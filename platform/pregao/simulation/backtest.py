@@ -91,12 +91,13 @@ def run_signals(bars: Bars, plan: Plan, signals: NDArray[np.int8]) -> Result:
     events = np.zeros(max(1024, 2 * layout.ROOM), layout.EVENT)
     cursor = np.zeros(1, np.int64)
     scratch = np.zeros(2, layout.ORDER)
-    columns = [np.ascontiguousarray(c) for c in (bars.open, bars.high, bars.low, bars.close)]
+    opens, highs, lows, closes = (np.ascontiguousarray(c) for c in (bars.open, bars.high, bars.low, bars.close))
+    open_ns, signals = np.ascontiguousarray(bars.open_ns), np.ascontiguousarray(signals, np.int8)
     done = 0
     while True:
         done = kernel.run(
-            accounts, orders, plans, events, cursor, scratch, np.ascontiguousarray(bars.open_ns), bars.timeframe.ns,
-            *columns, np.ascontiguousarray(signals, np.int8), done, equity, positions,
+            accounts, orders, plans, events, cursor, scratch,
+            open_ns, bars.timeframe.ns, opens, highs, lows, closes, signals, done, equity, positions,
         )  # fmt: skip
         if done == len(bars):
             return Result(bars, plan, equity, positions, events[: cursor[0]].copy(), engine)

@@ -10,17 +10,20 @@ Every function here is compiled by numba and runs unchanged in plain Python. The
    that bar, but cannot take its profit in it.
 3. **Close.** The account is marked; a position older than the horizon gets a market exit for the next open.
 
-Market and stop orders slip by ``slippage_ppm`` of the price, rounded up to a tick; limits do not. The fee is
-``fee_ppm`` of the notional, rounded up to a quantum. What a strategy decides at a close acts at the next open.
+What a strategy decides at a close acts at the next open. What a fill does to the account is in `ledger`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
-
-from pregao.core.money import CEIL, FLOOR, MAX_QUANTA, NEAREST, PPM, mul_ppm
+from pregao.core.compiled import compiled
+from pregao.core.money import (
+    FLOOR,
+    MAX_QUANTA,
+    PPM,
+    mul_ppm,
+)
 from pregao.simulation.layout import (
     ACCEPTED,
     AT_GAP,
@@ -33,8 +36,6 @@ from pregao.simulation.layout import (
     ENTER_SHORT,
     ENTRY,
     EXIT,
-    FILLED,
-    FLAT,
     HORIZON,
     IN_PATH,
     LEAVE,
@@ -48,249 +49,17 @@ from pregao.simulation.layout import (
     REJECTED,
     REQUESTED,
     ROOM,
-    SIBLING,
     STOP,
-    STOP_LOSS,
-    TAKE_PROFIT,
     TOO_MANY,
 )
+from pregao.simulation.ledger import MAX_LOTS, add, emit, fill, remove
 
-MAX_LOTS = 2**31
 MAX_TICKS = 2**52
 Record = Any
 Array = Any
 
 
-@njit(cache=True)
-def _emit(
-    account: Record,
-    order: Record,
-    events: Array,
-    cursor: Array,
-    kind: int,
-    ts_ns: int,
-    reason: int,
-) -> Record:
-    """Append an event about an order; the caller fills in what a fill has more."""
-    event = events[cursor[0]]
-    cursor[0] += 1
-    event["kind"] = kind
-    event["order_id"] = order["id"]
-    event["ts_ns"] = ts_ns
-    event["order_kind"] = order["kind"]
-    event["role"] = order["role"]
-    event["side"] = order["side"]
-    event["qty_lots"] = order["qty_lots"]
-    event["price_ticks"] = order["price_ticks"]
-    event["reference_ticks"] = 0
-    event["slippage_ticks"] = 0
-    event["fee"] = 0
-    event["realised"] = 0
-    event["position_lots"] = account["position_lots"]
-    event["cash"] = account["cash"]
-    event["rule"] = 0
-    event["reason"] = reason
-    event["ambiguous"] = 0
-    return event
-
-
-@njit(cache=True)
-def _remove(account: Record, orders: Array, k: int) -> None:
-    """Take the order out of slot ``k``; the others close up and stay in order. The slot after the last stays zero."""
-    last = account["orders"] - 1
-    for j in range(k, last):
-        orders[j] = orders[j + 1]
-    orders[last] = orders[CAPACITY]
-    account["orders"] = last
-
-
-@njit(cache=True)
-def _add(account: Record, orders: Array, since_ns: int) -> Record:
-    """Take the next free slot for a working order with the next id; the caller fills in the rest and announces it."""
-    order = orders[account["orders"]]
-    account["orders"] += 1
-    account["last_order_id"] += 1
-    order["id"] = account["last_order_id"]
-    order["since_ns"] = since_ns
-    return order
-
-
-@njit(cache=True)
-def _cancel_matching(
-    account: Record, orders: Array, events: Array, cursor: Array, ts_ns: int, group: int, reason: int
-) -> None:
-    """Cancel the working orders of a bracket, or with group 0 every reduce-only order."""
-    k = 0
-    while k < account["orders"]:
-        order = orders[k]
-        if (group > 0 and order["group"] == group) or (group == 0 and order["reduce_only"] == 1):
-            _emit(account, order, events, cursor, CANCELLED, ts_ns, reason)
-            _remove(account, orders, k)
-        else:
-            k += 1
-
-
-@njit(cache=True)
-def _affordable_lots(cash: int, price_ticks: int, plan: Record) -> int:
-    """The most lots that cash buys at this price with the fee."""
-    unit = price_ticks * plan["tick_quanta"]
-    rate = PPM + plan["fee_ppm"]
-    lots = ((cash // rate) * PPM + (cash % rate) * PPM // rate) // unit
-    while lots > 0 and lots * unit + mul_ppm(lots * unit, plan["fee_ppm"], CEIL) > cash:
-        lots -= 1  # the fee is rounded up to a quantum: one lot at most
-    return max(int(lots), 0)
-
-
-@njit(cache=True)
-def _attach_bracket(
-    account: Record,
-    orders: Array,
-    events: Array,
-    cursor: Array,
-    entry: Record,
-    filled: Record,
-    ts_ns: int,
-    open_ns: int,
-    in_path: bool,
-) -> None:
-    """Place the take profit and the stop loss of an entry that has just filled, sized to what has filled.
-
-    ``filled`` holds the id, side, quantity and price of the fill.
-    """
-    side, lots, price = filled["side"], filled["qty_lots"], filled["price_ticks"]
-    if entry["take_profit_ppm"] > 0:
-        profit = _add(account, orders, ts_ns if in_path else open_ns)
-        profit["kind"] = LIMIT
-        profit["role"] = TAKE_PROFIT
-        profit["side"] = -side
-        profit["qty_lots"] = lots
-        profit["price_ticks"] = max(price + side * max(mul_ppm(price, entry["take_profit_ppm"], NEAREST), 1), 1)
-        profit["group"] = filled["id"]
-        profit["reduce_only"] = 1
-        _emit(account, profit, events, cursor, ACCEPTED, ts_ns, 0)
-    if entry["stop_loss_ppm"] > 0:
-        stop = _add(account, orders, open_ns)
-        stop["kind"] = STOP
-        stop["role"] = STOP_LOSS
-        stop["side"] = -side
-        stop["qty_lots"] = lots
-        stop["price_ticks"] = max(price - side * max(mul_ppm(price, entry["stop_loss_ppm"], NEAREST), 1), 1)
-        stop["group"] = filled["id"]
-        stop["reduce_only"] = 1
-        _emit(account, stop, events, cursor, ACCEPTED, ts_ns, 0)
-
-
-@njit(cache=True)
-def _fill(
-    account: Record,
-    orders: Array,
-    plan: Record,
-    events: Array,
-    cursor: Array,
-    scratch: Array,
-    k: int,
-    reference: int,
-    rule: int,
-    open_ns: int,
-    close_ns: int,
-    ambiguous: bool,
-) -> None:
-    """Execute the order in slot ``k`` at a reference price: slippage, size, fee, position, bracket, siblings.
-
-    ``scratch`` has two order slots: the first keeps the order while its slot is taken out.
-    """
-    scratch[0] = orders[k]
-    order = scratch[0]
-    _remove(account, orders, k)
-    ts_ns = close_ns if rule == IN_PATH else open_ns
-    side = order["side"]
-    position = account["position_lots"]
-
-    slippage = 0
-    if order["kind"] != LIMIT:
-        slippage = mul_ppm(reference, plan["slippage_ppm"], CEIL)
-    price = max(reference + side * slippage, 1)
-    unit = price * plan["tick_quanta"]
-
-    lots = order["qty_lots"]
-    if order["value"] > 0:
-        lots = order["value"] // unit
-        if side > 0:
-            lots = min(lots, _affordable_lots(account["cash"], price, plan))
-        order["qty_lots"] = lots
-    closes = position * side < 0
-    if order["reduce_only"] == 1:
-        lots = min(lots, abs(position)) if closes else 0
-        if lots == 0:
-            _emit(account, order, events, cursor, CANCELLED, ts_ns, FLAT)
-            return
-    opened = lots
-    if closes:
-        opened = max(lots - abs(position), 0)
-
-    reason = 0
-    if lots <= 0:
-        reason = MIN_NOTIONAL if order["value"] < unit else NO_FUNDS
-    elif lots >= MAX_LOTS or unit > MAX_QUANTA // lots:
-        reason = OVERFLOW
-    elif order["reduce_only"] == 0 and lots * unit < plan["min_notional"]:
-        reason = MIN_NOTIONAL
-    elif opened > 0 and side < 0 and plan["allow_short"] == 0:
-        reason = NO_SHORT
-    elif opened > 0:
-        needed = opened * unit + mul_ppm(lots * unit, plan["fee_ppm"], CEIL)
-        if needed > account["cash"]:
-            reason = NO_FUNDS
-    if reason != 0:
-        _emit(account, order, events, cursor, REJECTED, ts_ns, reason)
-        return
-
-    notional = lots * unit
-    fee = mul_ppm(notional, plan["fee_ppm"], CEIL)
-    realised = 0
-    closed = lots - opened
-    if closed > 0:
-        size = abs(position)
-        per_lot = account["cost"] // size
-        cost = per_lot * closed + (account["cost"] - per_lot * size) * closed // size
-        realised = -side * closed * unit - cost
-        account["cost"] -= cost
-        account["realised"] += realised
-    account["cost"] += side * opened * unit
-    account["cash"] -= side * notional + fee
-    account["fees"] += fee
-    account["position_lots"] = position + side * lots
-    account["fills"] += 1
-    if opened > 0 and (position == 0 or closed > 0):
-        account["bars_held"] = 0
-
-    event = _emit(account, order, events, cursor, FILLED, ts_ns, 0)
-    event["qty_lots"] = lots
-    event["price_ticks"] = price
-    event["reference_ticks"] = reference
-    event["slippage_ticks"] = abs(price - reference)
-    event["fee"] = fee
-    event["realised"] = realised
-    event["rule"] = rule
-    event["ambiguous"] = 1 if ambiguous else 0
-    if ambiguous:
-        account["ambiguous"] += 1
-
-    if order["group"] > 0:
-        _cancel_matching(account, orders, events, cursor, ts_ns, order["group"], SIBLING)
-    if account["position_lots"] == 0:
-        account["bars_held"] = 0
-        _cancel_matching(account, orders, events, cursor, ts_ns, 0, FLAT)
-    elif order["role"] == ENTRY and opened > 0 and account["orders"] <= CAPACITY - 2:
-        filled = scratch[1]
-        filled["id"] = order["id"]
-        filled["side"] = side
-        filled["qty_lots"] = opened
-        filled["price_ticks"] = price
-        _attach_bracket(account, orders, events, cursor, order, filled, ts_ns, open_ns, rule == IN_PATH)
-
-
-@njit(cache=True)
+@compiled
 def _meet_open(
     account: Record,
     orders: Array,
@@ -316,13 +85,13 @@ def _meet_open(
             elif (order["price_ticks"] - price) * order["side"] > 0:
                 rule = AT_GAP
         if rule != 0:
-            _fill(account, orders, plan, events, cursor, scratch, k, price, rule, open_ns, close_ns, False)
+            fill(account, orders, plan, events, cursor, scratch, k, price, rule, open_ns, close_ns, False)
             k = 0
         else:
             k += 1
 
 
-@njit(cache=True)
+@compiled
 def _sibling_in_reach(account: Record, orders: Array, k: int, open_ns: int, high: int, low: int) -> bool:
     """Whether the take profit beside the stop in slot ``k`` was in reach of the same bar."""
     group = orders[k]["group"]
@@ -336,7 +105,7 @@ def _sibling_in_reach(account: Record, orders: Array, k: int, open_ns: int, high
     return False
 
 
-@njit(cache=True)
+@compiled
 def _meet_path(
     account: Record,
     orders: Array,
@@ -365,7 +134,7 @@ def _meet_path(
                     reached = low < price if side > 0 else high > price
                 if reached:
                     ambiguous = kind == STOP and _sibling_in_reach(account, orders, k, open_ns, high, low)
-                    _fill(
+                    fill(
                         account, orders, plan, events, cursor, scratch, k, price, IN_PATH, open_ns, close_ns, ambiguous
                     )
                     looking = True
@@ -374,7 +143,7 @@ def _meet_path(
                 break
 
 
-@njit(cache=True)
+@compiled
 def leave(account: Record, orders: Array, events: Array, cursor: Array, reason: int) -> None:
     """Close the open position at the market, at the next open; waiting entries are cancelled. Harmless when flat."""
     now_ns = account["now_ns"]
@@ -383,23 +152,23 @@ def leave(account: Record, orders: Array, events: Array, cursor: Array, reason: 
     while k < account["orders"]:
         order = orders[k]
         if order["role"] == ENTRY:
-            _emit(account, order, events, cursor, CANCELLED, now_ns, reason)
-            _remove(account, orders, k)
+            emit(account, order, events, cursor, CANCELLED, now_ns, reason)
+            remove(account, orders, k)
         else:
             waiting = waiting or order["role"] == EXIT
             k += 1
     if account["position_lots"] == 0 or waiting:
         return
-    order = _add(account, orders, now_ns)
+    order = add(account, orders, now_ns)
     order["kind"] = MARKET
     order["role"] = EXIT
     order["side"] = -1 if account["position_lots"] > 0 else 1
     order["qty_lots"] = abs(account["position_lots"])
     order["reduce_only"] = 1
-    _emit(account, order, events, cursor, ACCEPTED, now_ns, reason)
+    emit(account, order, events, cursor, ACCEPTED, now_ns, reason)
 
 
-@njit(cache=True)
+@compiled
 def step(
     accounts: Array,
     orders: Array,
@@ -439,7 +208,7 @@ def step(
             leave(account, orders, events, cursor, HORIZON)
 
 
-@njit(cache=True)
+@compiled
 def submit(
     accounts: Array,
     orders: Array,
@@ -489,14 +258,14 @@ def submit(
         elif account["position_lots"] * side >= 0 and notional > account["cash"]:
             reason = NO_FUNDS
     if reason != 0:
-        event = _emit(account, orders[CAPACITY], events, cursor, REJECTED, now_ns, reason)
+        event = emit(account, orders[CAPACITY], events, cursor, REJECTED, now_ns, reason)
         event["order_kind"] = kind
         event["role"] = role
         event["side"] = side
         event["qty_lots"] = qty_lots
         event["price_ticks"] = price_ticks
         return 0
-    order = _add(account, orders, now_ns)
+    order = add(account, orders, now_ns)
     order["kind"] = kind
     order["role"] = role
     order["side"] = side
@@ -507,23 +276,23 @@ def submit(
     if role == ENTRY:
         order["take_profit_ppm"] = plan["take_profit_ppm"]
         order["stop_loss_ppm"] = plan["stop_loss_ppm"]
-    _emit(account, order, events, cursor, ACCEPTED, now_ns, 0)
+    emit(account, order, events, cursor, ACCEPTED, now_ns, 0)
     return int(order["id"])
 
 
-@njit(cache=True)
+@compiled
 def cancel(accounts: Array, orders: Array, events: Array, cursor: Array, order_id: int) -> bool:
     """Cancel a working order by its id; False if there is none."""
     account = accounts[0]
     for k in range(account["orders"]):
         if orders[k]["id"] == order_id:
-            _emit(account, orders[k], events, cursor, CANCELLED, account["now_ns"], REQUESTED)
-            _remove(account, orders, k)
+            emit(account, orders[k], events, cursor, CANCELLED, account["now_ns"], REQUESTED)
+            remove(account, orders, k)
             return True
     return False
 
 
-@njit(cache=True)
+@compiled
 def act(
     accounts: Array, orders: Array, plans: Array, events: Array, cursor: Array, signal: int, fraction_ppm: int
 ) -> None:
@@ -544,14 +313,14 @@ def act(
         submit(accounts, orders, plans, events, cursor, MARKET, ENTRY, signal, 0, value, 0, 0)
 
 
-@njit(cache=True)
+@compiled
 def equity(accounts: Array, plans: Array) -> int:
     """Cash and the position at the last close, in quanta."""
     account = accounts[0]
     return int(account["cash"] + account["position_lots"] * account["last_ticks"] * plans[0]["tick_quanta"])
 
 
-@njit(cache=True)
+@compiled
 def run(
     accounts: Array,
     orders: Array,

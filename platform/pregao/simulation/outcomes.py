@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from pregao.core.bars import Bars
+from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
 from pregao.core.money import PPM
 from pregao.simulation import layout
@@ -32,7 +32,7 @@ class Outcomes:
     role: NDArray[np.int64]
 
 
-@njit(cache=True)
+@compiled
 def _outcomes(
     plans: Any,
     account: Any,
