@@ -13,7 +13,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -71,27 +70,27 @@ _MONDAY = 3 * _DAY
 """1970-01-01 was a Thursday: Monday 00:00 was three days earlier."""
 
 
-@njit(cache=True)
+@compiled
 def _push(state: Floats, ring: int, value: float) -> None:
     at = _HEAD + ring * 2 * _CAPACITY + int(state[0]) % _CAPACITY
     state[at] = value
     state[at + _CAPACITY] = value
 
 
-@njit(cache=True)
+@compiled
 def _last(state: Floats, ring: int, count: int) -> Floats:
     """The newest ``count`` values of a ring, oldest first, the bar being added included; a view."""
     end = _HEAD + ring * 2 * _CAPACITY + int(state[0]) % _CAPACITY + _CAPACITY + 1
     return state[end - count : end]
 
 
-@njit(cache=True)
+@compiled
 def _ratio(top: float, bottom: float) -> float:
     """``top / bottom``, NaN where there is nothing to divide by."""
     return top / bottom if bottom != 0.0 else math.nan
 
 
-@njit(cache=True)
+@compiled
 def _moments(x: Floats) -> tuple[float, float]:
     """Mean and population standard deviation, from the deviations from the first value: exactly 0 when flat."""
     shift = 0.0
@@ -105,7 +104,7 @@ def _moments(x: Floats) -> tuple[float, float]:
     return x[0] + shift, math.sqrt(square / len(x))
 
 
-@njit(cache=True)
+@compiled
 def _move_std(x: Floats) -> float:
     """Population standard deviation of the differences of neighbours."""
     count = len(x) - 1
@@ -117,7 +116,7 @@ def _move_std(x: Floats) -> float:
     return math.sqrt(square / count)
 
 
-@njit(cache=True)
+@compiled
 def _correlation(x: Floats, y: Floats) -> float:
     """Pearson's correlation; NaN where either side is flat."""
     mean_x, std_x = _moments(x)
@@ -131,7 +130,7 @@ def _correlation(x: Floats, y: Floats) -> float:
     return value
 
 
-@njit(cache=True)
+@compiled
 def _mean(x: Floats) -> float:
     total = 0.0
     for value in x:
@@ -139,7 +138,7 @@ def _mean(x: Floats) -> float:
     return total / len(x)
 
 
-@njit(cache=True)
+@compiled
 def _exponential_mean(x: Floats, span: int) -> float:
     """The exponentially weighted mean of a finite window, weights normalised (pandas: ``adjust=True``)."""
     decay = 1.0 - 2.0 / (span + 1.0)
@@ -151,7 +150,7 @@ def _exponential_mean(x: Floats, span: int) -> float:
     return total / weight
 
 
-@njit(cache=True)
+@compiled
 def step(state: Floats, close_ns: int, open_: int, high: int, low: int, close: int, volume: float, out: Floats) -> None:
     """Take one closed bar into ``state`` (shape ``(STATE_SIZE,)``) and write its features to ``out`` (``(WIDTH,)``).
 
@@ -238,7 +237,7 @@ def step(state: Floats, close_ns: int, open_: int, high: int, low: int, close: i
     state[0] = seen
 
 
-@njit(cache=True)
+@compiled
 def loop(
     state: Floats, close_ns: Ints, open_: Ints, high: Ints, low: Ints, close: Ints, volume: Floats, out: Floats
 ) -> None:

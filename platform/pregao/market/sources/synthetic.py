@@ -20,10 +20,10 @@ from typing import ClassVar
 
 import numpy as np
 import pandas as pd
-from numba import njit
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
@@ -134,7 +134,7 @@ def market(symbol: str, timeframe: Timeframe, options: SyntheticOptions) -> pd.D
     return pd.DataFrame({"timestamp": pd.to_datetime(times, utc=True), **columns, "volume": volume})
 
 
-@njit(cache=True)
+@compiled
 def _walk(
     noise: NDArray[np.float64],
     innovation: NDArray[np.float64],
@@ -186,7 +186,7 @@ def _walk(
     return ticks, shock, states
 
 
-@njit(cache=True)
+@compiled
 def _smooth(noise: NDArray[np.float64], keep: float) -> NDArray[np.float64]:
     """A first-order autoregression of unit variance."""
     out = np.empty(len(noise))
