@@ -15,6 +15,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from pregao.core.compiled import compiled
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
