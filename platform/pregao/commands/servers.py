@@ -30,6 +30,25 @@ def up(browser: bool) -> None:
 
 
 @click.command()
+@click.option("--check", is_flag=True, help="End once headless Chromium has seen the value of the operation move.")
+@browser_option
+@json_option
+def demo(check: bool, browser: bool, as_json: bool) -> None:
+    """Show the whole product working, without a network, until Ctrl-C.
+
+    Ingests a synthetic market with a planted edge and one without, and real daily bars of the S&P 500 and NASDAQ;
+    trains a model of each synthetic market and puts it through the gate; starts a paper session of the champion on
+    the part of the market that it has not seen, and opens the panel. The second time it goes on with what is there.
+
+    With --json, one document with the seconds of each step, the gate's verdicts and the peak memory.
+    """
+    from pregao.operations.demo import Demo
+
+    publish = print_json if as_json else lambda figures: None
+    Demo(settings(), progress, publish, check=check, browser=browser and not check).run()
+
+
+@click.command()
 @json_option
 def doctor(as_json: bool) -> None:
     """Check this machine and this folder: versions, ports, disk, browser, network, databases.
