@@ -280,4 +280,5 @@ def _session(row: Any) -> SessionRow:
     values = dict(row)
     values["spec"] = SessionSpec.model_validate_json(values["spec"])
     values["instrument"] = Instrument.model_validate_json(values["instrument"])
+    values["proposal"] = json.loads(values["proposal"]) if values["proposal"] else None
     return SessionRow(**values)

@@ -148,6 +148,7 @@ class Machine:
             self.status, self.error, self.bars, self.bars_total, self.last.open_ns if self.last else 0,
             account.equity_quanta, account.equity_quanta - self.desk.plan.cash_quanta, account.fees_quanta,
             account.position_lots, self.trips.count, self.trips.wins,
+            canonical(self._proposal_body("open")) if self.proposal is not None else None,
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
@@ -221,7 +222,7 @@ class Machine:
             batch.entries.append(Entry(self.now_ns, "memory", {"state": decision.memory}))
         if decision.error:
             self.error = decision.error
-            fault = {"where": "strategy", "error": decision.error, "traceback": decision.traceback}
+            fault = {"where": "strategy", "message": decision.error, "traceback": decision.traceback}
             batch.entries.append(Entry(self.now_ns, "error", fault))
             self._hold(batch, "error")
 
@@ -274,16 +275,14 @@ class Machine:
             self.proposal = None
 
     def _tell_proposal(self, batch: Batch, state: str) -> None:
+        batch.entries.append(Entry(self.now_ns, "proposal", self._proposal_body(state)))
+
+    def _proposal_body(self, state: str) -> Body:
         assert self.proposal is not None
         number, left, body = self.proposal
         told = {name: body[name] for name in ("side", "fraction", "p", "ev", "reason", "top")}
-        told |= {
-            "id": number,
-            "state": state,
-            "bars": left,
-            "expires": self.now_ns + left * self.desk.plan.timeframe.ns,
-        }
-        batch.entries.append(Entry(self.now_ns, "proposal", told))
+        expires = self.now_ns + left * self.desk.plan.timeframe.ns
+        return told | {"id": number, "state": state, "bars": left, "expires": expires}
 
     def _named(self, body: Body) -> str:
         """Why the proposal that a command names cannot be answered; empty if it can."""

@@ -83,6 +83,8 @@ class Projection(NamedTuple):
     position_lots: int
     trades_count: int
     win_count: int
+    proposal: str | None = None
+    """The open proposal's journal body, canonical JSON."""
 
 
 class Trade(NamedTuple):
@@ -151,6 +153,13 @@ class SessionRow:
     position_lots: int
     trades_count: int
     win_count: int
+    proposal: Body | None
+    """The body of the open proposal's row, see `pregao.sessions.views`; None if none waits for the person."""
+
+    @property
+    def model_name(self) -> str | None:
+        """The registered model that it trades with; None without one."""
+        return self.spec.model
 
     @property
     def active(self) -> bool:
@@ -201,7 +210,7 @@ class SessionRow:
             "timeframe": self.spec.timeframe,
             "strategy": self.spec.strategy,
             "mode": self.spec.mode,
-            "model": self.spec.model,
+            "model": self.model_name,
             "model_version": self.model_version,
             "equity": self.equity,
             "pnl": self.pnl,
@@ -212,6 +221,7 @@ class SessionRow:
             "bars_total": self.bars_total,
             "trades": self.trades_count,
             "wins": self.win_count,
+            "proposal": self.proposal,
             "last_seq": self.last_seq,
             "chain": self.chain,
             "epoch": self.epoch,

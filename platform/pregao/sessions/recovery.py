@@ -106,5 +106,5 @@ def _recorded(machine: Machine, event: list[JournalRow]) -> Decision:
     memory = next((str(row.body["state"]) for row in event if row.kind == "memory"), machine.memory)
     if memory != machine.memory:
         machine.desk.strategy.load(json.loads(memory))
-    fault = next((row.body for row in event if row.kind == "error"), {"error": "", "traceback": ""})
-    return Decision(intents, memory, fault["error"], fault["traceback"])
+    fault = next((row.body for row in event if row.kind == "error"), {"message": "", "traceback": ""})
+    return Decision(intents, memory, fault["message"], fault["traceback"])

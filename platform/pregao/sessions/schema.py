@@ -76,6 +76,7 @@ sessions = Table(
     Column("position_lots", BigInteger, nullable=False),
     Column("trades_count", BigInteger, nullable=False),
     Column("win_count", BigInteger, nullable=False),
+    Column("proposal", Text),
     Index("sessions_by_creation", "created_ns"),
 )
 

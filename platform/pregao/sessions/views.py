@@ -15,7 +15,7 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
   ``bars`` left, ``expires`` (unix seconds of the market).
 - ``command``: ``command body outcome`` (done, or why it was refused).
 - ``started``: what is known of the session's parts. ``paused resumed``: ``by``. ``stopped finished``: ``status bars eq
-  pnl fees pos trades wins digest``. ``error``: ``where error traceback``. ``snapshot``: ``bars sha256``.
+  pnl fees pos trades wins digest``. ``error``: ``where message traceback``. ``snapshot``: ``bars sha256``.
 """
 
 from __future__ import annotations
@@ -44,10 +44,15 @@ def view(row: JournalRow, instrument: Instrument) -> View:
     body = row.body
     if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed"):
         return shown | body
-    shown |= {name: _shown(name, value, instrument) for name, value in body.items()}
+    shown |= shown_body(body, instrument)
     if row.kind == "bar":
         shown |= _open_position(body, instrument)
     return shown
+
+
+def shown_body(body: Body, instrument: Instrument) -> View:
+    """A body's integers and exact texts as floats; also for `SessionRow.proposal`."""
+    return {name: _shown(name, value, instrument) for name, value in body.items()}
 
 
 def _shown(name: str, value: Any, instrument: Instrument) -> Any:
