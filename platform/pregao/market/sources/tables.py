@@ -113,7 +113,6 @@ def _read_csv(path: Path) -> Table:
             path,
             sep=separator,
             header=None if bare else 0,
-            float_precision="round_trip",
             skip_blank_lines=False,
             low_memory=False,
         )
