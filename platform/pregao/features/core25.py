@@ -3,9 +3,6 @@
 Every feature is a function of the last `WARMUP` bars alone, recomputed from rings: nothing accumulates, so
 nothing drifts, and a stream that is started anywhere gives, once warm, bitwise what the batch gives.
 Prices are whole ticks turned to float64; every feature is a ratio, so the tick size cancels.
-
-The compiled functions live in one module on purpose: numba's disk cache watches only the file of the function
-that is called, so a step in another file could be served stale.
 """
 
 from __future__ import annotations

@@ -23,6 +23,11 @@ def expected_value(probability: Number, win: float, loss: float) -> Number:
     return probability * win + (1.0 - probability) * loss
 
 
+def enters(value: Number, threshold: float) -> bool | NDArray[np.bool_]:
+    """Whether to open a trade of this expected value; for arrays, shape ``(n,)``, one by one."""
+    return value >= threshold
+
+
 def choose_threshold(value: Floats, net: Floats) -> float:
     """The least expected value worth entering at, from rows that grew no tree.
 
@@ -36,7 +41,7 @@ def choose_threshold(value: Floats, net: Floats) -> float:
     """
     best, chosen = 0.0, float(np.max(value))
     for candidate in np.unique(np.maximum(np.quantile(value, _SHARES), 0.0)):
-        above = net[value >= candidate]
+        above = net[enters(value, float(candidate))]
         score = float(above.mean()) * len(above) ** 0.5 if len(above) >= _LEAST_ROWS else 0.0
         if score > best:
             best, chosen = score, float(candidate)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pregao.learning.decision import enters
 from pregao.learning.folds import walk_forward
 from pregao.learning.labels import Examples
 from pregao.learning.params import Params
@@ -43,7 +44,7 @@ def walk(
             "probability": fitted.probability(x),
             "expected_value": value,
             "threshold": fitted.threshold,
-            "enter": value >= fitted.threshold,
+            "enter": enters(value, fitted.threshold),
             "net": examples.net[fold.test],
         })  # fmt: skip
         parts.append(part)

@@ -61,7 +61,7 @@ def judge(report: Mapping[str, Any], cuts: GateParams) -> Verdict:
         ),
         _least("trades", trading["trades"], cuts.min_trades),
         _under("drawdown", drawdown, cuts.max_drawdown, f"largest drawdown {_percent(drawdown)}", percent=True),
-        _over("skill", skill, cuts.min_skill, f"log loss {_percent(skill)} better than the base rate's", percent=True),
+        _over("skill", skill, cuts.min_skill, f"log loss {_percent(skill)} below that of the base rate", percent=True),
     )
     return Verdict(all(reason.passed for reason in reasons), reasons)
 

@@ -75,7 +75,7 @@ def examples(bars: Bars, plan: Plan, features: FeatureSet) -> Examples:
     """The examples of these bars; nothing after the last of them is looked at.
 
     Raises:
-        UsageError: if the prices never move, or there are too few bars for the features to warm up.
+        UsageError: if the prices never move, there are too few bars for the features to warm up, or no trade ends.
     """
     if len(bars) <= features.warmup + plan.horizon_bars:
         raise UsageError(
@@ -89,6 +89,11 @@ def examples(bars: Bars, plan: Plan, features: FeatureSet) -> Examples:
             "Check the data with `pregao data quality`.",
         )
     outcomes = bracket_outcomes(bars, plan)
+    if np.isnan(outcomes.net).all():
+        raise UsageError(
+            f"No practice trade of {plan.instrument.symbol} could be opened and closed in these {len(bars)} bars.",
+            "Raise plan.entry_value in params.yaml above the price of the smallest lot, or shorten the horizon.",
+        )
     warm = slice(features.warmup - 1, None)
     close_ns = bars.close_ns
     end_ns = np.where(outcomes.end >= 0, close_ns[outcomes.end], -1)

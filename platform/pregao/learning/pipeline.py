@@ -22,6 +22,7 @@ from pregao import __version__
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
+from pregao.features.sets import feature_set
 from pregao.learning.model import model_name
 from pregao.learning.params import Dataset, Params, read_params
 from pregao.market import versions
@@ -33,7 +34,7 @@ from pregao.settings import settings
 STAGES = ("features", "evaluate", "train")
 ERROR_FILE = "error.json"
 """Where a stage leaves the one sentence for the person when it fails."""
-_DVC_CHATTER = ("> ", "Generating lock file", "Updating lock file", "Use `dvc push`")
+_DVC_CHATTER = ("> ", "ERROR: ", "Generating lock file", "Updating lock file", "Use `dvc push`")
 _RESULT_MAKING = ("core", "features", "simulation", "learning")
 """Layers whose code decides what the stages make."""
 
@@ -94,6 +95,8 @@ def prepare(
     instrument, timeframe = _series(instrument_name, timeframe_name)
     home = settings().home
     params = read_params(home / "params.yaml", overrides)
+    params.plan.plan(instrument, timeframe)
+    feature_set(params.features.set)
     root = workspace_folder(instrument_name, timeframe_name)
     versions.init_pipeline(root)
     pinned = Versions().snapshot(version, root / "snapshot", [(instrument.key, timeframe)])

@@ -115,7 +115,7 @@ def main(arguments: list[str]) -> int:
     except PregaoError as error:
         complaint = {"message": error.message, "mend": error.mend, "exit_status": error.exit_status}
         Path(ERROR_FILE).write_text(json.dumps(complaint))
-        print(str(error), file=sys.stderr)
+        print(f"ERROR: {error}", file=sys.stderr)
         return error.exit_status
     return 0
 

@@ -1,0 +1,199 @@
+"""Commands of learning: `pregao train`, `retrain`, `models` and `promote`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pregao.commands.output import json_option, print_json, print_table, progress
+from pregao.core.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from pregao.learning.lineage import ModelInfo
+    from pregao.learning.retraining import RetrainReport
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_FIGURES = (
+    ("Net return", "net_return", "{:+.2%}"),
+    ("Sharpe ratio", "sharpe", "{:.2f}"),
+    ("Sortino ratio", "sortino", "{:.2f}"),
+    ("Calmar ratio", "calmar", "{:.2f}"),
+    ("Maximum drawdown", "max_drawdown", "{:.2%}"),
+    ("Trades", "trades", "{:.0f}"),
+    ("Hit rate", "hit_rate", "{:.1%}"),
+    ("Profit factor", "profit_factor", "{:.2f}"),
+    ("Exposure", "exposure", "{:.1%}"),
+    ("Turnover", "turnover", "{:.1f}"),
+)
+
+
+def _series_options(command: F) -> F:
+    """The series to learn from, and the bracket to learn about."""
+    for option in reversed((
+        click.argument("instrument"),
+        click.option("--timeframe", help="Length of the bars; the shortest in the store unless given."),
+        click.option("--data-version", help="As `pregao data versions` lists it; the current one unless given."),
+        click.option("--take-profit", type=float, help="Per cent of the entry price; params.yaml's unless given."),
+        click.option("--stop-loss", type=float, help="Per cent of the entry price; params.yaml's unless given."),
+        click.option("--horizon", type=int, help="Bars until a trade is closed anyway; params.yaml's unless given."),
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@_series_options
+@json_option
+def train(as_json: bool, **options: Any) -> None:
+    """Train and judge a model of INSTRUMENT, without registering it.
+
+    INSTRUMENT is a key (source/venue/symbol) or an unambiguous symbol. The model learns from all but the newest part
+    of the bars (params.yaml: holdout) and is judged out of sample by a purged walk-forward, costs paid.
+    """
+    from pregao.learning.retraining import train as run
+
+    _show(_run(run, **options), as_json)
+
+
+@click.command()
+@_series_options
+@json_option
+def retrain(as_json: bool, **options: Any) -> None:
+    """Train, judge and register a model of INSTRUMENT; it becomes champion only if the gate passes it.
+
+    What has not changed since the last time is not computed again, and the very same model is not registered twice.
+    """
+    from pregao.learning.retraining import retrain as run
+
+    _show(_run(run, **options), as_json)
+
+
+@click.command()
+@click.argument("model", required=False)
+@json_option
+def models(model: str | None, as_json: bool) -> None:
+    """List the registered models, newest first, and why the gate passed or refused them.
+
+    MODEL is a registered name or a part of it that fits one only.
+    """
+    from pregao.learning.registry import list_models
+
+    found = list_models()
+    if model is not None:
+        name = _name(model, found)
+        found = [info for info in found if info.name == name]
+    if as_json:
+        print_json([asdict(info) for info in found])
+        return
+    print_table(
+        "Models",
+        ("Model", "Version", "For", "Gate", "AUC", "Net return", "Sharpe", "Trades", "Data", "Made (UTC)"),
+        [_row(info) for info in found],
+        "No model is registered yet. Train one with `pregao retrain INSTRUMENT`.",
+    )
+    for info in found:
+        refused = [r["text"] for r in info.gate["reasons"] if not r["passed"]]
+        if refused:
+            click.echo(f"\n{info.name} version {info.version} was refused:")
+            for text in refused:
+                click.echo(f"  - {text}")
+
+
+@click.command()
+@click.argument("version")
+@click.option("--model", help="Registered name, or a part of it that fits one only; needed if there are several.")
+@json_option
+def promote(version: str, model: str | None, as_json: bool) -> None:
+    """Make VERSION the champion by hand, whatever the gate said; recorded as such.
+
+    VERSION is a number or an alias: `pregao promote previous` goes back to the champion of before.
+    """
+    from pregao.learning import registry
+
+    info = registry.promote(_name(model, registry.list_models()), version)
+    if as_json:
+        print_json(asdict(info))
+        return
+    click.echo(f"Version {info.version} of {info.name} is champion now.")
+    if not info.gate["passed"]:
+        click.echo("The gate had refused it; this promotion is recorded as made by hand.")
+
+
+def _run(run: Callable[..., RetrainReport], instrument: str, **options: Any) -> RetrainReport:
+    from pregao.market.store import Store
+
+    store = Store()
+    timeframe = options["timeframe"]
+    if timeframe is None:
+        known = store.instrument(instrument)
+        timeframe = next((t.name for t in store.timeframes(known)), "1d")
+    bracket = {key: options[key] for key in ("take_profit", "stop_loss", "horizon") if options[key] is not None}
+    overrides = {"plan": bracket} if bracket else None
+    return run(instrument, timeframe, version=options["data_version"], overrides=overrides, progress=progress)
+
+
+def _show(report: RetrainReport, as_json: bool) -> None:
+    if as_json:
+        print_json(report.to_json())
+        return
+    figures, held = report.report["trading"], report.report["buy_and_hold"]
+    prediction, luck = report.report["prediction"], report.report["random"]
+    print_table(
+        f"{report.name}, out of sample",
+        ("", "Model", "Buy and hold"),
+        [(title, _shown(figures[key], form), _shown(held[key], form)) for title, key, form in _FIGURES],
+        "",
+    )
+    click.echo(
+        f"\nAUC {_shown(prediction['auc'], '{:.3f}')}, log loss {_shown(prediction['log_loss'], '{:.4f}')}, "
+        f"Brier {_shown(prediction['brier'], '{:.4f}')}, IC {_shown(prediction['ic'], '{:.3f}')}; random entries "
+        f"bring {_shown(luck['mean'], '{:+.2%}')} on average"
+    )
+    click.echo(f"\nThe gate {'passes' if report.gate['passed'] else 'refuses'} this model:")
+    for reason in report.gate["reasons"]:
+        click.echo(f"  {'ok ' if reason['passed'] else 'NO '} {reason['text']}")
+    if report.version is not None:
+        state = "new" if report.created else "already there"
+        click.echo(f"\nVersion {report.version} ({state}); champion is {report.champion or 'none'}.")
+
+
+def _shown(value: float | None, form: str) -> str:
+    return "-" if value is None else form.format(value)
+
+
+def _row(info: ModelInfo) -> tuple[str, ...]:
+    made = datetime.fromtimestamp(info.created_ns / 1e9, UTC)
+    by_hand = " (by hand)" if info.promotion.get("by") == "person" and "champion" in info.aliases else ""
+    metrics = info.metrics
+    return (
+        info.name,
+        info.version,
+        ", ".join(info.aliases) + by_hand,
+        "passed" if info.gate["passed"] else "refused",
+        _shown(metrics.get("auc"), "{:.3f}"),
+        _shown(metrics.get("net_return"), "{:+.2%}"),
+        _shown(metrics.get("sharpe"), "{:.2f}"),
+        _shown(metrics.get("trades"), "{:.0f}"),
+        info.data_version[:10],
+        f"{made:%Y-%m-%d %H:%M}",
+    )
+
+
+def _name(wanted: str | None, found: list[ModelInfo]) -> str:
+    """The registered name that is meant: the exact one, the one that contains the text, or the only one."""
+    names = sorted({info.name for info in found})
+    if wanted in names:
+        return str(wanted)
+    fits = [name for name in names if wanted is None or wanted.casefold() in name.casefold()]
+    if len(fits) == 1:
+        return fits[0]
+    if not names:
+        raise unknown("model", wanted or "", [], "No model is registered yet. Train one with `pregao retrain`.")
+    if not fits:
+        raise unknown("model", str(wanted), names)
+    raise UsageError(f"{len(fits)} models fit.", f"Name one with --model: {', '.join(fits[:8])}.")

@@ -1,0 +1,1 @@
+"""The CatBoost AI, a strategy for Pregão."""
