@@ -194,39 +194,3 @@ class SessionRow:
     def unattended(self, now_ns: int, after_s: float = 30.0) -> bool:
         """Whether it should be running and no process has shown itself for ``after_s`` seconds."""
         return self.active and now_ns - max(self.heartbeat_ns, self.created_ns) > after_s * 1e9
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything a person or a page asks for, ready for JSON."""
-        return {
-            "id": self.id,
-            "created": self.created_ns / 1e9,
-            "status": self.status,
-            "error": self.error,
-            "instrument": self.instrument.key,
-            "symbol": self.instrument.symbol,
-            "asset_class": self.instrument.asset_class,
-            "quote": self.instrument.quote,
-            "synthetic": self.instrument.synthetic,
-            "timeframe": self.spec.timeframe,
-            "strategy": self.spec.strategy,
-            "mode": self.spec.mode,
-            "model": self.model_name,
-            "model_version": self.model_version,
-            "equity": self.equity,
-            "pnl": self.pnl,
-            "pnl_percent": self.pnl_percent,
-            "fees": self.fees,
-            "position": self.position,
-            "bars": self.bars,
-            "bars_total": self.bars_total,
-            "trades": self.trades_count,
-            "wins": self.win_count,
-            "proposal": self.proposal,
-            "last_seq": self.last_seq,
-            "chain": self.chain,
-            "epoch": self.epoch,
-            "runner": self.runner,
-            "heartbeat": self.heartbeat_ns / 1e9,
-            "updated": self.updated_ns / 1e9,
-            "spec": self.spec.model_dump(mode="json"),
-        }

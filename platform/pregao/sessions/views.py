@@ -24,7 +24,7 @@ import math
 from typing import Any
 
 from pregao.core.instrument import Instrument
-from pregao.sessions.records import Body, JournalRow, Trade
+from pregao.sessions.records import Body, JournalRow, SessionRow, Trade
 
 View = dict[str, Any]
 _NS = 1e9
@@ -107,4 +107,43 @@ def trade_view(trade: Trade, instrument: Instrument) -> View:
         "role": trade.exit_role,
         "rule": trade.exit_rule,
         "ambiguous": trade.ambiguous,
+    }
+
+
+def session_view(row: SessionRow) -> View:
+    """A session as it stands: money in the quote currency, times in unix seconds, rates in per cent."""
+    spec, instrument = row.spec, row.instrument
+    return {
+        "id": row.id,
+        "status": row.status,
+        "error": row.error,
+        "created": row.created_ns / _NS,
+        "instrument": instrument.key,
+        "symbol": instrument.symbol,
+        "asset_class": instrument.asset_class,
+        "quote": instrument.quote,
+        "synthetic": instrument.synthetic,
+        "timeframe": spec.timeframe,
+        "strategy": spec.strategy,
+        "mode": spec.mode,
+        "model": row.model_name,
+        "model_version": row.model_version,
+        "equity": row.equity,
+        "pnl": row.pnl,
+        "pnl_percent": row.pnl_percent,
+        "fees": row.fees,
+        "position": row.position,
+        "trades": row.trades_count,
+        "wins": row.win_count,
+        "bars": row.bars,
+        "bars_total": row.bars_total,
+        "bar": row.bar_ns / _NS if row.bars else None,
+        "proposal": shown_body(row.proposal, instrument) if row.proposal else None,
+        "last_seq": row.last_seq,
+        "chain": row.chain,
+        "epoch": row.epoch,
+        "runner": row.runner,
+        "heartbeat": row.heartbeat_ns / _NS if row.heartbeat_ns else None,
+        "updated": row.updated_ns / _NS,
+        "spec": spec.model_dump(mode="json"),
     }

@@ -1,0 +1,89 @@
+"""Running a session in this terminal: a live line, and Ctrl-C that lets go of it between two bars."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pregao.commands.output import print_json, progress
+
+if TYPE_CHECKING:
+    from pregao.sessions.journal import Journal
+    from pregao.sessions.records import SessionRow
+    from pregao.sessions.runtime import Tick
+
+
+def attend(journal: Journal, session_id: str, as_json: bool) -> None:
+    """Run the session in this process, with a live line on a terminal, until it ends or Ctrl-C lets go of it."""
+    from pregao.sessions.runtime import run
+    from pregao.sessions.views import session_view
+
+    progress(f"Session {session_id} runs here. Ctrl-C lets go of it.")
+    line = _LiveLine()
+    with _interrupts() as interrupted:
+        status = run(session_id, journal, stop=interrupted.is_set, on_tick=line)
+    line.end()
+    row = journal.session(session_id)
+    if as_json:
+        print_json(session_view(row))
+        return
+    click.echo(state_of(row))
+    if status in ("running", "paused"):
+        click.echo(f"Go on with `pregao trade resume {session_id} --here`; end with `pregao trade stop {session_id}`.")
+
+
+class _LiveLine:
+    """How the session stands, in one line that is written over, four times a second, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._shown = sys.stderr.isatty()
+
+    def __call__(self, tick: Tick) -> None:
+        if self._shown and time.monotonic() - self._at > 0.25:
+            self._at = time.monotonic()
+            click.echo(
+                f"\r{tick.bars:,} of {tick.bars_total:,} bars, equity {tick.equity:,.2f}, P&L {tick.pnl:+,.2f}, "
+                f"position {tick.position:g}, {tick.trades} trades, {tick.status}\033[K",
+                nl=False, err=True,
+            )  # fmt: skip
+
+    def end(self) -> None:
+        if self._shown:
+            click.echo("", err=True)
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that a session is let go of between two bars; twice interrupts."""
+    asked = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def ask(number: int, _frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def state_of(row: SessionRow) -> str:
+    """A session's state and figures in one line."""
+    return (
+        f"Session {row.id}: {row.status}, {row.bars:,} of {row.bars_total:,} bars, equity {row.equity:,.2f} "
+        f"{row.instrument.quote}, P&L {row.pnl:+,.2f} ({row.pnl_percent:+.2f} %), {row.trades_count} trades, "
+        f"{row.win_count} won, fees {row.fees:,.2f}"
+    )

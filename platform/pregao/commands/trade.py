@@ -1,0 +1,328 @@
+"""``pregao trade``: start and steer paper-trading sessions."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from pregao.commands.attend import attend, state_of
+from pregao.commands.backtest import parse_time
+from pregao.commands.output import json_option, plain, print_json, print_table, progress
+from pregao.commands.settings_option import set_option, strategy_settings
+from pregao.core.errors import PregaoError
+
+if TYPE_CHECKING:
+    from pregao.sessions.journal import Journal
+
+ANSWER_S = 5.0
+"""How long a command waits for the session's runner to take it."""
+ATTENDED_S = 10.0
+"""A runner that has not shown itself for so long is taken to be gone."""
+
+
+@click.group()
+def trade() -> None:
+    """Start and steer paper-trading sessions. The money is simulated.
+
+    A session is one strategy trading one account on one instrument. It runs under the servers of `pregao up`, or in
+    this terminal with --here; killed at any moment, it goes on where it was.
+    """
+
+
+@contextmanager
+def _journal() -> Iterator[Journal]:
+    from pregao.sessions.journal import Journal
+
+    opened = Journal()
+    try:
+        yield opened
+    finally:
+        opened.close()
+
+
+@trade.command()
+@click.option("--strategy", required=True, help="Name of an installed strategy; see `pregao plugins`.")
+@click.option("--data", "instrument", required=True, metavar="KEY", help="source/venue/symbol, or the symbol.")
+@click.option("--timeframe", default=None, help="Default: the finest in the store.")
+@click.option("--mode", default="auto", show_default=True, help="observe: signals only; approve: you confirm; auto.")
+@click.option("--cash", default="10000", show_default=True, help="Simulated money at the start.")
+@click.option("--entry-value", default="1000", show_default=True, help="Spent on each entry.")
+@click.option("--take-profit", default="2", show_default=True, help="Per cent of the entry price.")
+@click.option("--stop-loss", default="1", show_default=True, help="Per cent of the entry price.")
+@click.option("--horizon", default=0, show_default=True, help="Exit after this many bars; 0 is never.")
+@click.option("--fee", default="0.1", show_default=True, help="Per cent of the notional, each side.")
+@click.option("--slippage", default="0.02", show_default=True, help="Per cent of the price, market and stop orders.")
+@click.option("--since", metavar="DATE", help="First bar to replay, UTC; default what the model has not seen, or all.")
+@click.option("--until", metavar="DATE", help="End of the replay, UTC; the bar that opens then is left out.")
+@click.option("--speed", default=2.0, show_default=True, help="Bars a second; 0 is as fast as possible.")
+@click.option("--data-version", metavar="VERSION", help="Replay this version; see `pregao data versions`.")
+@click.option("--model", default=None, help="Registered model for the AI; default the instrument's own.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the strategy's own randomness.")
+@click.option("--approval-bars", default=3, show_default=True, help="Bars that a proposal waits for you.")
+@click.option("--here", is_flag=True, help="Run in this terminal, without the servers.")
+@set_option
+@json_option
+def start(
+    instrument: str,
+    timeframe: str | None,
+    since: str | None,
+    until: str | None,
+    speed: float,
+    data_version: str | None,
+    here: bool,
+    pairs: tuple[str, ...],
+    as_json: bool,
+    **values: Any,
+) -> None:
+    """Start a session that replays stored bars as if they came live.
+
+    It runs under the servers of `pregao up`, and this command returns at once with its id. With --here it runs in
+    this terminal: Ctrl-C lets go of it, `pregao trade resume ID --here` goes on.
+    """
+    from pregao.market.store import Store
+    from pregao.sessions.control import spec_of
+    from pregao.sessions.control import start as begin
+
+    store = Store()
+    chosen = store.instrument(instrument)
+    if timeframe is None:
+        timeframe = min(store.timeframes(chosen), key=lambda t: t.seconds).name
+    feed = {"start": parse_time(since), "end": parse_time(until), "speed": speed, "version": data_version}
+    settings = strategy_settings(pairs)
+    spec = spec_of({**values, "instrument": chosen.key, "timeframe": timeframe, "config": settings, "feed": feed})
+    if not here:
+        _require_servers()
+    with _journal() as journal:
+        session_id = begin(spec, journal)
+        if here:
+            attend(journal, session_id, as_json)
+            return
+        _launch(session_id)
+    if as_json:
+        print_json({"session": session_id})
+        return
+    click.echo(f"Session {session_id} starts. Follow it with `pregao trade watch {session_id}`, or in the panel.")
+
+
+@trade.command()
+@click.argument("session_id", metavar="SESSION")
+@json_option
+def stop(session_id: str, as_json: bool) -> None:
+    """Close the position at the next bar and end the session for good."""
+    with _journal() as journal:
+        if _unattended(journal, session_id):
+            progress("No runner attends this session: it is brought to its end here.")
+            _send(journal, session_id, "stop", {}, wait=False)
+            attend(journal, session_id, as_json)
+            return
+        _tell(_send(journal, session_id, "stop", {}), as_json)
+
+
+@trade.command()
+@click.argument("session_id", metavar="SESSION")
+@json_option
+def pause(session_id: str, as_json: bool) -> None:
+    """Stop asking the strategy; take profit, stop loss and the horizon go on working."""
+    _command(session_id, "pause", {}, as_json)
+
+
+@trade.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option("--here", is_flag=True, help="If nothing runs it, run it in this terminal, without the servers.")
+@json_option
+def resume(session_id: str, here: bool, as_json: bool) -> None:
+    """Go on with a paused session, or with one whose runner has gone."""
+    with _journal() as journal:
+        row = journal.session(session_id)
+        if not _unattended(journal, session_id):
+            _tell(_send(journal, session_id, "resume", {}), as_json)
+            return
+        if not here:
+            _require_servers()
+        if row.status == "paused":
+            _send(journal, session_id, "resume", {}, wait=False)
+        if here:
+            attend(journal, session_id, as_json)
+            return
+        _launch(session_id)
+    _tell({"session": session_id, "command": "resume", "outcome": "a runner was asked for"}, as_json)
+
+
+@trade.command()
+@click.argument("session_id", metavar="SESSION")
+@json_option
+def flatten(session_id: str, as_json: bool) -> None:
+    """Close the position at the next bar's open and go on."""
+    _command(session_id, "flatten", {}, as_json)
+
+
+@trade.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option("--proposal", type=int, default=None, help="Its number; default the one that is open.")
+@json_option
+def approve(session_id: str, proposal: int | None, as_json: bool) -> None:
+    """Accept the entry that waits for you."""
+    _command(session_id, "approve", {} if proposal is None else {"proposal": proposal}, as_json)
+
+
+@trade.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option("--proposal", type=int, default=None, help="Its number; default the one that is open.")
+@json_option
+def reject(session_id: str, proposal: int | None, as_json: bool) -> None:
+    """Refuse the entry that waits for you."""
+    _command(session_id, "reject", {} if proposal is None else {"proposal": proposal}, as_json)
+
+
+@trade.command("list")
+@click.option("--all", "every", is_flag=True, help="Also those that have ended.")
+@json_option
+def list_(every: bool, as_json: bool) -> None:
+    """List the sessions, newest first."""
+    from pregao.sessions.views import session_view
+
+    with _journal() as journal:
+        rows = journal.sessions()
+    shown = rows if every else [row for row in rows if row.active or row.status == "failed"]
+    if as_json:
+        print_json([session_view(row) for row in shown])
+        return
+    columns = ("Session", "Status", "Instrument", "Timeframe", "Strategy", "Mode", "Bars", "Equity", "P&L", "Trades")
+    cells = [
+        (
+            row.id, row.status, row.instrument.symbol, row.spec.timeframe, row.spec.strategy, row.spec.mode,
+            f"{row.bars}/{row.bars_total}", f"{row.equity:,.2f}", f"{row.pnl:+,.2f}", row.trades_count,
+        )
+        for row in shown
+    ]  # fmt: skip
+    ended = len(rows) - len(shown)
+    empty = f"No session is running; --all shows the {ended} that ended." if ended else "There are no sessions yet."
+    print_table("", columns, cells, f"{empty} Start one with `pregao trade start`.")
+
+
+@trade.command()
+@click.argument("session_id", metavar="SESSION")
+@json_option
+def show(session_id: str, as_json: bool) -> None:
+    """Show one session: its state, its settings, its trades."""
+    from pregao.sessions.telling import moment
+    from pregao.sessions.views import session_view, trade_view
+
+    with _journal() as journal:
+        row = journal.session(session_id)
+        trades = [trade_view(t, row.instrument) for t in journal.trades(session_id)]
+    if as_json:
+        print_json(session_view(row) | {"round_trips": trades})
+        return
+    quote = row.instrument.quote
+    click.echo(state_of(row))
+    if row.error:
+        click.echo(f"Error: {row.error}")
+    model = f", model {row.model_name} version {row.model_version}" if row.model_version else ""
+    click.echo(f"{row.spec.strategy} ({row.spec.mode}) on {row.instrument.key} {row.spec.timeframe}{model}")
+    spec = row.spec
+    click.echo(f"Entry {spec.entry_value:,} {quote}, take profit {spec.take_profit} %, stop loss {spec.stop_loss} %")
+    click.echo("Simulated money." + (" Synthetic data." if row.instrument.synthetic else ""))
+    if row.proposal:
+        click.echo(f"Proposal {row.proposal['id']} to go {row.proposal['side']} waits for you: approve or reject.")
+    columns = ("#", "Opened", "Closed", "Side", "Quantity", "Entry", "Exit", "P&L", "Because of")
+    cells = [
+        (
+            t["number"], moment(t["entry"]), moment(t["exit"]), t["side"], f"{t['qty']:g}", f"{t['entry_price']:,.8g}",
+            f"{t['exit_price']:,.8g}", f"{t['pnl']:+,.2f}", t["role"].replace("_", " "),
+        )
+        for t in trades[-20:]
+    ]  # fmt: skip
+    print_table("Last trades", columns, cells, "No trades yet.")
+
+
+@trade.command()
+@click.argument("session_id", metavar="SESSION")
+@click.option("--tail", default=200, show_default=True, help="Begin with this many of the last rows.")
+@click.option("--after", type=int, default=None, help="Begin after this row instead.")
+@click.option("--no-follow", is_flag=True, help="Do not wait for more.")
+@click.option("--json", "as_json", is_flag=True, help="Print every row as one JSON document a line.")
+def watch(session_id: str, tail: int, after: int | None, no_follow: bool, as_json: bool) -> None:
+    """Print what happens in a session as it happens, until it ends. Ctrl-C stops watching, not the session."""
+    from pregao.sessions.telling import line
+    from pregao.sessions.views import view
+
+    with _journal() as journal:
+        journal.session(session_id)
+        seq = journal.tail_start(session_id, tail) if after is None else after
+        while True:
+            row = journal.session(session_id)
+            while rows := journal.rows(session_id, seq):
+                seq = rows[-1].seq
+                for shown in (view(r, row.instrument) for r in rows):
+                    told = json.dumps(shown, default=plain) if as_json else line(shown, row.instrument.quote)
+                    if told is not None:
+                        click.echo(told)
+            if no_follow or (not row.active and seq >= row.last_seq):
+                break
+            time.sleep(0.2)
+        if not as_json:
+            click.echo(state_of(row))
+
+
+def _command(session_id: str, kind: str, body: dict[str, Any], as_json: bool) -> None:
+    with _journal() as journal:
+        _tell(_send(journal, session_id, kind, body), as_json)
+
+
+def _send(journal: Journal, session_id: str, kind: str, body: dict[str, Any], wait: bool = True) -> dict[str, Any]:
+    """Send a command and wait for its outcome. Raises `PregaoError` if the session refuses it."""
+    from pregao.sessions.control import command
+
+    number = command(session_id, kind, body, journal)
+    told = {"session": session_id, "command": kind, "number": number, "outcome": "waiting"}
+    until = time.monotonic() + (ANSWER_S if wait else 0)
+    while time.monotonic() < until:
+        outcome = journal.answer(number).outcome
+        if outcome == "done":
+            return told | {"outcome": "done"}
+        if outcome is not None:
+            raise PregaoError(f"Session {session_id} refuses {kind}: {outcome}.")
+        if _unattended(journal, session_id):
+            break
+        time.sleep(0.05)
+    return told
+
+
+def _tell(told: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(told)
+    elif told["outcome"] == "waiting":
+        session_id = told["session"]
+        click.echo(f"Session {session_id} has no runner now; it takes the {told['command']} when it goes on.")
+        click.echo(f"Go on with `pregao trade resume {session_id}`.")
+    else:
+        click.echo(f"Session {told['session']}: {told['command']}, {told['outcome']}.")
+
+
+def _unattended(journal: Journal, session_id: str) -> bool:
+    """Whether no process runs the session now."""
+    row = journal.session(session_id)
+    return row.status == "failed" or row.unattended(journal.clock(), ATTENDED_S)
+
+
+def _require_servers() -> None:
+    """Raise `PregaoError` unless the servers would run a session."""
+    from pregao_flows import client
+
+    if not client.server_alive() or not client.served():
+        raise PregaoError(
+            "No server answers that could run the session.",
+            "Start the servers with `pregao up`, or run the session in this terminal with --here.",
+        )
+
+
+def _launch(session_id: str) -> None:
+    from pregao_flows.client import launch
+
+    launch(session_id)

@@ -1,0 +1,51 @@
+"""Views as lines for a terminal."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from pregao.sessions.views import View
+
+_ROLES = {"take_profit": "take profit", "stop_loss": "stop loss", "exit": "exit", "entry": "entry", "": "order"}
+
+
+def moment(seconds: float) -> str:
+    """A market time, UTC, to the minute."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def line(row: View, quote: str) -> str | None:
+    """One event as one line; None for what a person need not see (bars, working orders, snapshots, memory)."""
+    told = _told(row, quote)
+    return None if told is None else f"{moment(row['t'] if 't' in row else row['ts'])}  {told}"
+
+
+def _told(row: View, quote: str) -> str | None:
+    match row["k"]:
+        case "fill":
+            did = "bought" if row["side"] > 0 else "sold"
+            result = "" if row["role"] == "entry" else f", {row['pnl']:+,.2f} {quote} before fees"
+            return f"{did} {row['qty']:g} at {row['price']:,.8g} ({_ROLES[row['role']]}{result}, fee {row['fee']:,.2f})"
+        case "order" if row["state"] == "rejected":
+            return f"{_ROLES[row['role']]} rejected: {row['reason']}"
+        case "intent" if row["action"] != "note":
+            odds = f", probability {row['p']:.0%}" if row.get("p") is not None else ""
+            withheld = "" if row["acted"] else f" [{row['why']}]"
+            return f"wants to {row['action']} {row.get('side', '')}".rstrip() + f": {row['reason']}{odds}{withheld}"
+        case "proposal":
+            waits = f", {row['bars']} bars left" if row["state"] == "open" else ""
+            return f"proposal {row['id']} to go {row['side']}: {row['state']}{waits}"
+        case "command":
+            return f"command {row['command']}: {row['outcome']}"
+        case "started":
+            model = f", model {row['model']} version {row['model_version']}" if row["model"] else ""
+            return (
+                f"started: {row['strategy']} {row['strategy_version']} on {row['instrument']} {row['timeframe']}{model}"
+            )
+        case "paused" | "resumed":
+            return f"{row['k']} by {row['by']}"
+        case "stopped" | "finished":
+            return f"{row['k']}: equity {row['eq']:,.2f} {quote}, P&L {row['pnl']:+,.2f}, {row['trades']} trades"
+        case "error":
+            return f"{row['where']} failed: {row['message']}\n{row['traceback'].rstrip()}"
+    return None
