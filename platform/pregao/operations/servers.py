@@ -70,8 +70,8 @@ class Servers:
             "PREFECT_API_URL": f"{prefect}/api",
             "PREFECT_HOME": str(settings.var / "prefect"),
         }
-        # Everything that asks the server from this process has to find the one that it starts.
-        os.environ.update(shared)
+        # What this process itself asks of Prefect has to reach the server that it starts.
+        os.environ["PREFECT_API_URL"] = shared["PREFECT_API_URL"]
 
         def child(name: str, arguments: list[str], extra: dict[str, str], health: str | None = None) -> Child:
             argv = [sys.executable, *arguments]

@@ -1,0 +1,121 @@
+"""The doctor says what is wrong and how to mend it, and never breaks down itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pregao.operations import doctor
+from pregao.operations.doctor import Finding, examine, locked, worst
+from pregao.operations.ports import free_port
+from pregao.settings import settings
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def ports_free(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
+    for name in ("PANEL", "PREFECT", "MLFLOW"):
+        monkeypatch.setenv(f"PREGAO_{name}_PORT", str(free_port("127.0.0.1")))
+    settings.cache_clear()
+    return home
+
+
+def found(name: str) -> Finding:
+    return next(finding for finding in examine(settings()) if finding.check == name)
+
+
+def test_a_healthy_folder(ports_free: Path) -> None:
+    findings = examine(settings())
+    assert [f for f in findings if f.level == "fail"] == []
+    names = {f.check for f in findings}
+    assert {"Python", "Packages", "git", "DVC", "Disk", "Chromium", "Network", "Database Sessions", "Store"} <= names
+    assert all(f.mend for f in findings if f.level != "ok")
+    assert not (ports_free / "var").exists()  # looking changes nothing
+    assert not (ports_free / "data").exists()
+
+
+def test_the_command_and_its_exit_status(ports_free: Path) -> None:
+    run = [sys.executable, "-m", "pregao.cli"] if (ROOT / "platform/pregao/__main__.py").exists() else ["pregao"]
+    pregao = [str(Path(sys.executable).parent / "pregao")] if run == ["pregao"] else run
+    done = subprocess.run([*pregao, "doctor", "--json"], capture_output=True, text=True, timeout=60, check=False)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"] != "fail") == (0, True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", int(os.environ["PREGAO_PANEL_PORT"])))
+        taken.listen()
+        done = subprocess.run([*pregao, "doctor"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "PREGAO_PANEL_PORT=" in done.stdout
+    assert f"process {os.getpid()}" in done.stdout
+
+
+def test_a_damaged_database(ports_free: Path) -> None:
+    (ports_free / "var").mkdir()
+    path = ports_free / "var" / "sessions.db"
+    path.write_bytes(b"not a database" * 100)
+    assert found("Database Sessions").level == "fail"
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    assert found("Database Sessions").level == "ok"
+
+
+def test_no_space(ports_free: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FREE_FAIL", 1e18)
+    assert found("Disk").level == "fail"
+
+
+def test_a_folder_that_cannot_be_written(ports_free: Path) -> None:
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        (ports_free / "var").write_text("a file where a folder should be")
+    else:
+        (ports_free / "var").mkdir(mode=0o500)
+    finding = found("Folder var")
+    assert finding.level == "fail"
+    assert "PREGAO_HOME" in finding.mend
+
+
+def test_packages_against_the_lock(ports_free: Path) -> None:
+    lock = ports_free / "requirements.lock"
+    lock.write_text(
+        "click==0.0.1 \\\n    --hash=sha256:00\nnot-there==1 ; python_full_version < '3' \\\n    --hash=sha256:00\n"
+    )
+    finding = found("Packages")
+    assert finding.level == "fail"
+    assert "(locked 0.0.1)" in finding.found
+    assert "not-there" not in finding.found  # meant for another Python
+    lock.write_text((ROOT / "requirements.lock").read_text())
+    assert found("Packages") == Finding("Packages", "ok", found("Packages").found)
+
+
+def test_a_lock_is_read_whole() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    versions = dict(locked(text))
+    assert {"prefect", "mlflow", "dvc", "catboost", "gradio"} <= versions.keys()
+    assert len(versions) > 200
+
+
+def test_no_browser_is_only_a_warning(ports_free: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PREGAO_CHROMIUM", str(tmp_path / "nothing"))
+    finding = found("Chromium")
+    assert finding.level == "warn"
+    assert "apt install chromium" in finding.mend
+
+
+def test_a_check_that_breaks_is_a_failed_one(ports_free: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def own_mistake(_: object) -> list[Finding]:
+        raise ZeroDivisionError("one over zero")
+
+    monkeypatch.setattr(doctor, "CHECKS", (own_mistake, *doctor.CHECKS))
+    findings = examine(settings())
+    assert findings[0] == Finding("Own mistake", "fail", "ZeroDivisionError: one over zero", "Report this as a bug.")
+    assert len(findings) > 10
+    assert worst(findings) == "fail"
