@@ -107,6 +107,7 @@ class Engine:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self._plans = plan.record()
+        self._tick_quanta = plan.instrument.tick_quanta
         self._accounts = np.zeros(1, layout.ACCOUNT)
         self._accounts[0]["cash"] = plan.cash_quanta
         self._orders = np.zeros(layout.CAPACITY + 1, layout.ORDER)
@@ -163,14 +164,15 @@ class Engine:
     @property
     def account(self) -> AccountState:
         """The account now."""
-        a = self._accounts[0]
-        return AccountState(
-            int(kernel.equity(self._accounts, self._plans)),
-            *(int(a[name]) for name in (
-                "cash", "position_lots", "cost", "realised", "fees", "bars_held", "last_ticks", "now_ns", "bars",
-                "fills", "ambiguous",
-            )),
-        )  # fmt: skip
+        cash, fees, realised, lots, cost, held, last, now_ns, bars, _, _, fills, ambiguous = self._accounts[0].item()
+        equity = cash + lots * last * self._tick_quanta
+        return AccountState(equity, cash, lots, cost, realised, fees, held, last, now_ns, bars, fills, ambiguous)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether an entry or an exit of a signal waits to fill."""
+        roles = self._orders["role"][: int(self._accounts[0]["orders"])].tolist()
+        return layout.ENTRY in roles or layout.EXIT in roles
 
     def open_orders(self) -> list[WorkingOrder]:
         """The working orders, oldest first."""
@@ -204,5 +206,7 @@ class Engine:
 
     def _drain(self) -> list[Event]:
         count = int(self._cursor[0])
+        if count == 0:
+            return []
         self._cursor[0] = 0
         return [event_of(row) for row in self._events[:count]]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
@@ -27,6 +27,7 @@ from pregao.core.timeframe import Timeframe
 
 API = 1
 JsonDict = dict[str, Any]
+_LOG = logging.getLogger("pregao.strategy")
 
 
 class StrategyConfig(BaseModel):
@@ -150,7 +151,7 @@ class Context:
     features: NDArray[np.float64]
     model: Model | None
     seed: int = 0
-    log: logging.Logger = field(default_factory=lambda: logging.getLogger("pregao.strategy"))
+    log: logging.Logger = _LOG
 
     @property
     def rng(self) -> np.random.Generator:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64decode, b64encode
-from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -36,6 +35,27 @@ _NOTHING: NDArray[np.float64] = np.empty(0)
 
 class StrategyError(PregaoError):
     """A strategy broke the contract: it returned something that is no intent."""
+
+
+class _LastCloses:
+    """The last ``size`` closes in ticks, oldest first: a window that slides over a buffer twice its size."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._buffer = np.zeros(2 * size, np.int64)
+        self._end = 0
+
+    def append(self, close: int) -> None:
+        """Take in one close; the oldest leaves when the window is full."""
+        if self._end == len(self._buffer):
+            self._buffer[: self.size] = self._buffer[self.size :]
+            self._end = self.size
+        self._buffer[self._end] = close
+        self._end += 1
+
+    def ticks(self) -> NDArray[np.int64]:
+        """The window, shape ``(m,)`` with ``m <= size``; a view."""
+        return self._buffer[max(self._end - self.size, 0) : self._end]
 
 
 class Desk:
@@ -64,7 +84,7 @@ class Desk:
         self._features = features
         self._vector = _NOTHING
         self._warmup = max(int(strategy.warmup()), 1)
-        self._closes: deque[int] = deque(maxlen=max(self._warmup, 2))
+        self._closes = _LastCloses(max(self._warmup, 2))
         self._bars = 0
         self._seed = seed
         self._tick = float(plan.instrument.tick_size)
@@ -106,7 +126,7 @@ class Desk:
             self.plan.timeframe,
             bar.close_ns,
             self.account(),
-            np.array(self._closes, np.float64) * self._tick,
+            self._closes.ticks().astype(np.float64) * self._tick,
             self._vector.copy(),
             self.model,
             self._seed,
@@ -143,7 +163,6 @@ class Desk:
         a = self.engine.account
         lots = a.position_lots
         price = a.cost_quanta * self._quantum / (lots * self._lot) if lots else 0.0
-        waiting = any(order.role in ("entry", "exit") for order in self.engine.open_orders())
         return Account(
             a.equity_quanta * self._quantum,
             a.cash_quanta * self._quantum,
@@ -159,7 +178,7 @@ class Desk:
             "engine": b64encode(self.engine.to_bytes()).decode(),
             "features": b64encode(self._features.to_bytes()).decode() if self._features is not None else "",
             "vector": b64encode(self._vector.tobytes()).decode(),
-            "closes": list(self._closes),
+            "closes": self._closes.ticks().tolist(),
             "bars": self._bars,
             "strategy": self.strategy.save(),
         }
@@ -173,7 +192,9 @@ class Desk:
             if self._features is not None:
                 self._features.from_bytes(b64decode(state["features"]))
             self._vector = np.frombuffer(b64decode(state["vector"]), np.float64).copy()
-            self._closes = deque(state["closes"], maxlen=self._closes.maxlen)
+            self._closes = _LastCloses(self._closes.size)
+            for close in state["closes"]:
+                self._closes.append(int(close))
             self._bars = int(state["bars"])
             self.strategy.load(state["strategy"])
         except (ValueError, KeyError, TypeError) as error:
