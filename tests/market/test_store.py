@@ -142,7 +142,7 @@ def test_unknown_names_are_answered_with_the_known_ones(tmp_path, make_bars, mak
     with pytest.raises(NotFoundError, match="It has 15m"):
         store.bars(bars.instrument, Timeframe.parse("1h"))
     store.write(make_bars(10, instrument=make_instrument(venue="elsewhere")))
-    with pytest.raises(UsageError, match="2 instruments.*files/elsewhere/BTC-USDT"):
+    with pytest.raises(UsageError, match=r"2 instruments.*files/elsewhere/BTC-USDT"):
         store.instrument("BTC/USDT")
     assert store.instrument("files/local/BTC-USDT") == bars.instrument
 
@@ -164,7 +164,7 @@ def test_a_finer_grid_is_taken_over_and_a_coarser_one_refused(tmp_path, make_bar
     rules = {pq.read_schema(p).metadata[b"pregao.instrument"] for p in (tmp_path / "bars").rglob("*.parquet")}
     assert len(rules) == 1
     before = contents(tmp_path)
-    with pytest.raises(UsageError, match="not a multiple of the tick size 0.5"):
+    with pytest.raises(UsageError, match=r"not a multiple of the tick size 0\.5"):
         store.write(make_bars(10, first=6_000, instrument=make_instrument(tick="0.5")))
     assert contents(tmp_path) == before
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market import findings, quality, sources
+from pregao.market.atomic import exclusive
 from pregao.market.sift import Sifted, sift
 from pregao.market.sources import Request, Series, read_options
 from pregao.market.store import Store, WriteResult
@@ -115,42 +116,58 @@ def ingest(
         options=read_options(origin.Options, options or {}),
         known={instrument.key: instrument for instrument in into.instruments()},
     )
-    now_ns = time.time_ns()
-    judged: list[tuple[Series, Sifted, Bars]] = []
-    for series in origin.fetch(request):
-        name = f"{series.instrument.symbol} {series.timeframe}"
-        progress(f"{name}: {len(series.frame):,} rows from {source}")
-        sifted = sift(series.frame, series.instrument, series.timeframe, series.origin)
-        if sifted.bad and bad_rows == "reject":
-            first, more = sifted.bad[0], len(sifted.bad) - 1
-            others = f" ({more:,} more rows are bad.)" if more else ""
-            raise UsageError(
-                f"{first.where} {first.why} ({first.content}).{others}",
-                "Mend the data, or give --bad-rows quarantine to leave such rows out.",
-            )
-        bars = Bars.from_frame(sifted.frame, series.instrument, series.timeframe)
-        judged.append((series, sifted, bars.between(None, now_ns - series.timeframe.ns + 1)))
-    if not any(len(bars) for _, _, bars in judged):
+    judged = [_judge(series, bad_rows, progress) for series in origin.fetch(request)]
+    judged = [one for one in judged if len(one.bars)]
+    if not judged:
         raise UsageError(f"The source {source} has no bars in that span.", "Give another symbol or an earlier start.")
-    reports = []
-    for series, sifted, bars in judged:
-        written = into.write(bars, replace=series.whole)
-        whole = into.bars(series.instrument, series.timeframe)
-        found = quality.report(sifted, len(series.frame), whole)
-        findings.save(found, into)
-        one = SeriesReport(series.instrument.key, series.instrument.symbol, series.timeframe.name, written, found)
-        progress(describe(one))
-        reports.append(one)
-    versions = Versions(into.root)
-    changed = ", ".join(
-        f"{one.symbol} {one.timeframe} {one.written.added - one.written.removed:+,}"
-        for one in reports
-        if one.written.changed
-    )
-    recorded = versions.commit(f"Ingest from {source}: {changed or 'quality reports only'}")
-    version = recorded or versions.current()
-    progress(f"Version {version.short}" + ("" if recorded else " (as before)"))
+    # One ingest, one version: another that runs meanwhile waits, so that each is recorded with its own words.
+    with exclusive(into.root / ".lock-ingest", timeout_s=600.0):
+        reports = [_keep(one, into, progress) for one in judged]
+        versions = Versions(into.root)
+        changed = ", ".join(_change(one) for one in reports if one.written.changed)
+        recorded = versions.commit(f"Ingest from {source}: {changed or 'quality reports only'}")
+        version = recorded or versions.current()
+        progress(f"Version {version.short}" + ("" if recorded else " (as before)"))
     return IngestReport(source, tuple(reports), version)
+
+
+class _Judged(NamedTuple):
+    """A series that may be stored, and what the checks of its rows found."""
+
+    series: Series
+    sifted: Sifted
+    bars: Bars
+
+
+def _judge(series: Series, bad_rows: BadRows, progress: Callable[[str], None]) -> _Judged:
+    progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
+    sifted = sift(series.frame, series.instrument, series.timeframe, series.origin)
+    if sifted.bad and bad_rows == "reject":
+        first, more = sifted.bad[0], len(sifted.bad) - 1
+        others = f" ({more:,} more rows are bad.)" if more else ""
+        raise UsageError(
+            f"{first.where} {first.why} ({first.content}).{others}",
+            "Mend the data, or give --bad-rows quarantine to leave such rows out.",
+        )
+    bars = Bars.from_frame(sifted.frame, series.instrument, series.timeframe)
+    closed = bars.between(None, time.time_ns() - series.timeframe.ns + 1)
+    return _Judged(series, sifted, closed)
+
+
+def _keep(one: _Judged, store: Store, progress: Callable[[str], None]) -> SeriesReport:
+    instrument, timeframe = one.series.instrument, one.series.timeframe
+    written = store.write(one.bars, replace=one.series.whole)
+    found = quality.report(one.sifted, len(one.series.frame), store.bars(instrument, timeframe))
+    findings.save(found, store)
+    report = SeriesReport(instrument.key, instrument.symbol, timeframe.name, written, found)
+    progress(describe(report))
+    return report
+
+
+def _change(one: SeriesReport) -> str:
+    count = one.written.added - one.written.removed
+    what = f"{count:+,}" if count else f"{one.written.replaced:,} replaced"
+    return f"{one.symbol} {one.timeframe} {what}"
 
 
 def describe(one: SeriesReport) -> str:

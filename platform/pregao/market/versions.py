@@ -32,7 +32,7 @@ from pregao.settings import QUIET, keep_quiet, settings
 
 _DVC_FILE = "bars.dvc"
 _TRACKED = (_DVC_FILE, ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "quality")
-_IGNORED = "/bars\n/.lock\n/.tmp\n"
+_IGNORED = "/bars\n/.lock*\n/.tmp\n"
 _REMOTE = "storage"
 
 
