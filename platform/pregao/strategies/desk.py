@@ -169,7 +169,7 @@ class Desk:
             lots * self._lot,
             price,
             a.bars_held,
-            waiting,
+            self.engine.waiting,
         )
 
     def to_bytes(self) -> bytes:
