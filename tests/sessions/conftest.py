@@ -21,13 +21,15 @@ from pregao.sessions.journal import Journal
 from pregao.settings import settings
 
 PLUGIN = Path(__file__).parent / "plugin"
+SUPPORT = Path(__file__).parents[1] / "support"
 
 
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
     """The strategy ``probe``, installed for this process and its children."""
     monkeypatch.syspath_prepend(str(PLUGIN))
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(PLUGIN), os.environ.get("PYTHONPATH", "")]))
+    found = [str(PLUGIN), str(SUPPORT), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(found))
 
 
 @pytest.fixture
