@@ -95,6 +95,17 @@ def test_a_killed_git_does_not_block_the_next_commit(versions, make_bars):
     assert versions.commit("two") is not None
 
 
+def test_what_killed_writers_left_behind_is_swept_away(versions, make_bars):
+    versions.store.write(make_bars(10))
+    old, young = (versions.root / ".tmp" / name for name in ("old.part", "young.part"))
+    old.write_bytes(b"half")
+    young.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    versions.commit("one")
+    assert not old.exists()
+    assert young.exists()
+
+
 def test_a_snapshot_is_a_store_of_its_own(versions, make_bars, make_instrument, equal, tmp_path):
     one = make_bars(4_000)
     eth = make_bars(500, instrument=make_instrument("ETH/USDT"))
@@ -268,6 +279,8 @@ def test_readers_never_miss_a_file_while_a_version_is_recorded(versions, make_ba
     for k in range(3):
         versions.store.write(make_bars(100, first=9_000 + 100 * k))
         versions.commit(f"part {k}")
+    versions.checkout(versions.list()[-1])
+    versions.checkout(versions.list()[1])
     stop.set()
     reader.join()
     assert not wrong

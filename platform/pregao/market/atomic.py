@@ -7,7 +7,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -50,6 +50,14 @@ def write_atomic(path: Path, content: bytes, scratch: Path) -> None:
             os.replace(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
+
+
+def remove_leftovers(scratch: Path, older_than_s: float = 3_600.0) -> None:
+    """Delete the unfinished files that killed writers left behind; what is younger may still be written."""
+    for path in scratch.glob("*.part"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > older_than_s:
+                path.unlink()
 
 
 @contextmanager

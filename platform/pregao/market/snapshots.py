@@ -46,19 +46,39 @@ def place(target: Path, files: Mapping[str, str], fetch: Callable[[str], Path], 
         return not right
 
 
+def restore(root: Path, files: Mapping[str, str], fetch: Callable[[str], Path]) -> None:
+    """Give files below ``root`` their content back, one by one, each whole at any moment; right ones are not touched.
+
+    Args and errors as of `place`; other files are left as they are.
+    """
+    for name, md5 in files.items():
+        path = root / name
+        if not path.is_file() or _md5(path.read_bytes()) != md5:
+            write_atomic(path, _content(name, md5, fetch), root / ".tmp")
+
+
+def _content(name: str, md5: str, fetch: Callable[[str], Path]) -> bytes:
+    """A stored content, checked."""
+    content = fetch(md5).read_bytes()
+    if _md5(content) != md5:
+        raise PregaoError(
+            f"The stored copy of {name} is damaged ({fetch(md5)}).",
+            "Delete that file, so that it is fetched again from the DVC remote, or ingest again.",
+        )
+    return content
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
 def _replace(target: Path, files: Mapping[str, str], fetch: Callable[[str], Path]) -> None:
     part = target.parent / f".{target.name}.{uuid4().hex}.part"
     try:
         part.mkdir(parents=True)
         for name, md5 in files.items():
-            content = fetch(md5).read_bytes()
-            if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-                raise PregaoError(
-                    f"The stored copy of {name} is damaged ({fetch(md5)}).",
-                    "Delete that file, so that it is fetched again from the DVC remote, or ingest again.",
-                )
             (part / name).parent.mkdir(parents=True, exist_ok=True)
-            (part / name).write_bytes(content)
+            (part / name).write_bytes(_content(name, md5, fetch))
         if target.exists():
             old = target.parent / f".{target.name}.{uuid4().hex}.old"
             target.rename(old)

@@ -127,10 +127,18 @@ class Store:
             UsageError: if it has, but none in this span; says which it has.
             PregaoError: if a file is damaged or written by a newer version.
         """
-        paths = self._paths(instrument, timeframe)
         first = _periods(np.array([start_ns], dtype=np.int64), timeframe)[0] if start_ns is not None else ""
         last = _periods(np.array([end_ns], dtype=np.int64), timeframe)[0] if end_ns is not None else "~"
-        tables = [_read(path) for path in paths if first <= path.stem <= last]
+
+        def read() -> list[pa.Table]:
+            return [_read(path) for path in self._paths(instrument, timeframe) if first <= path.stem <= last]
+
+        try:
+            tables = read()
+        except FileNotFoundError:
+            # A checkout of another version has taken a file away: wait until it is over.
+            with exclusive(self.lock):
+                tables = read()
         if tables:
             bars = _to_bars(pa.concat_tables(tables), instrument, timeframe).between(start_ns, end_ns)
             if len(bars):
@@ -318,6 +326,8 @@ def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         with disk_errors(path):
             table = pq.read_table(path, columns=columns, partitioning=None)
+    except FileNotFoundError:
+        raise
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path) from error
     metadata = table.schema.metadata or {}

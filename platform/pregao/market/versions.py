@@ -24,9 +24,9 @@ import yaml
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.timeframe import Timeframe
-from pregao.market.atomic import disk_errors, exclusive
+from pregao.market.atomic import disk_errors, exclusive, remove_leftovers
 from pregao.market.git import git
-from pregao.market.snapshots import place
+from pregao.market.snapshots import place, restore
 from pregao.market.store import Store
 from pregao.settings import QUIET, keep_quiet, settings
 
@@ -81,6 +81,7 @@ class Versions:
             return None
         with exclusive(self.store.lock), disk_errors(self.root):
             self._set_up()
+            remove_leftovers(self.root / ".tmp")
             with _repo(self.root) as repo:
                 # Without relinking, DVC does not touch the files: readers never find one missing.
                 repo.add(str(self.store.bars_root), relink=False)
@@ -148,11 +149,15 @@ class Versions:
         Bars that were never recorded, and damaged files, are replaced. Returns the version now current.
         """
         back = self._named(version)
+        files = self._files(back)
+        contents = {md5: self._cached(back, md5) for md5 in files.values()}
         with exclusive(self.store.lock), disk_errors(self.root):
+            restore(self.root, files, contents.__getitem__)
+            for path in self.store.bars_root.rglob("*"):
+                if path.is_file() and path.relative_to(self.root).as_posix() not in files:
+                    path.unlink()
             kept = [name for name in (_DVC_FILE, "quality") if (self.root / name).exists()]
             self._git("restore", f"--source={back.revision}", "--staged", "--worktree", "--", *kept)
-            with _repo(self.root) as repo:
-                repo.checkout(targets=[str(self.root / _DVC_FILE)], force=True)
             return self._record(f"Return to version {back.short}") or self.current()
 
     def push(self) -> int:
