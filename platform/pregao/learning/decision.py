@@ -33,13 +33,13 @@ def choose_threshold(value: Floats, net: Floats) -> float:
 
     Of the quantiles 50 % to 98 % of ``value``, never below 0, the one whose rows above it have the highest
     ``mean(net) * sqrt(count)``: what a trade brought, by how surely. Where none would have earned anything, the
-    highest value seen: the model then enters only if it is surer than it ever was.
+    highest value seen, or 0: the model then enters only if it is as sure as it ever was.
 
     Args:
         value: expected values, shape ``(n,)``.
         net: what came of the same rows, shape ``(n,)``.
     """
-    best, chosen = 0.0, float(np.max(value))
+    best, chosen = 0.0, max(float(np.max(value)), 0.0)
     for candidate in np.unique(np.maximum(np.quantile(value, _SHARES), 0.0)):
         above = net[enters(value, float(candidate))]
         score = float(above.mean()) * len(above) ** 0.5 if len(above) >= _LEAST_ROWS else 0.0

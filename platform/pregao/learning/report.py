@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import rankdata, spearmanr
 
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
@@ -29,7 +28,7 @@ def auc(chance: Floats, win: NDArray[np.bool_]) -> float:
     losses = len(win) - wins
     if not wins or not losses:
         return math.nan
-    return float((rankdata(chance)[win].sum() - wins * (wins + 1) / 2) / (wins * losses))
+    return float((_ranks(chance)[win].sum() - wins * (wins + 1) / 2) / (wins * losses))
 
 
 def log_loss(chance: Floats, win: NDArray[np.bool_]) -> float:
@@ -77,7 +76,7 @@ def statistics(predictions: pd.DataFrame) -> dict[str, Any]:
         "skill": 1 - loss / bare if bare > 0 else math.nan,
         "calibration_error": sum(abs(b["predicted"] - b["won"]) * b["rows"] for b in bins) / len(known),
         "ic": float(np.corrcoef(value, net)[0, 1]) if varied else math.nan,
-        "rank_ic": float(spearmanr(value, net).statistic) if varied else math.nan,
+        "rank_ic": float(np.corrcoef(_ranks(value), _ranks(net))[0, 1]) if varied else math.nan,
     }
 
 
@@ -128,6 +127,11 @@ def finite(value: Any) -> Any:
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     return value
+
+
+def _ranks(values: Floats) -> Floats:
+    """Ranks from 1, equal values sharing the mean of theirs."""
+    return np.asarray(pd.Series(values).rank(), np.float64)
 
 
 def _calibration(predictions: pd.DataFrame) -> list[dict[str, float]]:

@@ -1,0 +1,389 @@
+"""From the store through DVC's stages into MLflow's registry and back: real DVC, real MLflow on SQLite."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pregao.cli import pregao
+from pregao.core.bars import Bars
+from pregao.core.errors import NotFoundError, PregaoError, UsageError
+from pregao.features.sets import feature_set
+from pregao.learning import pipeline, registry, stages
+from pregao.learning.decision import enters, expected_value
+from pregao.learning.gate import Verdict, judge
+from pregao.learning.model import LoadedModel, model_name
+from pregao.learning.pipeline import Workspace
+from pregao.learning.retraining import RetrainReport, retrain, train
+from pregao.market.store import Store
+from pregao.market.versions import Versions
+from pregao.settings import settings
+
+ROOT = Path(__file__).parents[2]
+EDGE = "synthetic/synthetic/EDGE-USDT"
+NOISE = "synthetic/synthetic/NOISE-USDT"
+NAME = "pregao.synthetic.synthetic.EDGE-USDT.15m"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, market: Callable[..., Bars]) -> Iterator[Path]:
+    """A project folder with two markets, light knobs, and an empty registry, for all tests of this module."""
+    home = tmp_path_factory.mktemp("home")
+    shutil.copy(ROOT / "dvc.yaml", home)
+    knobs = yaml.safe_load((ROOT / "params.yaml").read_text())
+    knobs["model"] |= {"iterations": 60, "learning_rate": 0.1}
+    knobs["gate"]["min_trades"] = 20
+    knobs["random_runs"] = 40
+    (home / "params.yaml").write_text(yaml.safe_dump(knobs))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREGAO_HOME", str(home))
+        for name in ("PREGAO_DATABASE_URL", "PREGAO_MLFLOW_URI", "PREGAO_DVC_REMOTE"):
+            patch.delenv(name, raising=False)
+        settings.cache_clear()
+        for symbol in ("EDGE/USDT", "NOISE/USDT"):
+            Store().write(market(symbol))
+        Versions().commit("two markets")
+        yield home
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def first(folder: Path) -> RetrainReport:
+    """The first retraining of the market with an edge, through DVC."""
+    assert registry.list_models() == []
+    assert registry.champion(NAME) is None
+    assert not (folder / "mlruns" / "mlflow.db").exists()
+    return retrain(EDGE, "15m")
+
+
+@pytest.fixture
+def workspace(folder: Path, first: RetrainReport) -> Workspace:
+    return pipeline.prepare(EDGE, "15m")
+
+
+def in_process(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Verdict:
+    """The stages without DVC, as fast as they go."""
+    monkeypatch.chdir(workspace.root)
+    for stage in pipeline.STAGES:
+        assert stages.main([stage]) == 0
+    return judge(workspace.document("evaluation.json"), workspace.params.gate)
+
+
+def test_a_market_with_an_edge_gets_a_champion(first: RetrainReport) -> None:
+    assert first.gate["passed"], first.gate
+    assert (first.version, first.champion, first.created, first.promoted) == ("1", "1", True, True)
+    assert first.stages == {"features": "ran", "evaluate": "ran", "train": "ran"}
+    assert first.report["prediction"]["auc"] > 0.6
+    json.dumps(first.to_json(), allow_nan=False)
+
+
+def test_the_version_says_where_it_came_from(first: RetrainReport) -> None:
+    (info,) = registry.list_models()
+    current = Versions().current()
+    assert (info.name, info.version, set(info.aliases)) == (NAME, "1", {"champion", "challenger"})
+    assert (info.instrument, info.timeframe) == (EDGE, "15m")
+    assert (info.data_version, info.data_revision) == (current.md5, current.revision)
+    assert info.feature_hash == feature_set("core25").hash
+    assert info.model_digest == first.model_digest
+    assert len(info.params_hash) == 64
+    assert info.code_version == pipeline.code_version()
+    assert info.gate == first.gate
+    assert info.metrics["auc"] == first.report["prediction"]["auc"]
+    assert info.promotion["by"] == "gate"
+
+
+def test_the_run_keeps_params_metrics_dataset_and_pictures(first: RetrainReport, folder: Path) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings().tracking_uri)
+    run = client.get_run(first.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["plan.take_profit"] == "2"
+    assert run.data.metrics["prediction.auc"] == pytest.approx(first.report["prediction"]["auc"])
+    assert len(client.get_metric_history(first.run_id, "fold.auc")) == 4
+    (dataset,) = run.inputs.dataset_inputs
+    assert (dataset.dataset.digest, dataset.dataset.source_type) == (first.data_version, "dvc")
+    files = {entry.path for entry in client.list_artifacts(first.run_id, "report")}
+    assert {"report/evaluation.json", "report/gate.json", "report/trades.parquet", "report/dvc.lock"} <= files
+    plots = {entry.path: entry.file_size for entry in client.list_artifacts(first.run_id, "report/plots")}
+    assert {"report/plots/equity.png", "report/plots/calibration.png", "report/plots/importance.png"} == set(plots)
+    assert min(plots.values()) > 5_000
+    artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+    assert artifacts.is_relative_to(folder / "mlruns" / "artifacts")
+
+
+def test_the_champion_loads_and_explains(first: RetrainReport) -> None:
+    model = registry.load(NAME)
+    assert isinstance(model, LoadedModel)
+    assert registry.load(NAME, "1") is model
+    assert (model.name, model.version) == (NAME, "1")
+    keys = {"take_profit_ppm", "stop_loss_ppm", "horizon_bars", "threshold", "payoff", "feature_set", "feature_hash"}
+    assert keys | {"data_version", "train_end_ns"} <= set(model.meta)
+    bars = Store().bars(Store().instrument(EDGE), pipeline.Timeframe.parse("15m"))
+    assert model.meta["train_end_ns"] == first.train_end_ns == int(bars.close_ns[len(bars) - len(bars) // 4 - 1])
+    row = feature_set("core25").batch(bars)[-1]
+    assert 0 < model.probability(row) < 1
+    top = model.explain(row, 3)
+    assert len(top) == 3
+    assert {name for name, _ in top} <= set(feature_set("core25").names)
+    weights = [abs(weight) for _, weight in top]
+    assert weights == sorted(weights, reverse=True)
+
+
+def test_the_explanation_adds_up_to_the_prediction(first: RetrainReport) -> None:
+    model = registry.load(NAME)
+    row = feature_set("core25").batch(Store().bars(Store().instrument(EDGE), pipeline.Timeframe.parse("15m")))[-1]
+    blind = model.explain(np.full(25, np.nan), 25)
+    told = model.explain(row, 25)
+    assert len(told) == len(blind) == 25
+
+    def log_odds(chance: float) -> float:
+        return float(np.log(chance / (1 - chance)))
+
+    gained = sum(w for _, w in told) - sum(w for _, w in blind)
+    assert gained == pytest.approx(
+        log_odds(model.probability(row)) - log_odds(model.probability(np.full(25, np.nan))), abs=1e-6
+    )
+
+
+def test_nothing_new_runs_nothing_and_registers_nothing(first: RetrainReport) -> None:
+    again = retrain("EDGE/USDT", "15m")
+    assert again.stages == {"features": "unchanged", "evaluate": "unchanged", "train": "unchanged"}
+    assert (again.version, again.created, again.promoted, again.champion) == ("1", False, False, "1")
+    assert again.model_digest == first.model_digest
+    assert len(registry.list_models()) == 1
+
+
+def test_the_same_data_params_and_seed_give_the_same_model_from_nothing(
+    first: RetrainReport, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ("examples.parquet", "predictions.parquet", "trades.parquet", "model.cbm", "model.json", "evaluation.json")
+    before = {name: (workspace.root / name).read_bytes() for name in made}
+    for name in made:
+        (workspace.root / name).unlink()
+    in_process(workspace, monkeypatch)
+    assert {name: (workspace.root / name).read_bytes() for name in made} == before
+    assert workspace.document("model.json")["digest"] == first.model_digest
+
+
+def test_a_knob_reruns_just_the_stages_that_read_it(first: RetrainReport) -> None:
+    report = train(EDGE, "15m", overrides={"model": {"depth": 3}})
+    assert report.stages == {"features": "unchanged", "evaluate": "ran", "train": "ran"}
+    assert report.model_digest != first.model_digest
+    assert report.version is None
+    assert len(registry.list_models()) == 1
+
+
+def test_changed_bars_rerun_the_stages(first: RetrainReport, market: Callable[..., Bars]) -> None:
+    bars = market("EDGE/USDT")
+    store = Store()
+    try:
+        store.write(replace(bars[10:20], volume=bars.volume[10:20] + 1))
+        Versions().commit("ten bars revised")
+        workspace = pipeline.prepare(EDGE, "15m")
+        assert pipeline.run(workspace, "features")
+        assert not pipeline.run(workspace, "features")
+    finally:
+        store.write(bars[10:20])
+        Versions().commit("and back")
+
+
+def test_a_market_without_an_edge_gets_no_champion(first: RetrainReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = pipeline.prepare(NOISE, "15m")
+    verdict = in_process(workspace, monkeypatch)
+    shutil.copy(pipeline.workspace_folder(EDGE, "15m") / "dvc.lock", workspace.root)
+    done = registry.log_and_register(workspace, verdict)
+    assert (done.created, done.promoted) == (True, False)
+    assert registry.champion(workspace.name) is None
+    (info,) = registry.list_models(workspace.name)
+    assert info.aliases == ("challenger",)
+    assert not info.gate["passed"]
+    with pytest.raises(NotFoundError, match="has no champion"):
+        registry.load(workspace.name)
+
+
+def test_promotions_keep_the_way_back(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_process(workspace, monkeypatch)
+    refused = judge(
+        workspace.document("evaluation.json"), workspace.params.gate.model_copy(update={"min_trades": 10**6})
+    )
+    second = registry.log_and_register(workspace, refused)
+    assert (second.version, second.created, second.promoted) == ("2", True, False)
+    assert registry.champion(NAME) == "1"
+    by_hand = registry.promote(NAME, "2")
+    assert by_hand.promotion["by"] == "person"
+    assert not by_hand.gate["passed"]
+    aliases = {info.version: set(info.aliases) for info in registry.list_models(NAME)}
+    assert aliases == {"1": {"previous"}, "2": {"champion", "challenger"}}
+    assert registry.promote(NAME, "previous").version == "1"
+    assert registry.champion(NAME) == "1"
+    assert registry.load(NAME, "previous").version == "2"
+    for wrong in ("9", "nobody"):
+        with pytest.raises(NotFoundError, match="no version or alias"):
+            registry.promote(NAME, wrong)
+
+
+def test_a_registry_that_fails_half_way_leaves_the_champion(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    in_process(workspace, monkeypatch)
+    verdict = judge(workspace.document("evaluation.json"), workspace.params.gate.model_copy(update={"min_trades": 21}))
+    before = registry.list_models(NAME)
+
+    def broken(*arguments: object, **options: object) -> None:
+        raise MlflowException("the server went away")
+
+    for method in ("log_batch", "log_artifacts", "create_model_version", "set_registered_model_alias"):
+        with monkeypatch.context() as patch:
+            patch.setattr(MlflowClient, method, broken)
+            with pytest.raises(PregaoError, match="the server went away"):
+                registry.log_and_register(workspace, verdict)
+        assert registry.list_models(NAME) == before, method
+    assert registry.champion(NAME) == "1"
+
+
+def test_a_server_that_is_not_there_is_said_to_be_gone(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    monkeypatch.setenv("PREGAO_MLFLOW_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    settings.cache_clear()
+    try:
+        with pytest.raises(PregaoError, match=r"MLflow at http://127\.0\.0\.1:9 failed"):
+            registry.champion(NAME)
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+
+
+def test_a_model_of_other_features_is_refused(first: RetrainReport) -> None:
+    model = registry.load(NAME)
+    for change in ({"feature_hash": "0" * 64}, {"feature_set": "core24"}):
+        with pytest.raises(PregaoError, match="another definition"):
+            LoadedModel(NAME, "1", model.meta | change, model._classifier)
+    with pytest.raises(PregaoError, match="not the one that was registered"):
+        LoadedModel(NAME, "1", model.meta | {"digest": "0" * 64}, model._classifier)
+
+
+def test_two_can_prepare_the_registry_at_once(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "params.yaml", tmp_path)
+    code = "from pregao.learning.registry import prepare; prepare()"
+    environment = {"PREGAO_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+    both = [
+        subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for one in both:
+        _, said = one.communicate(timeout=120)
+        assert one.returncode == 0, said
+    assert (tmp_path / "mlruns" / "mlflow.db").stat().st_size > 100_000
+
+
+def test_the_live_strategy_decides_as_the_evaluation_does(first: RetrainReport) -> None:
+    """The plugin bar by bar at the desk, and the evaluation's own arrays, over bars that the model has not seen."""
+    from pregao.simulation import layout
+    from pregao.simulation.backtest import run_signals
+    from pregao.strategies.backtest import backtest
+    from pregao.strategies.registry import configured
+
+    model = registry.load(NAME, "1")
+    store = Store()
+    instrument, timeframe = store.instrument(EDGE), pipeline.Timeframe.parse("15m")
+    bars = store.bars(instrument, timeframe, start_ns=model.meta["train_end_ns"])
+    plan = pipeline.prepare(EDGE, "15m").params.plan.plan(instrument, timeframe)
+    features = feature_set("core25")
+    x = features.batch(bars)
+    chance = model._classifier.predict_proba(x)[:, 1]
+    entered = enters(expected_value(chance, **model.meta["payoff"]), model.meta["threshold"])
+    entered[: features.warmup - 1] = False
+    want = run_signals(bars, plan, np.where(entered, layout.ENTER_LONG, 0).astype(np.int8))
+    got = backtest(configured("catboost-ai", {}), bars, plan, model=model)
+    assert len(want.trades) > 5
+    assert got.digest == want.digest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match", "error"),
+    [
+        (("FOO/BAR", "15m"), "no instrument named 'FOO/BAR'", NotFoundError),
+        ((EDGE, "7m"), "not a timeframe", UsageError),
+        ((EDGE, "1h"), "no 1h bars", NotFoundError),
+    ],
+)
+def test_unknown_series_are_named(
+    folder: Path, arguments: tuple[str, str], match: str, error: type[PregaoError]
+) -> None:
+    with pytest.raises(error, match=match):
+        train(*arguments)
+
+
+def test_bad_knobs_are_named(folder: Path) -> None:
+    with pytest.raises(UsageError, match="take profit must be between"):
+        train(EDGE, "15m", overrides={"plan": {"take_profit": 400}})
+    with pytest.raises(UsageError, match=r"plan\.take_profit"):
+        train(EDGE, "15m", overrides={"plan": {"take_profit": "lots"}})
+    with pytest.raises(NotFoundError, match="core26"):
+        train(EDGE, "15m", overrides={"features": {"set": "core26"}})
+    with pytest.raises(NotFoundError, match="no version named"):
+        train(EDGE, "15m", version="00000000")
+
+
+def test_a_stage_that_fails_says_why_in_one_sentence(first: RetrainReport) -> None:
+    with pytest.raises(UsageError, match=r"^4500 bars of EDGE/USDT 15m are too few to learn from") as caught:
+        retrain(EDGE, "15m", overrides={"plan": {"horizon": 5_000}})
+    assert "Ingest more history" in caught.value.mend
+    assert registry.champion(NAME) == "1"
+
+
+def test_a_store_without_data_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREGAO_HOME", str(tmp_path))
+    settings.cache_clear()
+    try:
+        with pytest.raises(NotFoundError, match="pregao ingest"):
+            train("EDGE/USDT", "15m")
+    finally:
+        monkeypatch.undo()
+        settings.cache_clear()
+
+
+def test_names_of_two_venues_do_not_clash(market: Callable[..., Bars]) -> None:
+    bars = market("EDGE/USDT")
+    assert model_name(bars.instrument, bars.timeframe) == NAME
+    other = bars.instrument.model_copy(update={"venue": "elsewhere"})
+    assert model_name(other, bars.timeframe) != NAME
+
+
+def test_commands_speak_json_and_text(first: RetrainReport) -> None:
+    runner = CliRunner()
+
+    def answer(*arguments: str) -> object:
+        result = runner.invoke(pregao, [*arguments, "--json"], catch_exceptions=False)
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    listed = answer("models", "edge")
+    assert isinstance(listed, list)
+    assert listed[-1]["version"] == "1"
+    trained = answer("retrain", "EDGE/USDT")
+    assert isinstance(trained, dict)
+    assert trained["gate"]["passed"]
+    assert trained["champion"] == trained["version"]
+    promoted = answer("promote", "1", "--model", "edge")
+    assert isinstance(promoted, dict)
+    assert promoted["promotion"]["by"] == "person"
+    shown = runner.invoke(pregao, ["models"], catch_exceptions=False)
+    assert "was refused" in shown.stdout
+    assert NAME in shown.stdout
+    with pytest.raises(NotFoundError):
+        runner.invoke(pregao, ["models", "nothing-like-it"], catch_exceptions=False)
