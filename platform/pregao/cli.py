@@ -32,9 +32,11 @@ class Root(click.Group):
     """Knows every command by name and imports its module only to run it, so that ``--help`` is instant."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of a name, its module imported now; None if there is none."""
         if name not in COMMANDS:
             return None
         module, _ = COMMANDS[name]
@@ -42,6 +44,7 @@ class Root(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list in ``--help``, from `COMMANDS` alone."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
