@@ -100,6 +100,7 @@ def backtest(
     strategy = configured(name, strategy_settings(pairs))
     if trades_file is not None and trades_file.suffix not in (".csv", ".parquet"):
         raise UsageError(f"Trades cannot be written as {trades_file.name!r}.", "End the name in .csv or .parquet.")
+    start, end = parse_time(since), parse_time(until)
     store = Store()
     instrument = store.instrument(key)
     frames = store.timeframes(instrument)
@@ -108,7 +109,6 @@ def backtest(
         instrument, frame, cash=cash, entry_value=entry_value, take_profit=take_profit, stop_loss=stop_loss,
         horizon=horizon, fee=fee, slippage=slippage,
     )  # fmt: skip
-    start, end = parse_time(since), parse_time(until)
     bars = store.bars(instrument, frame, start, end)
     before = store.bars(instrument, frame, None, start) if start is not None else None
     if len(bars) == 0:
