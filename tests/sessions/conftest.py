@@ -34,8 +34,8 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def market(home: Path, plugin: None) -> Bars:
-    """600 bars in the store of a fresh home."""
-    bars = random_walk(600)
+    """300 bars in the store of a fresh home."""
+    bars = random_walk(300)
     Store().write(bars)
     return bars
 
