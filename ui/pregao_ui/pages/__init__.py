@@ -1,0 +1,1 @@
+"""The pages, each a function that lays it out inside the app's Blocks."""

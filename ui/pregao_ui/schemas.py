@@ -1,0 +1,296 @@
+"""What the API says, typed: the same shapes serve the page, scripts and the OpenAPI document.
+
+Times are in seconds since 1970 UTC, money in the instrument's quote currency, rates in per cent.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pregao.core.instrument import Instrument
+from pregao.core.timeframe import Timeframe
+from pregao.sessions.journal import SessionRow
+from pregao.sessions.records import CommandKind, Status, Trade
+from pregao.sessions.spec import Mode
+from pregao.sessions.views import shown_body, trade_view
+
+if TYPE_CHECKING:
+    from pregao.learning.lineage import ModelInfo
+
+
+class InstrumentOut(BaseModel):
+    """An instrument, with the decimals that its prices and quantities are shown with."""
+
+    key: str
+    symbol: str
+    asset_class: str
+    base: str
+    quote: str
+    synthetic: bool
+    price_decimals: int
+    quantity_decimals: int
+
+    @classmethod
+    def of(cls, instrument: Instrument) -> InstrumentOut:
+        """The shape for an instrument."""
+        return cls(
+            key=instrument.key,
+            symbol=instrument.symbol,
+            asset_class=instrument.asset_class,
+            base=instrument.base,
+            quote=instrument.quote,
+            synthetic=instrument.synthetic,
+            price_decimals=_decimals(instrument.tick_size),
+            quantity_decimals=_decimals(instrument.lot_size),
+        )
+
+
+def _decimals(step: Any) -> int:
+    """Decimals of a grid's step: 0.25 has 2, 10 has 0."""
+    return max(0, -int(step.normalize().as_tuple().exponent))
+
+
+class SeriesOut(BaseModel):
+    """The bars of one timeframe in the store: how many, and the open times of the first and the last."""
+
+    timeframe: str
+    bars: int
+    first: float
+    last: float
+
+
+class StoredInstrument(InstrumentOut):
+    """An instrument of the store with its series, shortest timeframe first."""
+
+    series: list[SeriesOut]
+
+
+class BarOut(BaseModel):
+    """One bar: open time, prices, volume in base units."""
+
+    t: int
+    o: float
+    h: float
+    l: float  # noqa: E741  # the field's usual name
+    c: float
+    v: float
+
+
+class StrategyOut(BaseModel):
+    """An installed strategy; ``settings`` is the JSON schema of its ``Config``, None if it is broken."""
+
+    name: str
+    title: str
+    summary: str
+    distribution: str
+    version: str
+    state: Literal["ok", "broken", "ambiguous"]
+    error: str
+    needs_model: bool
+    settings: dict[str, Any] | None
+
+
+class ReasonOut(BaseModel):
+    """One criterion of the gate, with its figure and its limit."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    passed: bool
+    value: Any = None
+    limit: Any = None
+    text: str = ""
+
+
+class GateOut(BaseModel):
+    """Why a version may trade as champion, or may not."""
+
+    passed: bool
+    reasons: list[ReasonOut]
+
+
+class ModelOut(BaseModel):
+    """A registered version of a model."""
+
+    name: str
+    version: str
+    aliases: list[str]
+    created: float
+    gate: GateOut | None
+    metrics: dict[str, float | None]
+    data_version: str
+    run_id: str
+    params_hash: str
+    feature_hash: str
+    model_digest: str
+    code_version: str
+    promoted_by: str = Field(description="gate, person, or empty if it was never promoted")
+
+    @classmethod
+    def of(cls, info: ModelInfo) -> ModelOut:
+        """The shape for a version of the registry."""
+        return cls(
+            name=info.name,
+            version=info.version,
+            aliases=list(info.aliases),
+            created=info.created_ns / 1e9,
+            gate=GateOut.model_validate(info.gate) if info.gate.get("reasons") else None,
+            metrics=info.metrics,
+            data_version=info.data_version,
+            run_id=info.run_id,
+            params_hash=info.params_hash,
+            feature_hash=info.feature_hash,
+            model_digest=info.model_digest,
+            code_version=info.code_version,
+            promoted_by=str(info.promotion.get("by", "")),
+        )
+
+
+class SessionOut(BaseModel):
+    """A session as it stands; the stream sends it again whenever it changes."""
+
+    id: str
+    created: float
+    status: Status
+    error: str | None
+    instrument: InstrumentOut
+    timeframe: str
+    seconds: int = Field(description="Length of a bar")
+    strategy: str
+    config: dict[str, Any]
+    mode: Mode
+    model: str | None
+    model_version: str | None
+    cash: float
+    entry_value: float
+    take_profit: float
+    stop_loss: float
+    horizon: int
+    fee: float
+    slippage: float
+    speed: float = Field(description="Bars a second; 0 is as fast as possible")
+    start: float | None
+    end: float | None
+    equity: float
+    pnl: float
+    pnl_percent: float
+    fees: float
+    position: float
+    trades: int
+    wins: int
+    bars: int
+    bars_total: int
+    proposal: dict[str, Any] | None = Field(description="The entry that waits for a person, if one does")
+    heartbeat: float | None = Field(description="When its runner last showed itself, by the wall clock")
+    updated: float
+    last_seq: int
+
+    @classmethod
+    def of(cls, row: SessionRow) -> SessionOut:
+        """The shape for a session's row."""
+        spec, feed = row.spec, row.spec.feed
+        return cls(
+            id=row.id,
+            created=row.created_ns / 1e9,
+            status=row.status,
+            error=row.error,
+            instrument=InstrumentOut.of(row.instrument),
+            timeframe=spec.timeframe,
+            seconds=Timeframe.parse(spec.timeframe).seconds,
+            strategy=spec.strategy,
+            config=spec.config,
+            mode=spec.mode,
+            model=row.model_name or spec.model,
+            model_version=row.model_version,
+            cash=float(spec.cash),
+            entry_value=float(spec.entry_value),
+            take_profit=float(spec.take_profit),
+            stop_loss=float(spec.stop_loss),
+            horizon=spec.horizon,
+            fee=float(spec.fee),
+            slippage=float(spec.slippage),
+            speed=feed.speed,
+            start=None if feed.start is None else feed.start / 1e9,
+            end=None if feed.end is None else feed.end / 1e9,
+            equity=row.equity,
+            pnl=row.pnl,
+            pnl_percent=row.pnl_percent,
+            fees=row.fees,
+            position=row.position,
+            trades=row.trades_count,
+            wins=row.win_count,
+            bars=row.bars,
+            bars_total=row.bars_total,
+            proposal=None if row.proposal is None else shown_body(row.proposal, row.instrument),
+            heartbeat=row.heartbeat_ns / 1e9 or None,
+            updated=row.updated_ns / 1e9,
+            last_seq=row.last_seq,
+        )
+
+
+class TradeOut(BaseModel):
+    """A closed round trip; ``pnl`` is net of fees, ``return_percent`` of what was put in, ``role`` why it ended."""
+
+    number: int
+    entry: float
+    exit: float
+    side: Literal["long", "short"]
+    quantity: float
+    entry_price: float
+    exit_price: float
+    fees: float
+    pnl: float
+    return_percent: float
+    role: str
+    ambiguous: bool
+
+    @classmethod
+    def of(cls, trade: Trade, instrument: Instrument) -> TradeOut:
+        """The shape for a trade."""
+        shown = trade_view(trade, instrument)
+        return cls(**{**shown, "quantity": shown["qty"], "return_percent": 100 * shown["return"]})
+
+
+class CommandIn(BaseModel):
+    """A command to a session; ``proposal`` names what is accepted or refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: CommandKind
+    proposal: int | None = Field(default=None, ge=1)
+
+
+class Accepted(BaseModel):
+    """A command was put into the session's inbox; its runner takes it at the next bar."""
+
+    command: int
+
+
+class Launched(BaseModel):
+    """Whether a runner was asked for; if not, why, and the session waits as it is."""
+
+    session: str
+    launched: bool
+    message: str = ""
+
+
+class Health(BaseModel):
+    """What answers: the panel itself always does."""
+
+    version: str
+    prefect: bool
+    prefect_address: str
+    mlflow: bool
+    mlflow_address: str
+    instruments: int
+    sessions: int
+
+
+class Problem(BaseModel):
+    """An answer other than good: what happened, the mend, and the field if one is at fault."""
+
+    message: str
+    mend: str = ""
+    fields: dict[str, str] = Field(default_factory=dict)

@@ -1,0 +1,76 @@
+/* The top of the live view: which session, its state, what can be done with it, and what to do when nothing moves. */
+(() => {
+  "use strict";
+  const parts = window.Pregao.parts ??= {};
+  if (parts.bar) return;
+  const { T, format, put, make, request, command, selection } = Pregao;
+  const title = (session) => `${session.instrument.symbol} · ${session.timeframe} · ${session.strategy}`;
+  const SILENT = 20;                                 // s without a heartbeat before the page says so
+
+  /* ---- the session bar: which session, its state, what can be done with it */
+  parts.bar = function bar(root) {
+    const select = root.querySelector("[data-part=choice]");
+    let session = null;
+    let listed = "";
+
+    select.addEventListener("change", () => selection.select(select.value));
+    root.querySelector("[data-do=new]").addEventListener("click", () => {
+      selection.select(null);
+      document.querySelector("#ticket")?.scrollIntoView({ block: "start" });
+      document.querySelector("#ticket input")?.focus({ preventScroll: true });
+    });
+    for (const button of root.querySelectorAll("[data-command]")) {
+      button.addEventListener("click", async () => {
+        const kind = button.dataset.command;
+        if (kind === "stop" && !confirm(T("stop_sure"))) return;
+        button.disabled = true;
+        await command(session.id, kind);
+        button.disabled = false;
+      });
+    }
+    async function list() {
+      const every = await request("/api/sessions").catch(() => null);
+      if (!every) return;
+      const known = every.map((s) => [s.id, `${title(s)} · ${s.id}`, s.status]);
+      const now = JSON.stringify([known, selection.id]);
+      if (now === listed || document.activeElement === select) return;
+      listed = now;
+      select.replaceChildren(make("option", { value: "" }, T("new_session")),
+        ...known.map(([id, text, status]) => make("option", { value: id }, `${text} · ${T(`status_${status}`)}`)));
+      select.value = selection.id ?? "";
+    }
+    function show(next) {
+      session = next;
+      const status = session?.status ?? "";
+      root.dataset.status = status;
+      const pill = root.querySelector("[data-bind=status]");
+      put(pill, status ? T(`status_${status}`) : "");
+      pill.dataset.status = status;
+      root.querySelector("[data-part=synthetic]").hidden = !session?.instrument.synthetic;
+      const can = {
+        start: ["created", "failed"].includes(status) || stale(session), pause: status === "running", resume: status === "paused",
+        flatten: ["running", "paused"].includes(status) && session.position !== 0,
+        stop: ["running", "paused", "created"].includes(status),
+      };
+      for (const button of root.querySelectorAll("[data-command]")) button.hidden = !can[button.dataset.command];
+    }
+    return { show, list };
+  };
+
+  const stale = parts.stale = (session) => Boolean(session && ["running", "paused"].includes(session.status)
+    && session.heartbeat && Date.now() / 1000 - session.heartbeat > SILENT);
+
+  /* ---- what the page says above the numbers: waiting, silent, failed, or nothing chosen */
+  parts.notice = function notice(root, session, otherwise = "") {
+    const node = root.querySelector("[data-part=notice]");
+    let text = otherwise;
+    let tone = "";
+    if (session?.status === "failed") [text, tone] = [session.error || T("status_failed"), "bad"];
+    else if (session?.status === "created") text = T("created_hint");
+    else if (stale(session)) [text, tone] = [T("silent", { time: format.span(Date.now() / 1000 - session.heartbeat) }), "warn"];
+    if (node.dataset.text !== text) node.replaceChildren(...Pregao.withCode(text));
+    node.dataset.text = text;
+    node.hidden = !text;
+    node.className = `pg-notice ${tone}`;
+  };
+})();

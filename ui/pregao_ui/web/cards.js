@@ -1,0 +1,62 @@
+/* The figures above the chart: from the newest bar where it says so, else from the session's projection. */
+(() => {
+  "use strict";
+  const parts = window.Pregao.parts ??= {};
+  if (parts.cards) return;
+  const { T, format, put, bind } = Pregao;
+  const DAY = 86_400;
+  const ENDED = ["stopped", "finished", "failed"];
+
+  parts.cards = function cards(root) {
+    let today = null;                                // {day, base}: the equity at the market's last midnight
+    let before = null;                               // the bar before
+    return {
+      clear() {
+        today = before = null;
+        for (const node of root.querySelectorAll(".pg-cards [data-bind]")) { put(node, "–"); delete node.dataset.sign; }
+        for (const node of root.querySelectorAll(".pg-cards small[data-bind]")) put(node, "");
+      },
+      bar(row, session) {
+        const day = Math.floor(row.t / DAY);
+        if (!today || today.day !== day) today = { day, base: before ? before.eq : session.cash };
+        before = row;
+      },
+      draw(row, session) {
+        const { instrument } = session;
+        const unit = instrument.quote;
+        const equity = row?.eq ?? session.equity;
+        const pnl = row?.pnl ?? session.pnl;
+        bind(root, "equity", format.money(equity));
+        bind(root, "unit", unit);
+        bind(root, "cash", T("started_with", { cash: format.money(session.cash) }));
+        bind(root, "pnl", format.signedMoney(pnl), pnl);
+        bind(root, "pnl-percent", format.signedPercent(pnl / session.cash * 100), pnl);
+        if (today && row) bind(root, "today", T("today", { amount: format.signedMoney(equity - today.base) }), equity - today.base);
+        const held = row?.pos ?? session.position;
+        bind(root, "position", held === 0 ? T("flat") : `${held > 0 ? T("long") : T("short")} ${format.quantity(Math.abs(held), instrument.quantity_decimals)}`,
+          held === 0 ? undefined : held);
+        const open = row && held !== 0 ? row : null;
+        bind(root, "open", open === null ? T("no_position")
+          : `${T("at", { price: format.price(open.ent, instrument.price_decimals) })} · ${T("unrealised", { amount: format.signedMoney(open.upnl) })}`);
+        const { trades, wins } = session;
+        bind(root, "win-rate", trades ? format.percent(wins / trades * 100, 0) : "–");
+        bind(root, "trades", trades === 0 ? T("trades_0") : trades === 1 ? T("trades_1") : T("trades_n", { n: format.number(trades, 0) }));
+        const fees = row?.fees ?? session.fees;
+        bind(root, "fees", format.money(fees));
+        bind(root, "fees-percent", T("fees_of", { percent: format.percent(fees / session.cash * 100) }));
+        bind(root, "model", session.model_version ? T("version", { n: session.model_version }) : T("no_model"));
+        bind(root, "model-name", session.model ?? session.strategy);
+        if (row) bind(root, "market-time", `${format.time(row.t)} UTC`);
+      },
+      feed(session, state) {
+        const ended = ENDED.includes(session.status);
+        const shown = ended ? "ended" : parts.stale(session) ? "reconnecting" : session.status === "paused" ? "paused" : state;
+        for (const node of root.querySelectorAll("[data-bind=feed]")) {
+          put(node, shown === "paused" || (session.status === "created" && state === "live") ? T(`status_${session.status}`) : T(shown));
+          node.dataset.state = session.status === "created" ? "connecting" : shown;
+        }
+        bind(root, "speed", session.speed > 0 ? T("feed_replay", { speed: T("speed_bars", { n: format.number(session.speed, 0, 2) }) }) : T("feed_max"));
+      },
+    };
+  };
+})();

@@ -1,0 +1,238 @@
+/* The chart: candles with the entries, exits and levels of the session; below it the equity on the same time axis.
+ * Bars are appended. The whole is drawn anew only when another session is chosen. */
+(() => {
+  "use strict";
+  if (Pregao.chart) return;
+  const { T, format, make, put, colour, request } = Pregao;
+  const CONTEXT = 220;                               // bars shown from before the session
+  const MARKERS = 400;
+  const AXIS = 76;                                   // px, so that both charts have the same width of plot
+  const FONT = "'IBM Plex Mono', ui-monospace, monospace";
+
+  Pregao.chart = (root) => {
+    const Library = window.LightweightCharts;
+    const at = (name) => root.querySelector(`[data-chart="${name}"]`);
+    const common = { autoSize: true, rightPriceScale: { minimumWidth: AXIS, borderVisible: false } };
+    const top = Library.createChart(at("candles"), common);
+    const low = Library.createChart(at("equity"), common);
+
+    const levels = { tp: null, sl: null, ent: null };
+    const lines = {};
+    const candles = top.addCandlestickSeries({
+      autoscaleInfoProvider: (original) => {         // take profit and stop loss stay in sight
+        const info = original();
+        const seen = Object.values(levels).filter(Number.isFinite);
+        if (!info?.priceRange || !seen.length) return info;
+        const { minValue, maxValue } = info.priceRange;
+        return { ...info, priceRange: { minValue: Math.min(minValue, ...seen), maxValue: Math.max(maxValue, ...seen) } };
+      },
+    });
+    candles.priceScale().applyOptions({ scaleMargins: { top: 0.08, bottom: 0.16 } });
+    const volume = top.addHistogramSeries({ priceScaleId: "volume", priceFormat: { type: "volume" }, lastValueVisible: false, priceLineVisible: false });
+    top.priceScale("volume").applyOptions({ scaleMargins: { top: 0.88, bottom: 0 } });
+    const equity = low.addBaselineSeries({ lineWidth: 2, priceLineVisible: false, crosshairMarkerRadius: 3 });
+    equity.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.1 } });
+
+    /* Version 4 has no panes: two charts are kept on one range and one crosshair. */
+    let tying = false;
+    const tie = (from, to) => from.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      if (!range || tying) return;
+      tying = true;
+      to.timeScale().setVisibleLogicalRange(range);
+      tying = false;
+    });
+    tie(top, low);
+    tie(low, top);
+    const bars = new Map();                          // open time -> what the legend shows
+    top.subscribeCrosshairMove(({ time }) => {
+      const bar = bars.get(time);
+      legend(bar);
+      if (bar && Number.isFinite(bar.eq)) low.setCrosshairPosition(bar.eq, time, equity); else low.clearCrosshairPosition();
+    });
+    low.subscribeCrosshairMove(({ time }) => {
+      const bar = bars.get(time);
+      legend(bar);
+      if (bar) top.setCrosshairPosition(bar.c, time, candles); else top.clearCrosshairPosition();
+    });
+
+    let decimals = 2;
+    let last = null;                                 // the newest bar
+    let markers = [];
+    let dirty = false;                               // markers changed since they were drawn
+    let generation = 0;                              // answers for an earlier choice are dropped
+
+    const look = {};
+    function paint() {
+      for (const name of ["up", "down", "accent", "muted", "faint", "grid", "line", "bg", "text"]) look[name] = colour(name);
+      for (const chart of [top, low]) chart.applyOptions({
+        layout: { background: { color: "transparent" }, textColor: look.muted, fontFamily: FONT, fontSize: 11 },
+        grid: { vertLines: { color: look.grid }, horzLines: { color: look.grid } },
+        timeScale: { borderColor: look.line, timeVisible: true, secondsVisible: false, rightOffset: 6 },
+        crosshair: {
+          mode: 0,
+          vertLine: { color: look.faint, width: 1, style: 3, labelBackgroundColor: look.muted },
+          horzLine: { color: look.faint, width: 1, style: 3, labelBackgroundColor: look.muted },
+        },
+        localization: { locale: Pregao.locale, priceFormatter: (value) => format.price(value, decimals) },
+      });
+      low.applyOptions({ localization: { locale: Pregao.locale, priceFormatter: (value) => format.number(value, 2) } });
+      candles.applyOptions({
+        upColor: look.up, downColor: look.down, borderUpColor: look.up, borderDownColor: look.down,
+        wickUpColor: look.up, wickDownColor: look.down,
+      });
+      equity.applyOptions({                          // above and below what the session started with
+        topLineColor: look.up, topFillColor1: `${look.up}38`, topFillColor2: `${look.up}06`,
+        bottomLineColor: look.down, bottomFillColor1: `${look.down}06`, bottomFillColor2: `${look.down}38`,
+      });
+      drawLevels();
+      markers = markers.map((marker) => ({ ...marker, color: look[marker.tone] }));
+      if (markers.length) candles.setMarkers(markers);
+    }
+
+    function legend(bar) {
+      bar ??= last;
+      if (!bar) { at("legend").replaceChildren(); return; }
+      const price = (value) => format.price(value, decimals);
+      const parts = [["O", price(bar.o)], ["H", price(bar.h)], ["L", price(bar.l)], ["C", price(bar.c)]];
+      const change = bar.o ? (bar.c / bar.o - 1) * 100 : 0;
+      at("legend").replaceChildren(
+        make("span", { class: "when" }, `${format.time(bar.t)} UTC`),
+        ...parts.flatMap(([name, value]) => [make("i", {}, name), make("b", {}, value)]),
+        make("b", { "data-sign": Math.sign(change) }, format.signedPercent(change)),
+      );
+      put(at("equity-value"), Number.isFinite(bar.eq) ? format.money(bar.eq) : "");
+      put(at("drawdown"), Number.isFinite(bar.dd) && bar.dd < 0 ? `${T("drawdown")} ${format.signedPercent(bar.dd * 100, 2)}` : "");
+    }
+
+    function drawLevels() {
+      const style = { tp: ["up", "level_tp"], sl: ["down", "level_sl"], ent: ["muted", "level_entry"] };
+      for (const [name, [tone, title]] of Object.entries(style)) {
+        const price = levels[name];
+        if (!Number.isFinite(price)) {
+          if (lines[name]) candles.removePriceLine(lines[name]);
+          delete lines[name];
+          continue;
+        }
+        const options = {
+          price, title: T(title), color: look[tone], lineWidth: 1, lineStyle: 2,
+          axisLabelVisible: true, axisLabelColor: look[tone], axisLabelTextColor: look.bg,
+        };
+        if (lines[name]) lines[name].applyOptions(options); else lines[name] = candles.createPriceLine(options);
+      }
+    }
+
+    const point = (bar) => ({ time: bar.t, open: bar.o, high: bar.h, low: bar.l, close: bar.c });
+    const amount = (bar, pale) => ({ time: bar.t, value: bar.v, color: `${bar.c >= bar.o ? look.up : look.down}${pale ? "1c" : "3a"}` });
+    const worth = (bar) => (Number.isFinite(bar.eq) ? { time: bar.t, value: bar.eq } : { time: bar.t });
+    const pale = (bar) => {                          // bars that were there before the session
+      const tone = `${bar.c >= bar.o ? look.up : look.down}59`;
+      return { ...point(bar), color: tone, borderColor: tone, wickColor: tone };
+    };
+
+    function mark(fill) {
+      const entry = fill.role === "entry";
+      const tone = entry ? "accent" : fill.net >= 0 ? "up" : "down";
+      markers.push({
+        time: last ? Math.min(fill.t, last.t) : fill.t, tone, color: look[tone],
+        position: fill.side > 0 ? "belowBar" : "aboveBar",
+        shape: fill.side > 0 ? "arrowUp" : "arrowDown",
+        text: entry ? "" : format.signedMoney(fill.net),
+        size: 1,
+      });
+      if (markers.length > MARKERS) markers = markers.slice(-MARKERS);
+      dirty = true;
+    }
+
+    function setLevels(bar) {
+      if (bar.tp === levels.tp && bar.sl === levels.sl && bar.ent === levels.ent) return;
+      for (const name of ["tp", "sl", "ent"]) levels[name] = bar[name] ?? null;
+      drawLevels();
+    }
+
+    /* The equity chart carries the time axis of both; without a session there is only the upper one. */
+    const alone = (yes) => top.timeScale().applyOptions({ visible: yes });
+
+    function clear(instrument) {
+      generation += 1;
+      bars.clear();
+      last = null;
+      markers = [];
+      dirty = false;
+      for (const series of [candles, volume, equity]) series.setData([]);
+      candles.setMarkers([]);
+      setLevels({});
+      decimals = instrument ? instrument.price_decimals : 2;
+      candles.applyOptions({ priceFormat: { type: "price", precision: Math.min(decimals, 8), minMove: 10 ** -Math.min(decimals, 8) } });
+      root.dataset.markers = "0";
+      root.dataset.bars = "0";
+      put(at("note"), "");
+      legend(null);
+    }
+
+    async function before(instrument, timeframe, time) {
+      const query = new URLSearchParams({ instrument, timeframe, limit: CONTEXT, ...(time === null ? {} : { end: time }) });
+      return request(`/api/bars?${query}`);
+    }
+
+    const chart = {
+      clear,
+      async preview(instrument, timeframe) {         // the market of the ticket, not traded
+        clear(instrument);
+        alone(true);
+        const mine = generation;
+        const rows = await before(instrument.key, timeframe, null).catch(() => []);
+        if (mine !== generation || !rows.length) return;
+        for (const bar of rows) bars.set(bar.t, bar);
+        last = rows[rows.length - 1];
+        candles.setData(rows.map(point));
+        volume.setData(rows.map((bar) => amount(bar, false)));
+        equity.setData(rows.map((bar) => ({ time: bar.t })));
+        put(at("note"), T("preview"));
+        legend(null);
+        top.timeScale().scrollToRealTime();
+      },
+      async begin(session, rows) {                   // one drawing of what there is, then appended to
+        clear(session.instrument);
+        alone(false);
+        const mine = generation;
+        const market = rows.filter((row) => row.k === "bar");
+        const start = market.length ? market[0].t : session.start;
+        const early = start === null ? [] : await before(session.instrument.key, session.timeframe, start).catch(() => []);
+        if (mine !== generation) return false;
+        for (const bar of [...early, ...market]) bars.set(bar.t, bar);
+        candles.setData([...early.map(pale), ...market.map(point)]);
+        volume.setData([...early.map((bar) => amount(bar, true)), ...market.map((bar) => amount(bar, false))]);
+        equity.setData([...early.map((bar) => ({ time: bar.t })), ...market.map(worth)]);
+        equity.applyOptions({ baseValue: { type: "price", price: session.cash } });
+        last = market[market.length - 1] ?? early[early.length - 1] ?? null;
+        for (const row of rows) if (row.k === "fill") mark(row);
+        if (market.length) setLevels(market[market.length - 1]);
+        put(at("note"), early.length ? T("before") : "");
+        chart.flush();
+        legend(null);
+        top.timeScale().scrollToRealTime();
+        return true;
+      },
+      add(row) {
+        if (row.k === "fill") { mark(row); return; }
+        if (row.k !== "bar" || (last && row.t < last.t)) return;
+        last = row;
+        bars.set(row.t, row);
+        candles.update(point(row));
+        volume.update(amount(row, false));
+        equity.update(worth(row));
+        setLevels(row);
+      },
+      flush() {                                      // once for each batch
+        if (dirty) candles.setMarkers(markers);
+        dirty = false;
+        root.dataset.markers = String(markers.length);
+        root.dataset.bars = String(bars.size);
+        legend(null);
+      },
+    };
+    paint();
+    window.addEventListener("pregao:theme", paint);
+    return chart;
+  };
+})();

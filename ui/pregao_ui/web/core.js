@@ -1,0 +1,138 @@
+/* What every part of the page uses: texts, number formats, requests, the session being looked at. */
+(() => {
+  "use strict";
+  if (window.Pregao) return;                       // a page may include a script twice
+
+  const language = window.PregaoPreferences.language;
+  const locale = language === "pt-BR" ? "pt-BR" : "en-US";
+  const texts = window.PregaoTexts[language];
+
+  /* ---- texts: T("key", {name: value}); an unknown key shows itself, so that a slip is seen */
+  const T = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+  const has = (key) => key in texts;
+  const translate = (root) => {
+    for (const node of root.querySelectorAll("[data-t]")) node.textContent = T(node.dataset.t);
+    for (const node of root.querySelectorAll("[data-t-title]")) node.title = T(node.dataset.tTitle);
+    for (const node of root.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", T(node.dataset.tLabel));
+  };
+
+  /* ---- numbers, dates: one formatter per number of decimals, made once */
+  const formats = new Map();
+  const number = (value, least = 2, most = least) => {
+    if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+    const key = `${least}:${most}`;
+    if (!formats.has(key)) {
+      formats.set(key, new Intl.NumberFormat(locale, { minimumFractionDigits: least, maximumFractionDigits: most }));
+    }
+    return formats.get(key).format(value);
+  };
+  const MINUS = "\u2212";
+  const signed = (value, text) => (value > 0 ? "+" : value < 0 ? MINUS : "") + text;
+  const format = {
+    number,
+    money: (value) => number(value, 2).replace("-", MINUS),
+    signedMoney: (value) => (Number.isFinite(value) ? signed(value, number(Math.abs(value), 2)) : "–"),
+    percent: (value, digits = 2) => `${number(value, digits)} %`,
+    signedPercent: (value, digits = 2) => (Number.isFinite(value) ? `${signed(value, number(Math.abs(value), digits))} %` : "–"),
+    price: (value, decimals) => number(value, Math.min(decimals, 8)),
+    quantity: (value, decimals) => number(value, 0, Math.min(decimals, 8)),
+    time: (seconds) => {                            // market time is UTC everywhere, as in the data
+      const iso = new Date(seconds * 1000).toISOString();
+      return `${date(iso)} ${iso.slice(11, 16)}`;
+    },
+    day: (seconds) => date(new Date(seconds * 1000).toISOString()),
+    clock: (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16),
+    local: (seconds) => new Date(seconds * 1000).toLocaleString(locale, { dateStyle: "short", timeStyle: "short" }),
+    span: (seconds) => (seconds < 120 ? `${Math.round(seconds)} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min`
+      : seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} d`),
+  };
+  function date(iso) { return language === "pt-BR" ? `${iso.slice(8, 10)}/${iso.slice(5, 7)}/${iso.slice(0, 4)}` : iso.slice(0, 10); }
+
+  /* ---- the document */
+  const put = (node, text) => { if (node.textContent !== text) node.textContent = text; };
+  const make = (tag, attributes = {}, ...children) => {     // text only: data is never markup
+    const node = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name === "class") node.className = value;
+      else if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== undefined) node.setAttribute(name, value);
+    }
+    for (const child of children) if (child !== null && child !== undefined) node.append(child);
+    return node;
+  };
+  const withCode = (text) => text.split("`").map((part, i) => (i % 2 ? make("code", {}, part) : document.createTextNode(part)));
+  const bind = (root, name, text, sign) => {
+    for (const node of root.querySelectorAll(`[data-bind="${name}"]`)) {
+      put(node, text);
+      if (sign === undefined) delete node.dataset.sign; else node.dataset.sign = Math.sign(sign);
+    }
+  };
+  const colour = (name) => getComputedStyle(document.body).getPropertyValue(`--pg-${name}`).trim();
+
+  /* ---- requests: an answer that is not good becomes an Error with the server's own sentence */
+  async function request(path, body) {
+    const options = body === undefined ? {} : {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
+    };
+    const answer = await fetch(path, options);
+    const content = await answer.json().catch(() => ({}));
+    if (!answer.ok) {
+      const error = new Error([content.message ?? answer.statusText, content.mend].filter(Boolean).join(" "));
+      error.status = answer.status;
+      throw error;
+    }
+    return content;
+  }
+
+  function say(text, bad = false) {
+    let place = document.querySelector("#pg-say");
+    if (!place) document.body.append(place = make("div", { id: "pg-say", role: "status", "aria-live": "polite" }));
+    const note = make("p", { class: bad ? "bad" : "" }, text);
+    place.append(note);
+    setTimeout(() => note.remove(), bad ? 12000 : 4000);
+  }
+
+  async function command(id, kind, body = {}) {
+    try {
+      if (kind === "start") {
+        const { launched, message } = await request(`/api/sessions/${encodeURIComponent(id)}/start`, {});
+        say(launched ? T("sent_start") : T("not_launched", { why: message }), !launched);
+      } else {
+        await request(`/api/sessions/${encodeURIComponent(id)}/commands`, { kind, ...body });
+        say(T(`sent_${kind}`));
+      }
+      return true;
+    } catch (error) {
+      say(`${T("failed")}: ${error.message}`, true);
+      return false;
+    }
+  }
+
+  /* ---- which session is shown: in the address (a link, a reload) and in the browser (the next visit) */
+  const KEY = "pregao.session";
+  const watchers = new Set();
+  let current = null;
+  const selection = {
+    get id() { return current; },
+    /* The linked one, else that of the last visit ("" is none), else null: this browser has never chosen. */
+    remembered() {
+      const linked = new URLSearchParams(location.search).get("session");
+      if (linked !== null) return linked;
+      try { return localStorage.getItem(KEY); } catch { return null; }
+    },
+    select(id) {
+      id = id || null;
+      try { localStorage.setItem(KEY, id ?? ""); } catch { /* private window */ }
+      const address = new URL(location);
+      id ? address.searchParams.set("session", id) : address.searchParams.delete("session");
+      history.replaceState(history.state, "", address);
+      if (id === current) return;
+      current = id;
+      document.body.dataset.session = id ?? "";
+      for (const watcher of watchers) watcher(id);
+    },
+    watch(fn) { watchers.add(fn); fn(current); },
+  };
+
+  window.Pregao = { language, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, command, selection };
+})();
