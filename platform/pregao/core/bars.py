@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +18,14 @@ from pregao.core.timeframe import Timeframe
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 COLUMNS = ("open", "high", "low", "close")
+_NOISE_ULPS = 4
+"""What arithmetic on floats may leave behind, in units in the last place; more is another price."""
+
+
+def prices(ticks: Ints, tick_size: Decimal) -> NDArray[np.float64]:
+    """Ticks as prices, each the float nearest to the exact decimal: what reading its text would give."""
+    tick = Fraction(tick_size)
+    return (ticks * tick.numerator) / tick.denominator
 
 
 class Bar(NamedTuple):
@@ -93,9 +103,8 @@ class Bars:
 
     def frame(self) -> pd.DataFrame:
         """The bars with float prices, as the ecosystem expects them: ``timestamp`` (UTC, open time), OHLCV."""
-        tick = float(self.instrument.tick_size)
         columns: dict[str, object] = {"timestamp": pd.to_datetime(self.open_ns, utc=True)}
-        columns |= {name: getattr(self, name) * tick for name in COLUMNS}
+        columns |= {name: prices(getattr(self, name), self.instrument.tick_size) for name in COLUMNS}
         return pd.DataFrame(columns | {"volume": self.volume})
 
     @classmethod
@@ -121,13 +130,14 @@ class Bars:
             _refuse(~np.isfinite(price), frame, f"has no finite {name}")
             _refuse(price <= 0, frame, f"has a {name} that is not positive")
             _refuse(price / tick >= 2**53, frame, f"has a {name} too large for its tick size")
-            whole = np.rint(price / tick)
+            whole = np.rint(price / tick).astype(np.int64)
+            exact = prices(whole, instrument.tick_size)
             _refuse(
-                np.abs(price - whole * tick) > np.maximum(1e-9 * price, 1e-6 * tick),
+                np.abs(price - exact) > _NOISE_ULPS * np.spacing(price),
                 frame,
                 f"has a {name} that is not a multiple of the tick size {instrument.tick_size}",
             )
-            ticks[name] = whole.astype(np.int64)
+            ticks[name] = whole
         _refuse(ticks["high"] < np.maximum(ticks["open"], ticks["close"]), frame, "has a high below its open or close")
         _refuse(ticks["low"] > np.minimum(ticks["open"], ticks["close"]), frame, "has a low above its open or close")
         volume = frame["volume"].to_numpy(dtype=np.float64)

@@ -10,7 +10,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from pregao.core.bars import Ints
+from pregao.core.bars import prices
 from pregao.core.errors import UsageError
 
 MOST_DECIMALS = 12
@@ -48,12 +48,6 @@ def common_tick(a: Decimal, b: Decimal) -> Decimal:
     with localcontext() as context:
         context.prec = 50
         return (Decimal(common.numerator) / Decimal(common.denominator)).normalize()
-
-
-def prices(ticks: Ints, tick_size: Decimal) -> NDArray[np.float64]:
-    """Ticks as prices, each the float nearest to the exact decimal: what reading its text would give."""
-    tick = Fraction(tick_size)
-    return (ticks * tick.numerator) / tick.denominator
 
 
 def to_grid(price: NDArray[np.float64], tick_size: Decimal) -> NDArray[np.float64]:

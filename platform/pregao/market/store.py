@@ -19,12 +19,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pregao.core.bars import COLUMNS, Bars, Ints
+from pregao.core.bars import COLUMNS, Bars, Ints, prices
 from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import NAMES, Timeframe
 from pregao.market.atomic import disk_errors, exclusive, write_atomic
-from pregao.market.grid import prices
 from pregao.settings import settings
 
 SCHEMA = 1
