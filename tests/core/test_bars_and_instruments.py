@@ -97,7 +97,7 @@ def test_an_unknown_timeframe_is_refused_with_the_known_ones(name: str) -> None:
 
 def test_a_fine_tick_is_never_rounded_silently_at_a_high_price() -> None:
     high = {"open": [2000.0] * 3, "high": [2000.000003] * 3, "low": [2000.0] * 3, "close": [2000.0000015] * 3}
-    with pytest.raises(UsageError, match="Row 0 has a close that is not a multiple of the tick size 0.000001"):
+    with pytest.raises(UsageError, match=r"Row 0 has a close that is not a multiple of the tick size 0.000001"):
         Bars.from_frame(frame(**high), instrument("0.000001"), Timeframe.parse("1h"))
 
 
