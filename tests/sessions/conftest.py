@@ -43,7 +43,8 @@ def market(home: Path, plugin: None) -> Bars:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     # Not below pytest's own folder: that one is closed to other users, and the socket's path must be short.
-    folder = Path(tempfile.mkdtemp(prefix="pregao-pg-"))
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="pregao-pg-", dir=memory))
     server = Postgres(folder)
     server.start()
     yield server

@@ -81,9 +81,10 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 def state_of(row: SessionRow) -> str:
-    """A session's state and figures in one line."""
-    return (
+    """A session's state and figures in one line, and in a second one what is wrong with it, if anything is."""
+    figures = (
         f"Session {row.id}: {row.status}, {row.bars:,} of {row.bars_total:,} bars, equity {row.equity:,.2f} "
         f"{row.instrument.quote}, P&L {row.pnl:+,.2f} ({row.pnl_percent:+.2f} %), {row.trades_count} trades, "
         f"{row.win_count} won, fees {row.fees:,.2f}"
     )
+    return f"{figures}\nError: {row.error}" if row.error else figures

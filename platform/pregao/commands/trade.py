@@ -221,8 +221,6 @@ def show(session_id: str, as_json: bool) -> None:
         return
     quote = row.instrument.quote
     click.echo(state_of(row))
-    if row.error:
-        click.echo(f"Error: {row.error}")
     model = f", model {row.model_name} version {row.model_version}" if row.model_version else ""
     click.echo(f"{row.spec.strategy} ({row.spec.mode}) on {row.instrument.key} {row.spec.timeframe}{model}")
     spec = row.spec

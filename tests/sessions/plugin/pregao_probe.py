@@ -22,6 +22,7 @@ class Probe:
     api = 1
     title = "Probe"
     Config = ProbeConfig
+    feature_set = "core25"
 
     def __init__(self, config: ProbeConfig) -> None:
         self.config = config
@@ -40,7 +41,7 @@ class Probe:
             self.mean = -1.0
             raise ZeroDivisionError("told to fail")
         chance = float(ctx.rng.random())
-        top = (("mean", self.mean / 3), ("bars", -0.1))
+        top = (("mean", self.mean / 3), ("feature", float(ctx.features[0])))
         if self.seen % self.config.leave == 0:
             return (Exit("time is up"),)
         if self.seen % self.config.every == 0:
