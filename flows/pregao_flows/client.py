@@ -29,6 +29,9 @@ FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 ACTIVE = ("PENDING", "RUNNING", "CANCELLING", "PAUSED")
 """State types of runs that have a process, or had one."""
 
+POLL_SECONDS = 0.3
+"""Each look at a run costs the server some ten milliseconds of its one core."""
+
 SHUTDOWN = "Pregão is shutting down"
 """Message of the cancellation at shutdown: a session then stays to be resumed; any other cancellation stops it."""
 
@@ -178,7 +181,7 @@ def wait(run_id: str, timeout: float, on_state: Callable[[FlowRun], None] = lamb
             on_state(run)
         if run.done or time.monotonic() > deadline:
             return run
-        time.sleep(0.15)
+        time.sleep(POLL_SECONDS)
 
 
 def report(run_id: str) -> dict[str, Any]:

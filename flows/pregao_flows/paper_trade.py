@@ -101,6 +101,8 @@ def paper_trade(session_id: str) -> State[Any]:
             loop.end()
             log.info("Session %s was stopped", session_id)
         raise
+    if _is_fenced(loop.error):
+        return Completed(message=f"Session {session_id} went on in another process.")
     if isinstance(loop.error, PregaoError):
         return Failed(message=str(loop.error))
     if loop.error is not None:
@@ -108,6 +110,12 @@ def paper_trade(session_id: str) -> State[Any]:
     if loop.status == "failed":
         return Failed(message=f"Session {session_id} failed; its journal says why.")
     return Completed(message=f"Session {session_id}: {loop.status}.")
+
+
+def _is_fenced(error: BaseException | None) -> bool:
+    from pregao.sessions.writer import FencedError
+
+    return isinstance(error, FencedError)
 
 
 def _attend(loop: Loop, client: SyncPrefectClient) -> None:

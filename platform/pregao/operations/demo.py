@@ -99,6 +99,8 @@ class Demo:
 
     def _show(self, servers: Servers, footprint: Footprint) -> None:
         self.say("Starting the Prefect server, the flows, MLflow and the panel …")
+        # MLflow's own page is the last that anyone looks at; the registry does not need it.
+        servers.start("prefect", "flows", "panel")
         panel = Panel(servers.addresses["panel"])
         known = self._receipt() == self._digest()
         servers.wait("flows", "panel") if known else servers.wait("flows")
@@ -115,6 +117,7 @@ class Demo:
         servers.wait("panel")
         self._reached("panel")
         session = self._session(panel)
+        servers.start("mlflow")
         self._wait_for_move(panel, session, servers)
         rest = Thread(target=self._rest, args=(known,), name="rest of the demo", daemon=True)
         rest.start()

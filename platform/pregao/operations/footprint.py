@@ -9,15 +9,16 @@ import psutil
 
 from pregao.operations.processes import family_of
 
-SAMPLE_SECONDS = 1.0
+SAMPLE_SECONDS = 2.0
 
 
 class Footprint:
-    """Samples while entered. ``peak`` is in bytes: each process's proportional share (shared libraries counted once)
-    where the system tells it, else its resident memory."""
+    """Samples while entered. ``peak`` is in bytes: resident memory, pages that several processes share counted in
+    each one's proportion where the system tells it."""
 
     def __init__(self) -> None:
         self.peak = 0
+        self._highest = 0
         self._done = Event()
         self._thread = Thread(target=self._sample, name="footprint", daemon=True)
 
@@ -34,15 +35,21 @@ class Footprint:
     def _sample(self) -> None:
         me = psutil.Process()
         while not self._done.wait(SAMPLE_SECONDS):
-            self.peak = max(self.peak, sum(map(share, family_of(me))))
+            family = family_of(me)
+            resident = sum(memory(process, shared=False) for process in family)
+            # The kernel walks all pages to tell the shares: asked only when it may be a new peak.
+            if resident > self._highest:
+                self._highest = resident
+                self.peak = max(self.peak, sum(memory(process, shared=True) for process in family))
 
 
-def share(process: psutil.Process) -> int:
-    """Memory of one process in bytes; 0 if it has ended."""
+def memory(process: psutil.Process, *, shared: bool) -> int:
+    """Memory of one process in bytes, with ``shared`` pages in proportion; 0 if it has ended."""
     try:
-        full = process.memory_full_info()
-        return int(getattr(full, "pss", 0) or full.rss)
-    except psutil.AccessDenied:
+        if shared:
+            return int(getattr(process.memory_full_info(), "pss", 0)) or int(process.memory_info().rss)
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
         return 0
+    except psutil.AccessDenied:
+        return memory(process, shared=False) if shared else 0

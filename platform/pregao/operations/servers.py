@@ -39,7 +39,7 @@ class Servers:
         say: prints one line for the person.
         interrupts: tells when the person is in a hurry.
         record, holder: of the lock that is held; children are recorded there as they start.
-        names: which servers, of `NAMES`; the flows need prefect.
+        names: which servers, of `NAMES`; prefect always.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Servers:
         self._record, self._holder = record, holder
         self._recording = Lock()
         self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="starting")
-        self.ready: dict[str, Future[float]] = {}
+        self.ready: dict[str, Future[None]] = {}
         prefect = f"http://{LOOPBACK}:{settings.prefect_port}"
         mlflow = f"http://{LOOPBACK}:{settings.mlflow_port}"
         panel_host = LOOPBACK if settings.host in ("0.0.0.0", "::") else settings.host
@@ -114,26 +114,18 @@ class Servers:
         )
         self._restarts = dict.fromkeys(self.children, 0)
 
-    def start(self) -> None:
-        """Start them at once and return; `ready` holds for each a future with the seconds that it took."""
+    def claim(self) -> None:
+        """Check that all ports are free, and record where everything will be."""
         needs = ports_needed(self.settings)
         ports.check([need for name, need in needs.items() if name in self.children])
         self._holder.addresses = dict(self.addresses)
         self._record.write(self._holder)
-        starters = {
-            "prefect": self._start_healthy,
-            "flows": self._start_flows,
-            "panel": self._start_healthy,
-            "mlflow": self._start_mlflow,
-        }
-        for name in self.children:
-            starter = starters[name]
-            self.ready[name] = self._pool.submit(self._timed, starter, name)
 
-    def _timed(self, starter: Callable[[str], None], name: str) -> float:
-        begun = time.monotonic()
-        starter(name)
-        return time.monotonic() - begun
+    def start(self, *names: str) -> None:
+        """Start these (all, if none is named) at once and return; `ready` holds a future for each."""
+        starters = {"flows": self._start_flows, "mlflow": self._start_mlflow}
+        for name in names or self.children:
+            self.ready[name] = self._pool.submit(starters.get(name, self._start_healthy), name)
 
     def _launch(self, child: Child) -> None:
         with self._recording:
@@ -169,7 +161,7 @@ class Servers:
         self._start_healthy(name)
 
     def wait(self, *names: str) -> None:
-        """Return when these (all, if none is named) are ready; raise what stopped one of all from becoming so."""
+        """Return when these (all started, if none is named) are ready; raise what kept any from becoming so."""
         waiting = {name: self.ready[name] for name in names or self.ready}
         while waiting:
             for future in self.ready.values():
@@ -199,14 +191,17 @@ class Servers:
         self.say("Stopping …")
         self.abort.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        prefect = self.children.get("prefect")
-        if prefect and prefect.running and answers(str(prefect.health)):
-            self._cancel_runs()
-        for last in (False, True):
-            group = [child for child in self.children.values() if (child is prefect) is last]
-            with ThreadPoolExecutor(max_workers=4) as pool:
-                list(pool.map(Child.end, group))
-        self._migration.end()
+        prefect = self.children["prefect"]
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            ends = [pool.submit(self.children[name].end) for name in ("panel", "mlflow") if name in self.children]
+            ends.append(pool.submit(self._migration.end))
+            if prefect.running and answers(str(prefect.health)):
+                self._cancel_runs()
+            if "flows" in self.children:
+                ends.append(pool.submit(self.children["flows"].end))
+            for end in ends:
+                end.result()
+        prefect.end()
         with self._recording:
             self._holder.children.clear()
 
@@ -256,7 +251,7 @@ def ports_needed(settings: Settings) -> dict[str, ports.Need]:
 def running(
     settings: Settings, command: str, say: Callable[[str], None], names: Sequence[str] = NAMES
 ) -> Iterator[Servers]:
-    """The folder's servers, starting: at most one set a folder; all ended when the block is left, however it is.
+    """The folder's servers, to be started: at most one set a folder; all ended when the block is left, however it is.
 
     Raises:
         PregaoError: another command runs them, or a port is taken.
@@ -266,7 +261,7 @@ def running(
             end_leftovers(left, say)
         servers = Servers(settings, say, interrupts, record, holder, names)
         try:
-            servers.start()
+            servers.claim()
             yield servers
         finally:
             interrupts.stopping()

@@ -24,6 +24,7 @@ def up(settings: Settings, say: Callable[[str], None], *, browser: bool) -> None
     try:
         with running(settings, "pregao up", say) as servers:
             say("Starting the Prefect server, the flows, MLflow and the panel …")
+            servers.start()
             servers.wait()
             say(f"Ready after {time.monotonic() - begun:.1f} s. Ctrl-C ends all.")
             announce(servers, say)
