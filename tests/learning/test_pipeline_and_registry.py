@@ -260,7 +260,7 @@ def test_a_server_that_is_not_there_is_said_to_be_gone(monkeypatch: pytest.Monke
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     settings.cache_clear()
     try:
-        with pytest.raises(PregaoError, match=r"MLflow at http://127\.0\.0\.1:9 failed"):
+        with pytest.raises(PregaoError, match=r"MLflow at http://127\.0\.0\.1:9 failed: it does not answer"):
             registry.champion(NAME)
     finally:
         monkeypatch.undo()

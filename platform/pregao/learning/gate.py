@@ -61,7 +61,9 @@ def judge(report: Mapping[str, Any], cuts: GateParams) -> Verdict:
         ),
         _least("trades", trading["trades"], cuts.min_trades),
         _under("drawdown", drawdown, cuts.max_drawdown, f"largest drawdown {_percent(drawdown)}", percent=True),
-        _over("skill", skill, cuts.min_skill, f"log loss {_percent(skill)} below that of the base rate", percent=True),
+        _over(
+            "skill", skill, cuts.min_skill, f"skill {_percent(skill)}, by log loss against the base rate", percent=True
+        ),
     )
     return Verdict(all(reason.passed for reason in reasons), reasons)
 

@@ -36,6 +36,7 @@ _QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 """A server that is gone is said to be gone within seconds; standard output is for results."""
@@ -352,8 +353,10 @@ def _talking() -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
+        said = " ".join(str(error).split())
+        reason = "it does not answer" if "Max retries exceeded" in said else said[:300]
         raise PregaoError(
-            f"MLflow at {settings().tracking_uri} failed: {' '.join(str(error).split())[:300]}",
+            f"MLflow at {settings().tracking_uri} failed: {reason}.",
             "The champion is as it was. Check that MLflow runs (`pregao doctor`), then do it again.",
         ) from error
 

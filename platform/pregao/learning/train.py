@@ -19,8 +19,8 @@ from pregao.learning.labels import Examples
 from pregao.learning.params import ModelParams
 
 Floats = NDArray[np.float64]
-LEAST_ROWS = 200
-"""Fewer rows than this, to grow trees or to stop them, teach nothing."""
+LEAST_FIT, LEAST_STOP = 200, 50
+"""Fewer rows than these, to grow trees and to stop growing them, teach nothing."""
 _CHANGING = ("model_guid", "train_finish_time")
 """What CatBoost writes differently each time."""
 
@@ -70,7 +70,7 @@ def fit(examples: Examples, fold: Fold, params: ModelParams, seed: int) -> Fitte
     """
     from catboost import CatBoostClassifier, CatBoostError, Pool
 
-    if min(len(fold.fit), len(fold.stop)) < LEAST_ROWS:
+    if len(fold.fit) < LEAST_FIT or len(fold.stop) < LEAST_STOP:
         raise too_few(len(examples))
     win = examples.win
     for rows in (fold.fit, fold.stop):
