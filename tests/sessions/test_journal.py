@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import socket
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -185,7 +187,14 @@ def test_a_session_nobody_attends_shows(journal: Journal) -> None:
     assert journal.unattended(30) == []
     writer.release("let go")
     assert [r.id for r in journal.unattended(30)] == [session_id]
-    writer.fail("broken")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    writer = journal.take_ownership(session_id, f"{socket.gethostname()}:{gone.pid}")
+    assert [r.id for r in journal.unattended(30)] == [session_id]  # a runner known to be gone need not be waited for
+    journal.take_ownership(session_id, f"elsewhere:{gone.pid}")
+    assert journal.unattended(30) == []
+    now += 31 * 10**9
+    journal.take_ownership(session_id).fail("broken")
     assert journal.unattended(30) == []
 
 

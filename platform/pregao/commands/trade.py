@@ -304,9 +304,9 @@ def _tell(told: dict[str, Any], as_json: bool) -> None:
 
 
 def _unattended(journal: Journal, session_id: str) -> bool:
-    """Whether no process runs the session now."""
+    """Whether no process runs a session that has not ended."""
     row = journal.session(session_id)
-    return row.status == "failed" or row.unattended(journal.clock(), ATTENDED_S)
+    return row.status == "failed" or (row.active and not journal.attended(row, ATTENDED_S))
 
 
 def _require_servers() -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 from sqlalchemy import Connection, Engine, Select, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
@@ -191,9 +192,22 @@ class Journal:
             raise unknown("command", str(number), [])
         return _command(row)
 
+    def attended(self, row: SessionRow, within_s: float = 30.0) -> bool:
+        """Whether a process runs the session, as far as can be told from here.
+
+        True if it is new, or its runner has shown itself, less than ``within_s`` seconds ago; false at once if the
+        runner was a process of this machine that is gone.
+        """
+        if not row.active:
+            return False
+        host, _, process = row.runner.rpartition(":")
+        if host == socket.gethostname() and process.isdigit() and not psutil.pid_exists(int(process)):
+            return False
+        return self.clock() - max(row.heartbeat_ns, row.created_ns) <= within_s * 1e9
+
     def unattended(self, after_s: float = 30.0) -> list[SessionRow]:
-        """The sessions that should be running and that no process has shown itself for; see `SessionRow`."""
-        return [row for row in self.sessions() if row.unattended(self.clock(), after_s)]
+        """The sessions that should be running and that no process attends to, see `attended`."""
+        return [row for row in self.sessions() if row.active and not self.attended(row, after_s)]
 
     def take_ownership(self, session_id: str, runner: str = "") -> Writer:
         """Become the only process that can write this session, whoever did before.

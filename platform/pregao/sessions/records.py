@@ -190,7 +190,3 @@ class SessionRow:
     def position(self) -> float:
         """Signed quantity held, in base units."""
         return float(self.instrument.quantity(self.position_lots))
-
-    def unattended(self, now_ns: int, after_s: float = 30.0) -> bool:
-        """Whether it should be running and no process has shown itself for ``after_s`` seconds."""
-        return self.active and now_ns - max(self.heartbeat_ns, self.created_ns) > after_s * 1e9
