@@ -6,6 +6,8 @@ says so in its log. Registering and promoting are never DVC stages, since a cach
 
 from __future__ import annotations
 
+from contextlib import suppress
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, task
@@ -84,9 +86,12 @@ def retrain(instrument: str | None = None, timeframe: str | None = None) -> Stat
 
 
 def _retrain(instrument: str, timeframe: str) -> str:
+    registry = Thread(target=_open_registry, name="registry", daemon=True)
+    registry.start()
     workspace = snapshot(instrument, timeframe)
     for stage in (features, evaluate, train):
         stage(workspace)
+    registry.join()
     verdict, registered = register(workspace)
     summary = _summary(workspace, verdict, registered)
     report = {
@@ -107,6 +112,16 @@ def _retrain(instrument: str, timeframe: str) -> str:
     page = f"# {summary}\n\n" + table(["", "reason", "figure"], rows)
     leave(f"gate {workspace.instrument.symbol} {workspace.timeframe}", page, report, summary)
     return summary
+
+
+def _open_registry() -> None:
+    """Import MLflow and create its database, if need be, while DVC's stages run: that takes as long as one of them."""
+    from pregao.core.errors import PregaoError
+    from pregao.learning.registry import prepare
+
+    # What is wrong with it is told by the task that needs it.
+    with suppress(PregaoError):
+        prepare()
 
 
 def _summary(workspace: Workspace, verdict: Verdict, registered: Registered) -> str:

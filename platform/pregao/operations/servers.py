@@ -235,6 +235,9 @@ def prefect_environment(address: str) -> dict[str, str]:
         "PREFECT_SERVER_UI_API_URL": f"{address}/api",
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"{address},{own}",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+        # A new or changed schedule is taken up within this, and a run that waits for another's slot tries again.
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
+        "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
     }
 
 

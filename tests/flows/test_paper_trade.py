@@ -1,0 +1,172 @@
+"""The long-running flow of a session: stopped, left, paused and gone on with, and never run twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import text
+
+from pregao.market.ingest import ingest
+from pregao.operations.servers import Servers
+from pregao.sessions import control
+from pregao.sessions.journal import Journal
+from pregao.sessions.records import SessionRow
+from pregao_flows import client
+
+pytestmark = pytest.mark.servers
+
+SPEC = {
+    "instrument": "synthetic/synthetic/NOISE-USDT",
+    "timeframe": "1h",
+    "strategy": "ma-cross",
+    "feed": {"kind": "replay", "speed": 20},
+}
+
+
+@pytest.fixture(scope="module")
+def market() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def journal(served: Servers, market: list[str]) -> Iterator[Journal]:
+    if not market:
+        ingest("synthetic", ["NOISE/USDT"], "1h", {"bars": 5_000})
+        market.append("NOISE/USDT")
+    journal = Journal()
+    yield journal
+    journal.close()
+
+
+@pytest.fixture
+def session(journal: Journal) -> Iterator[str]:
+    session_id = control.start(control.spec_of(SPEC), journal)
+    yield session_id
+    for run in client.session_runs(session_id):
+        client.cancel(run.id)
+    until(lambda: not client.session_runs(session_id), True)
+
+
+def until(look: Callable[[], Any], wanted: Any, seconds: float = 45) -> Any:
+    """Wait until ``look()`` is (or, of a function, satisfies) what is wanted."""
+    deadline = time.monotonic() + seconds
+    while True:
+        seen = look()
+        if wanted(seen) if callable(wanted) else seen == wanted:
+            return seen
+        assert time.monotonic() < deadline, f"still {seen!r}"
+        time.sleep(0.1)
+
+
+def trading(journal: Journal, session_id: str, bars: int = 3) -> SessionRow:
+    return until(lambda: journal.session(session_id), lambda row: row.status == "running" and row.bars >= bars)
+
+
+def state(run_id: str) -> str:
+    return client.get(run_id).state
+
+
+def process_of(session_id: str, served: Servers) -> psutil.Process:
+    runner = psutil.Process(served.children["flows"].pid)
+    run_ids = {run.id for run in client.session_runs(session_id)}
+    [found] = [p for p in runner.children(recursive=True) if p.environ().get("PREFECT__FLOW_RUN_ID") in run_ids]
+    return found
+
+
+def test_cancelled_by_a_person_the_session_is_stopped_for_good(journal: Journal, session: str) -> None:
+    run_id = client.launch(session)
+    trading(journal, session)
+    client.cancel(run_id)
+    until(lambda: state(run_id), "Cancelled")
+    row = journal.session(session)
+    assert row.status == "stopped"
+    assert [run.outcome for run in journal.runs(session)] == ["stopped"]
+    assert [r.kind for r in journal.rows(session, row.last_seq - 2)][-1] == "stopped"
+    assert list(journal.verified(session))[-1].chain == row.chain
+
+
+def test_a_shutdown_leaves_the_session_and_it_goes_on(journal: Journal, session: str) -> None:
+    run_id = client.launch(session)
+    trading(journal, session)
+    client.cancel(run_id, client.SHUTDOWN)
+    until(lambda: state(run_id), "Cancelled")
+    left = journal.session(session)
+    assert left.status == "running"
+    assert not client.session_runs(session)
+    client.launch(session)
+    row = trading(journal, session, left.bars + 3)
+    assert row.epoch == left.epoch + 1
+    assert len(list(journal.verified(session))) >= row.last_seq
+
+
+def test_suspend_ends_the_process_and_resume_goes_on(journal: Journal, session: str) -> None:
+    run_id = client.launch(session)
+    trading(journal, session)
+    suspend = {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True}}
+    client._request("POST", f"/flow_runs/{run_id}/set_state", {"state": suspend})
+    until(lambda: [run.ended_ns is not None for run in journal.runs(session)], [True])
+    left = journal.session(session)
+    assert (left.status, state(run_id)) == ("running", "Suspended")
+    client._request("POST", f"/flow_runs/{run_id}/resume", {})
+    trading(journal, session, left.bars + 3)
+    assert state(run_id) == "Running"
+
+
+def test_pause_pauses_the_session_and_resume_resumes_it(journal: Journal, session: str) -> None:
+    run_id = client.launch(session)
+    trading(journal, session)
+    client._request("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "PAUSED", "name": "Paused"}})
+    until(lambda: journal.session(session).status, "paused")
+    client._request("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    until(lambda: journal.session(session).status, "running")
+    assert len(journal.runs(session)) == 1  # the same process all along
+
+
+def test_a_session_that_ends_completes_its_run(journal: Journal, session: str) -> None:
+    run_id = client.launch(session)
+    trading(journal, session)
+    control.command(session, "stop")
+    until(lambda: state(run_id), "Completed")
+    assert client.get(run_id).message == f"Session {session}: stopped."
+
+
+def test_an_unknown_session_fails_with_its_sentence(served: Servers) -> None:
+    run = client.wait(client.launch("no-such-session"), 45)
+    assert run.state == "Failed"
+    assert "no-such-session" in run.message
+
+
+def test_a_killed_session_is_found_and_goes_on_once(journal: Journal, session: str, served: Servers) -> None:
+    run_id = client.launch(session)
+    trading(journal, session)
+    os.kill(process_of(session, served).pid, signal.SIGKILL)
+    until(lambda: state(run_id), "Crashed")
+    left = journal.session(session)
+    assert left.status == "running"
+    with journal.writing() as connection:  # as if half a minute had passed
+        connection.execute(text("UPDATE sessions SET heartbeat_ns = 1, created_ns = 1 WHERE id = :id"), {"id": session})
+    first = client.wait(client.ask(client.SUPERVISE, {}), 45)
+    assert first.message == f"Started again: {session}."
+    with journal.writing() as connection:
+        connection.execute(text("UPDATE sessions SET heartbeat_ns = 1 WHERE id = :id"), {"id": session})
+    second = client.wait(client.ask(client.SUPERVISE, {}), 45)
+    assert second.message == "Started again: none."  # its process may still be importing
+    row = trading(journal, session, left.bars + 3)
+    assert row.epoch == left.epoch + 1
+    assert len(list(journal.verified(session))) >= row.last_seq
+
+
+def test_two_processes_for_one_session_do_no_harm(journal: Journal, session: str) -> None:
+    first = client.launch(session)
+    trading(journal, session)
+    client.launch(session)
+    until(lambda: state(first), "Completed")
+    assert client.get(first).message == f"Session {session} went on in another process."
+    row = trading(journal, session, journal.session(session).bars + 3)
+    assert len(list(journal.verified(session))) >= row.last_seq

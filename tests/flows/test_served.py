@@ -1,0 +1,159 @@
+"""The deployments are served by a real Prefect server, and its own tools see them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+import yaml
+
+from pregao.core.errors import PregaoError
+from pregao.operations.ports import free_port
+from pregao.operations.processes import Child, child_environment
+from pregao.operations.servers import Servers
+from pregao.settings import settings
+from pregao_flows import client
+
+pytestmark = pytest.mark.servers
+ROOT = Path(__file__).parents[2]
+
+SCHEDULED = """
+from datetime import timedelta
+from prefect import flow, serve
+from prefect.schedules import Interval
+
+@flow(name="clock")
+def clock() -> str:
+    return "tick"
+
+if __name__ == "__main__":
+    every = Interval(timedelta(seconds=2))
+    serve(clock.to_deployment("clock", schedules=[every]), query_seconds=1, pause_on_shutdown=False)
+"""
+
+
+def prefect(servers: Servers, *arguments: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-m", "prefect", *arguments],
+        env=child_environment(
+            {
+                "PREFECT_API_URL": f"{servers.addresses['prefect']}/api",
+                "PREFECT_HOME": str(servers.settings.var / "prefect"),
+                "COLUMNS": "200",
+            }
+        ),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+
+
+def test_all_deployments_are_served(served: Servers) -> None:
+    assert all(client.served(name) for name in client.DEPLOYMENTS)
+    listed = prefect(served, "deployment", "ls")
+    assert all(name in listed for name in client.DEPLOYMENTS)
+
+
+def test_the_concurrency_limit_is_there(served: Servers) -> None:
+    assert "dvc" in prefect(served, "global-concurrency-limit", "ls")
+
+
+def test_a_run_on_a_schedule_really_starts(served: Servers, tmp_path: Path) -> None:
+    script = tmp_path / "clock.py"
+    script.write_text(SCHEDULED)
+    environment = {"PREFECT_API_URL": f"{served.addresses['prefect']}/api", "PREFECT_HOME": str(tmp_path / "home")}
+    child = Child("clock", [sys.executable, str(script)], logs=tmp_path, environment=environment)
+    child.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not any(run.flow == "clock" and run.state_type == "COMPLETED" for run in client.recent_runs(50)):
+            assert child.running
+            assert time.monotonic() < deadline, child.log.read_text()
+            time.sleep(0.3)
+    finally:
+        child.end()
+        client.crash_active("Its runner has ended")
+
+
+def test_missed_runs_are_dropped_and_what_a_person_asked_for_is_not(served: Servers) -> None:
+    flow = client._request("POST", "/flows/", {"name": "unserved"})["id"]
+    hourly = {"interval": 3600, "anchor_date": "2020-01-01T00:00:00Z"}
+    body = {"name": "unserved", "flow_id": flow, "schedules": [{"schedule": hourly, "active": True}]}
+    deployment = client._request("POST", "/deployments/", body)["id"]
+    span = {"start_time": "2020-01-01T00:00:00Z", "end_time": "2020-01-03T00:00:00Z", "max_runs": 3}
+    client._request("POST", f"/deployments/{deployment}/schedule", span)
+    asked = client._request("POST", f"/deployments/{deployment}/create_flow_run", {})["id"]
+
+    def waiting() -> set[str]:
+        wanted = {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
+        found = client._request("POST", "/flow_runs/filter", {"flow_runs": wanted})
+        return {run["id"] for run in found if run["id"] == asked or run["expected_start_time"] < "2021"}
+
+    assert len(waiting()) > 1
+    client.drop_missed(datetime.now(UTC))
+    assert waiting() == {asked}
+    client._request("DELETE", f"/deployments/{deployment}")
+    client._request("DELETE", f"/flow_runs/{asked}")
+
+
+def test_another_site_cannot_use_the_api(served: Servers) -> None:
+    api = f"{served.addresses['prefect']}/api/flow_runs/filter"
+    headers = {"Origin": "https://evil.example", "Content-Type": "application/json"}
+    preflight = {**headers, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+    with pytest.raises(HTTPError):
+        urlopen(Request(api, method="OPTIONS", headers=preflight), timeout=10)
+    own = {**preflight, "Origin": served.addresses["prefect"]}
+    with urlopen(Request(api, method="OPTIONS", headers=own), timeout=10) as answer:
+        assert answer.headers["access-control-allow-origin"] == served.addresses["prefect"]
+
+
+def test_the_pages_are_those_without_banners(served: Servers) -> None:
+    with urlopen(f"{served.addresses['prefect']}/ui-settings", timeout=10) as answer:
+        said = yaml.safe_load(answer.read())
+    assert said["default_ui"] == "v1"
+    assert said["api_url"] == f"{served.addresses['prefect']}/api"
+
+
+def test_prefect_yaml_says_what_is_served() -> None:
+    from pregao_flows.deployments import deployments
+
+    written = {d["name"]: d for d in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]}
+    for deployment in deployments():
+        one = written.pop(deployment.name)
+        path, _, function = one["entrypoint"].partition(":")
+        assert (
+            deployment.entrypoint == f"{path.removeprefix('flows/').removesuffix('.py').replace('/', '.')}.{function}"
+        )
+        assert (ROOT / path).exists()
+        assert one.get("concurrency_limit", {}).get("limit") == deployment.concurrency_limit
+        schedules = [schedule.schedule for schedule in deployment.schedules or []]
+        assert [s.get("cron") for s in one.get("schedules", [])] == [getattr(s, "cron", None) for s in schedules]
+        seconds = [getattr(s, "interval", None) for s in schedules]
+        assert [s.get("interval") for s in one.get("schedules", [])] == [s and s.total_seconds() for s in seconds]
+    assert written == {}
+
+
+def test_without_a_server_the_mend_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}/api")
+    settings.cache_clear()
+    assert not client.server_alive()
+    with pytest.raises(client.ServerDownError, match="does not answer") as caught:
+        client.launch("no-such-session")
+    assert "pregao up" in caught.value.mend
+    settings.cache_clear()
+
+
+def test_what_is_not_served_or_not_known_is_told(served: Servers) -> None:
+    with pytest.raises(PregaoError, match="does not serve 'ingest/other'"):
+        client.ask("ingest/other", {})
+    with pytest.raises(PregaoError, match=r"status 409.*timeframe"):
+        client.ask(client.INGEST, {"source": "sample", "timeframe": 15})
+    with pytest.raises(PregaoError, match="knows no run"):
+        client.get("00000000-0000-0000-0000-000000000000")
