@@ -12,10 +12,10 @@ import argparse
 import json
 
 from engine_against_floor import best, market
-from pregao_classics.ma_cross import MovingAverageCross, MovingAverageCrossConfig
 
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import backtest
+from pregao_classics.ma_cross import MovingAverageCross, MovingAverageCrossConfig
 
 FAST, SLOW = 12, 26
 
