@@ -58,7 +58,8 @@ class Child:
     """One process of ours in a process group of its own, so that a Ctrl-C on the terminal does not reach it.
 
     Args:
-        name: what it is called in messages and in the name of its log.
+        name: short, also the name of its log.
+        title: what it is called in messages; the name if none is given.
         argv: the command.
         logs: folder of ``<name>.log``, where its standard output and error go.
         environment: added to `child_environment`.
@@ -74,8 +75,10 @@ class Child:
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         health: str | None = None,
+        title: str = "",
     ) -> None:
         self.name = name
+        self.title = title or name
         self.argv = list(argv)
         self.log = logs / f"{name}.log"
         self.environment = dict(environment or {})
@@ -104,7 +107,7 @@ class Child:
                 )
         except OSError as error:
             raise PregaoError(
-                f"The {self.name} could not be started: {error}.",
+                f"The {self.title} could not be started: {error}.",
                 "Check the free space and your permissions; `pregao doctor` looks at both.",
             ) from error
         try:
@@ -137,7 +140,7 @@ class Child:
         """The error for its early death, with the end of its log."""
         last = "\n    ".join(tail(self.log).splitlines())
         return PregaoError(
-            f"The {self.name} ended {doing} (status {self.status}).",
+            f"The {self.title} ended {doing} (status {self.status}).",
             f"The end of {self.log}:\n    {last}\n  `pregao doctor` checks ports, disk and versions.",
         )
 
@@ -151,12 +154,12 @@ class Child:
         deadline = time.monotonic() + timeout
         while not answers(self.health):
             if abort.wait(0.1):
-                raise PregaoError(f"The {self.name} was not waited for: stopping.")
+                raise PregaoError(f"The {self.title} was not waited for: stopping.")
             if not self.running:
                 raise self.died("while starting")
             if time.monotonic() > deadline:
                 raise PregaoError(
-                    f"The {self.name} did not answer at {self.health} within {timeout:.0f} seconds.",
+                    f"The {self.title} did not answer at {self.health} within {timeout:.0f} seconds.",
                     f"Read {self.log}; on a slow machine try again, since the second start is faster.",
                 )
 
@@ -165,9 +168,9 @@ class Child:
         deadline = time.monotonic() + timeout
         while self.running:
             if abort.wait(0.05):
-                raise PregaoError(f"The {self.name} was not waited for: stopping.")
+                raise PregaoError(f"The {self.title} was not waited for: stopping.")
             if time.monotonic() > deadline:
-                raise PregaoError(f"The {self.name} did not end within {timeout:.0f} seconds.", f"Read {self.log}.")
+                raise PregaoError(f"The {self.title} did not end within {timeout:.0f} seconds.", f"Read {self.log}.")
         if self.status != 0:
             raise self.died("with an error")
 

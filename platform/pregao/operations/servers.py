@@ -23,6 +23,13 @@ LOOPBACK = "127.0.0.1"
 """Prefect and MLflow have no passwords, so they listen here whatever the panel's address is."""
 
 NAMES = ("prefect", "flows", "panel", "mlflow")
+TITLES = {
+    "prefect": "Prefect server",
+    "flows": "runner of the flows",
+    "panel": "panel",
+    "mlflow": "MLflow server",
+    "mlflow-database": "preparation of MLflow's database",
+}
 
 RESTARTS = 3
 """How many times a server that dies is started again before everything is ended."""
@@ -74,8 +81,10 @@ class Servers:
         os.environ["PREFECT_API_URL"] = shared["PREFECT_API_URL"]
 
         def child(name: str, arguments: list[str], extra: dict[str, str], health: str | None = None) -> Child:
-            argv = [sys.executable, *arguments]
-            return Child(name, argv, logs=logs, environment={**shared, **extra}, cwd=settings.home, health=health)
+            argv, environment = [sys.executable, *arguments], {**shared, **extra}
+            return Child(
+                name, argv, logs=logs, environment=environment, cwd=settings.home, health=health, title=TITLES[name]
+            )
 
         children = {
             "prefect": child(
@@ -130,7 +139,7 @@ class Servers:
     def _launch(self, child: Child) -> None:
         with self._recording:
             if self.abort.is_set():
-                raise PregaoError(f"The {child.name} was not started: stopping.")
+                raise PregaoError(f"The {child.title} was not started: stopping.")
             child.start()
             self._holder.children[child.name] = (child.pid, child.started_at)
             self._record.write(self._holder)
@@ -171,17 +180,21 @@ class Servers:
             time.sleep(0.05)
 
     def supervise(self, until: Event) -> None:
-        """Start a server again that dies, at most `RESTARTS` times each; return when ``until`` is set."""
+        """Start a server again that dies, at most `RESTARTS` times each; return when ``until`` is set.
+
+        Raises the reason if one that is still starting does not get ready.
+        """
         while not until.wait(0.5):
-            for name, child in self.children.items():
-                if child.running:
+            for name, starting in self.ready.items():
+                child = self.children[name]
+                if not starting.done() or starting.result() or child.running:
                     continue
                 self._restarts[name] += 1
                 if self._restarts[name] > RESTARTS:
                     raise child.died(f"for the {self._restarts[name]}th time")
-                self.say(f"The {name} ended (status {child.status}); starting it again. Its log: {child.log}")
+                self.say(f"The {child.title} ended (status {child.status}); starting it again. Its log: {child.log}")
                 (self._start_flows if name == "flows" else self._start_healthy)(name)
-                self.say(f"The {name} is back.")
+                self.say(f"The {child.title} is back.")
 
     def stop(self) -> None:
         """End what was started: the runs first, through the API, then the runner, the panel, MLflow, and Prefect.
