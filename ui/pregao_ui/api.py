@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
+from pregao.sessions.control import SpecError
 from pregao.sessions.spec import SessionSpec
 from pregao_ui.schemas import (
     Accepted,
@@ -73,9 +74,9 @@ def router(services: Services, hub: Hub) -> APIRouter:
         return services.sessions()
 
     @api.post("/sessions", tags=["sessions"], status_code=status.HTTP_201_CREATED, responses=_NOT_FOUND)
-    def start(spec: SessionSpec) -> Launched:
+    def start(spec: SessionSpec, request: Request) -> Launched:
         """Create a session and ask for a runner. If none can be had, the session waits; start it later."""
-        return services.start(spec)
+        return _explained(services.start(spec), request)
 
     @api.get("/sessions/{session_id}", tags=["sessions"], responses=_NOT_FOUND)
     def session(session_id: str) -> SessionOut:
@@ -85,11 +86,7 @@ def router(services: Services, hub: Hub) -> APIRouter:
     @api.post("/sessions/{session_id}/start", tags=["sessions"], responses=_NOT_FOUND)
     def launch(session_id: str, request: Request) -> Launched:
         """Ask for a runner for a session that has none."""
-        launched = services.launch(session_id)
-        if not launched.launched and not launched.message:
-            language = language_of(request.headers, request.cookies)
-            return launched.model_copy(update={"message": text(language, "servers_down")})
-        return launched
+        return _explained(services.launch(session_id), request)
 
     @api.post(
         "/sessions/{session_id}/commands",
@@ -155,15 +152,25 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(PregaoError)
     def platform(request: Request, error: Exception) -> Response:
         assert isinstance(error, PregaoError)
+        fields = error.problems if isinstance(error, SpecError) else {}
         code = 404 if isinstance(error, NotFoundError) else 422 if isinstance(error, UsageError) else 503
-        return _problem(code, Problem(message=error.message, mend=error.mend))
+        return _problem(code, Problem(message=error.message, mend=error.mend, fields=fields))
 
     @app.exception_handler(RequestValidationError)
     def form(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
         fields = field_errors(error.errors(), language_of(request.headers, request.cookies), skip=1)
         told = "; ".join(f"{name}: {why}" if name else why for name, why in fields.items())
-        return _problem(422, Problem(message=told or "The request is malformed.", fields=fields))
+        named = {name: why for name, why in fields.items() if name}
+        return _problem(422, Problem(message=told or "The request is malformed.", fields=named))
+
+
+def _explained(launched: Launched, request: Request) -> Launched:
+    """Without a server there is one thing to say, in the person's language."""
+    if launched.launched or launched.message:
+        return launched
+    language = language_of(request.headers, request.cookies)
+    return launched.model_copy(update={"message": text(language, "servers_down")})
 
 
 def _problem(code: int, problem: Problem) -> Response:

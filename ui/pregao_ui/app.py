@@ -77,10 +77,11 @@ def create_app(token: str | None = None, hosts: tuple[str, ...] = LOCAL) -> Fast
     }
     with warnings.catch_warnings():  # it says that rendering on the server is off, as was asked
         warnings.filterwarnings("ignore", "SSR mode is not supported", UserWarning)
-        return gr.mount_gradio_app(app, _pages(services), path="/", **options)
+        gr.mount_gradio_app(app, _pages(services), path="/", **options)
+    return app
 
 
-def _pages(services: Services) -> gr.Blocks:
+def _pages(services: Services) -> Any:
     with gr.Blocks(title="Pregão", analytics_enabled=False, fill_width=True) as blocks:
         trade_page(services, blocks)
     with blocks.route("Sessions", "/sessions", show_in_navbar=False):
@@ -88,7 +89,7 @@ def _pages(services: Services) -> gr.Blocks:
     with blocks.route("Models", "/models", show_in_navbar=False):
         models_page()
     # Gradio's queue looks for work every millisecond, 7 % of a core when idle; every 20 ms cannot be felt.
-    queue = getattr(blocks, "_queue", None)
+    queue: Any = getattr(blocks, "_queue", None)
     if hasattr(queue, "sleep_when_free"):
         queue.sleep_when_free = 0.02
     return blocks

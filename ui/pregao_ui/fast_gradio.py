@@ -25,7 +25,7 @@ def _no_source_files() -> Iterator[None]:
     def refuse(_: Any) -> NoReturn:
         raise OSError("the sources are not looked for while Gradio is imported")
 
-    inspect.getfile = refuse
+    inspect.getfile = refuse  # type: ignore[assignment]
     try:
         yield
     finally:

@@ -23,7 +23,7 @@ def money(language: str, value: Number, currency: str) -> str:
 def signed_money(language: str, value: Number, currency: str) -> str:
     """An amount with its sign."""
     sign = "+" if value > 0 else "\u2212" if value < 0 else ""
-    return f"{sign}{money(language, abs(value), currency)}"
+    return f"{sign}{money(language, -value if value < 0 else value, currency)}"
 
 
 def day(language: str, ns: int) -> str:

@@ -11,8 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
-from pregao.sessions.journal import SessionRow
-from pregao.sessions.records import CommandKind, Status, Trade
+from pregao.sessions.records import CommandKind, SessionRow, Status, Trade
 from pregao.sessions.spec import Mode
 from pregao.sessions.views import shown_body, trade_view
 

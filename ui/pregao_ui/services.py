@@ -11,8 +11,9 @@ import contextlib
 import threading
 import time
 import urllib.request
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -42,12 +43,13 @@ from pregao_ui.schemas import (
     TradeOut,
 )
 
-REGISTRY_FRESH_S = 10.0
+REGISTRY_FRESH_S = 3.0
 SPANS_KEPT = 64
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-class Span(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Span:
     """What a replay plays: open time and opening price of its first bar, and how many bars."""
 
     first_ns: int
@@ -142,10 +144,13 @@ class Services:
         return found
 
     def bars(self, key: str, timeframe: str, end: float | None, limit: int) -> list[BarOut]:
-        """The last ``limit`` bars that open before ``end`` (seconds since 1970; None: all there are)."""
+        """The last ``limit`` bars that open before ``end`` (seconds since 1970; None: all there are); may be none."""
         instrument, length = self.store.instrument(key), Timeframe.parse(timeframe)
         end_ns = None if end is None else int(end * 1e9)
-        last_ns = self.store.coverage(instrument, length).last_ns if end_ns is None else end_ns
+        have = self.store.coverage(instrument, length)
+        if end_ns is not None and end_ns <= have.first_ns:
+            return []
+        last_ns = have.last_ns if end_ns is None else min(end_ns, have.last_ns)
         # Twice the span, and two weeks: room for nights, weekends and holidays without reading all there is.
         start_ns = last_ns - 2 * limit * length.ns - 14 * 86_400 * 10**9
         bars = self.store.bars(instrument, length, start_ns, end_ns)
@@ -197,7 +202,7 @@ class Services:
         return next((s for s in self.strategies if s.name == name and s.state != "broken"), None)
 
     def models(self) -> list[ModelOut]:
-        """The registered versions, newest first, as of a few seconds ago at most."""
+        """The registered versions, newest first, as of three seconds ago at most."""
         with self._registry_lock:
             if self._models is None or time.monotonic() - self._models[0] > REGISTRY_FRESH_S:
                 from pregao.learning.registry import list_models

@@ -22,7 +22,7 @@ from pregao_ui.texts import text
 
 UNSEEN, BEGINNING, DATE = "unseen", "beginning", "date"
 _LIMITS = {"greater_than": "gt", "greater_than_equal": "ge", "less_than": "lt", "less_than_equal": "le"}
-_NUMBERS = ("decimal_type", "decimal_parsing", "float_type", "float_parsing", "finite_number", "decimal_max_digits")
+_NUMBERS = ("decimal_type", "decimal_parsing", "float_type", "float_parsing", "finite_number")
 _INTEGERS = ("int_type", "int_parsing", "int_from_float")
 
 
@@ -89,6 +89,8 @@ def _told(error: Mapping[str, Any], language: str) -> str:
         return text(language, f"err_{name}", limit=number(language, context[name], None))
     if kind == "decimal_max_places":
         return text(language, "err_decimals", limit=context["decimal_places"])
+    if kind in ("decimal_max_digits", "decimal_whole_digits"):
+        return text(language, "err_digits")
     if kind in _INTEGERS:
         return text(language, "err_integer")
     if kind in _NUMBERS:
@@ -266,7 +268,7 @@ def _summarise(
             length = span(spec.horizon * timeframe.seconds)
             say("summary_horizon", bars=number(language, spec.horizon, 0), time=length)
     if model is not None:
-        say("summary_model", model=model.name, version=model.version)
+        say("summary_model", version=model.version)
     say("summary_feed", count=number(language, played.count, 0), **{"from": day(language, played.first_ns)})
     say(f"{spec.mode}_long", who=text(language, "who_strategy" if model is None else "who_ai"))
     say("summary_money")

@@ -94,10 +94,10 @@ _LIVE = """
   <div class="pg-lower">
     <section class="pg-panel" data-part="trades"><header><h3 data-t="trades"></h3></header>
       <div class="pg-scroll" tabindex="0" role="region" data-t-label="trades"><table class="pg-table"><thead><tr>
-        <th scope="col" data-t="col_time"></th><th scope="col" data-t="col_side"></th>
-        <th scope="col" class="n" data-t="col_qty"></th><th scope="col" class="n" data-t="col_entry"></th>
-        <th scope="col" class="n" data-t="col_exit"></th><th scope="col" data-t="col_why"></th>
-        <th scope="col" class="n" data-t="col_pnl"></th><th scope="col" class="n" data-t="col_return"></th>
+        <th scope="col" data-t="col_time"></th><th scope="col" class="n" data-t="col_pnl"></th>
+        <th scope="col" class="n" data-t="col_return"></th><th scope="col" data-t="col_side"></th>
+        <th scope="col" data-t="col_why"></th><th scope="col" class="n" data-t="col_qty"></th>
+        <th scope="col" class="n" data-t="col_entry"></th><th scope="col" class="n" data-t="col_exit"></th>
       </tr></thead><tbody></tbody></table><p class="pg-empty" data-t="no_trades"></p></div></section>
     <section class="pg-panel" data-part="decisions"><header><h3 data-t="decisions"></h3></header>
       <div class="pg-scroll" tabindex="0" role="region" data-t-label="decisions"><ol class="pg-decisions"></ol>

@@ -283,10 +283,16 @@ def _filled(services: Services, remembered: Mapping[str, Any], language: str) ->
         "asset_class": asset_class,
         "instrument": gr.Dropdown(choices=_instruments(services, asset_class), value=key),
         "timeframe": gr.Dropdown(choices=timeframes, value=timeframe),
-        "strategy": gr.Dropdown(choices=titles, value=strategy),
+        "strategy": gr.Dropdown(choices=titles, value=strategy, info=_broken(services, language)),
     }
     updates |= {name: values.get(name, gr.skip()) for name in TYPED}
     return [updates[name] for name in NAMES if name != "settings"]
+
+
+def _broken(services: Services, language: str) -> str | None:
+    """What to say of plugins that cannot be used; None if there are none."""
+    names = [s.name for s in services.strategies if s.state == "broken"]
+    return text(language, "broken_plugins", names=", ".join(names)) if names else None
 
 
 def _with_champion(services: Services, known: Mapping[str, StoredInstrument]) -> Iterator[str]:

@@ -3,9 +3,8 @@
   "use strict";
   const parts = window.Pregao.parts ??= {};
   if (parts.bar) return;
-  const { T, format, put, make, request, command, selection } = Pregao;
+  const { T, format, put, make, request, stale, command, selection } = Pregao;
   const title = (session) => `${session.instrument.symbol} · ${session.timeframe} · ${session.strategy}`;
-  const SILENT = 20;                                 // s without a heartbeat before the page says so
 
   /* ---- the session bar: which session, its state, what can be done with it */
   parts.bar = function bar(root) {
@@ -56,9 +55,6 @@
     }
     return { show, list };
   };
-
-  const stale = parts.stale = (session) => Boolean(session && ["running", "paused"].includes(session.status)
-    && session.heartbeat && Date.now() / 1000 - session.heartbeat > SILENT);
 
   /* ---- what the page says above the numbers: waiting, silent, failed, or nothing chosen */
   parts.notice = function notice(root, session, otherwise = "") {

@@ -3,7 +3,7 @@
   "use strict";
   const parts = window.Pregao.parts ??= {};
   if (parts.cards) return;
-  const { T, format, put, bind } = Pregao;
+  const { T, format, put, bind, stale } = Pregao;
   const DAY = 86_400;
   const ENDED = ["stopped", "finished", "failed"];
 
@@ -36,7 +36,7 @@
         bind(root, "position", held === 0 ? T("flat") : `${held > 0 ? T("long") : T("short")} ${format.quantity(Math.abs(held), instrument.quantity_decimals)}`,
           held === 0 ? undefined : held);
         const open = row && held !== 0 ? row : null;
-        bind(root, "open", open === null ? T("no_position")
+        bind(root, "open", held === 0 ? T("no_position") : open === null ? ""
           : `${T("at", { price: format.price(open.ent, instrument.price_decimals) })} · ${T("unrealised", { amount: format.signedMoney(open.upnl) })}`);
         const { trades, wins } = session;
         bind(root, "win-rate", trades ? format.percent(wins / trades * 100, 0) : "–");
@@ -45,12 +45,12 @@
         bind(root, "fees", format.money(fees));
         bind(root, "fees-percent", T("fees_of", { percent: format.percent(fees / session.cash * 100) }));
         bind(root, "model", session.model_version ? T("version", { n: session.model_version }) : T("no_model"));
-        bind(root, "model-name", session.model ?? session.strategy);
+        bind(root, "model-name", session.model?.split(".").slice(-2).join(" ") ?? session.strategy);
         if (row) bind(root, "market-time", `${format.time(row.t)} UTC`);
       },
       feed(session, state) {
         const ended = ENDED.includes(session.status);
-        const shown = ended ? "ended" : parts.stale(session) ? "reconnecting" : session.status === "paused" ? "paused" : state;
+        const shown = ended ? "ended" : stale(session) ? "reconnecting" : session.status === "paused" ? "paused" : state;
         for (const node of root.querySelectorAll("[data-bind=feed]")) {
           put(node, shown === "paused" || (session.status === "created" && state === "live") ? T(`status_${session.status}`) : T(shown));
           node.dataset.state = session.status === "created" ? "connecting" : shown;

@@ -7,7 +7,7 @@
   const locale = language === "pt-BR" ? "pt-BR" : "en-US";
   const texts = window.PregaoTexts[language];
 
-  /* ---- texts: T("key", {name: value}); an unknown key shows itself, so that a slip is seen */
+  /* ---- texts: T(key, {name: value}); an unknown key shows itself, so that a slip is seen */
   const T = (key, values = {}) => (texts[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
   const has = (key) => key in texts;
   const translate = (root) => {
@@ -92,6 +92,11 @@
     setTimeout(() => note.remove(), bad ? 12000 : 4000);
   }
 
+  /* Whether a session should be running and its runner has not shown itself for a while. */
+  const SILENT = 20;
+  const stale = (session) => Boolean(session && ["running", "paused"].includes(session.status)
+    && session.heartbeat && Date.now() / 1000 - session.heartbeat > SILENT);
+
   async function command(id, kind, body = {}) {
     try {
       if (kind === "start") {
@@ -134,5 +139,5 @@
     watch(fn) { watchers.add(fn); fn(current); },
   };
 
-  window.Pregao = { language, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, command, selection };
+  window.Pregao = { language, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, stale, command, selection };
 })();

@@ -15,13 +15,13 @@
     let timer = null;
     const row = (trade, instrument) => make("tr", {},
       make("td", {}, format.time(trade.exit)),
+      make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedMoney(trade.pnl)),
+      make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedPercent(trade.return_percent)),
       make("td", {}, T(trade.side)),
+      make("td", {}, has(`role_${trade.role}`) ? T(`role_${trade.role}`) : trade.role),
       make("td", { class: "n" }, format.quantity(trade.quantity, instrument.quantity_decimals)),
       make("td", { class: "n" }, format.price(trade.entry_price, instrument.price_decimals)),
-      make("td", { class: "n" }, format.price(trade.exit_price, instrument.price_decimals)),
-      make("td", {}, has(`role_${trade.role}`) ? T(`role_${trade.role}`) : trade.role),
-      make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedMoney(trade.pnl)),
-      make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedPercent(trade.return_percent)));
+      make("td", { class: "n" }, format.price(trade.exit_price, instrument.price_decimals)));
     async function load(session) {
       const mine = asked += 1;
       const list = await request(`/api/sessions/${encodeURIComponent(session.id)}/trades?limit=${TRADES}`).catch(() => null);
@@ -53,7 +53,7 @@
     const head = (row, tone, words) => [make("time", {}, format.time(row.ts)), make("b", { class: `tag ${tone}` }, words)];
     function intent(row, session) {
       const tone = { enter: "enter", exit: "exit" }[row.action] ?? "wait";
-      const node = make("li", { class: tone }, ...head(row, tone, T(`act_${row.action}`)));
+      const node = make("li", { class: tone }, ...head(row, tone, T(tone === "wait" && row.held ? "act_hold" : `act_${row.action}`)));
       if (Number.isFinite(row.p)) {
         node.append(make("span", { class: "odds", title: T("probability") },
           make("meter", { min: 0, max: 1, value: row.p, "aria-label": T("probability") }), format.percent(row.p * 100, 0)));
@@ -62,7 +62,8 @@
         const money = row.ev * session.entry_value;
         node.append(make("span", { class: "ev", "data-sign": Math.sign(money) }, T("expects", { amount: format.signedMoney(money) })));
       }
-      if (row.reason) node.append(make("span", { class: "why" }, row.reason));
+      if (tone === "wait" && Number.isFinite(row.p)) node.title = row.reason;   // the figures say it
+      else if (row.reason) node.append(make("span", { class: "why" }, row.reason));
       if (row.top?.length) {
         node.append(make("span", { class: "top" }, ...row.top.slice(0, 3).map(([name, weight]) =>
           make("i", { "data-sign": Math.sign(weight) }, `${name} ${format.signedMoney(weight)}`))));
@@ -83,6 +84,16 @@
       if (row.k === "fill" && row.role !== "entry") node.append(make("b", { "data-sign": Math.sign(row.net) }, format.signedMoney(row.net)));
       return node;
     }
+    const waiting = (row) => row.k === "intent" && row.action === "note";
+    function quieted(rows) {                         // of each stretch of waiting the last row, with how many there were
+      const kept = [];
+      for (const row of rows) {
+        const before = kept[kept.length - 1];
+        if (waiting(row) && before && waiting(before)) kept[kept.length - 1] = { ...row, waits: before.waits + 1 };
+        else kept.push(waiting(row) ? { ...row, waits: 1 } : row);
+      }
+      return kept;
+    }
     const EVENTS = ["intent", "fill", "started", "resumed", "paused", "stopped", "finished", "error"];
     const told = (row) => EVENTS.includes(row.k)
       || (row.k === "command" && row.outcome !== "done")           // what was done shows itself
@@ -91,7 +102,17 @@
       clear() { queue = []; list.replaceChildren(); empty.hidden = false; },
       add(row) { if (told(row)) queue.push(row); },
       flush(session) {
-        for (const row of queue.slice(-FEED_LENGTH)) list.prepend(row.k === "intent" ? intent(row, session) : event(row, session));
+        for (const row of quieted(queue).slice(-FEED_LENGTH)) {
+          const node = row.k === "intent" ? intent(row, session) : event(row, session);
+          if (row.waits) {                           // one line for a stretch of waiting, the latest
+            const before = list.firstElementChild?.dataset.waits;
+            const waits = row.waits + (before ? Number(before) : 0);
+            if (before) list.firstElementChild.remove();
+            node.dataset.waits = waits;
+            if (waits > 1) node.append(make("small", {}, T("waits", { n: format.number(waits, 0) })));
+          }
+          list.prepend(node);
+        }
         queue = [];
         while (list.children.length > FEED_LENGTH) list.lastChild.remove();
         empty.hidden = list.children.length > 0;

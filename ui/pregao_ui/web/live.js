@@ -44,6 +44,7 @@
       for (const row of rows) {
         if (row.k === "fill") settle(row);
         if (row.k === "bar") { cards.bar(row, shown.session); shown.row = row; }
+        if (row.k === "intent") row.held = Boolean(shown.row?.pos);
         decisions.add(row);
         if (!shown.pending) chart.add(row);
         if (row.k === "fill" && row.role !== "entry") trades.soon(shown.session);

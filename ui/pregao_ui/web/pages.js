@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   if (Pregao.topbar) return;
-  const { T, has, format, make, withCode, request, command } = Pregao;
+  const { T, has, format, make, withCode, request, stale, command } = Pregao;
   const ACTIVE = ["created", "running", "paused"];
 
   Pregao.topbar = (root) => {
@@ -59,19 +59,22 @@
           load();
         },
       }, T(kind === "start" ? "run" : kind));
-      const acts = { created: ["start", "stop"], running: ["pause", "stop"], paused: ["resume", "stop"] }[session.status] ?? [];
+      const alone = stale(session);
+      const acts = { created: ["start", "stop"], running: ["pause", "stop"], paused: ["resume", "stop"], failed: ["start"] }[session.status] ?? [];
+      if (alone) acts.unshift("start");
       return make("tr", { "data-session": session.id },
         make("td", {}, make("a", { href: link }, session.id)),
+        make("td", {}, make("span", { class: "pg-pill", "data-status": session.status, title: session.error || null }, T(`status_${session.status}`)),
+          alone ? make("span", { class: "pg-pill", "data-status": "created" }, T("no_runner")) : null),
+        make("td", { class: "n", "data-sign": Math.sign(session.pnl) }, `${format.signedMoney(session.pnl)} `, make("small", {}, format.signedPercent(session.pnl_percent))),
+        cell(`${format.money(session.equity)} ${instrument.quote}`, { class: "n" }),
+        cell(format.number(session.trades, 0), { class: "n" }),
+        cell(session.trades ? format.percent(session.wins / session.trades * 100, 0) : "–", { class: "n" }),
         make("td", {}, `${instrument.symbol} ${session.timeframe} `, instrument.synthetic ? make("span", { class: "pg-badge", title: T("synthetic_long") }, T("synthetic")) : null),
         cell(session.strategy + (session.model_version ? ` · ${T("version", { n: session.model_version })}` : "")),
         cell(T(session.mode)),
-        make("td", {}, make("span", { class: "pg-pill", "data-status": session.status, title: session.error || null }, T(`status_${session.status}`))),
-        cell(`${format.money(session.equity)} ${instrument.quote}`, { class: "n" }),
-        make("td", { class: "n", "data-sign": Math.sign(session.pnl) }, `${format.signedMoney(session.pnl)} `, make("small", {}, format.signedPercent(session.pnl_percent))),
-        cell(format.number(session.trades, 0), { class: "n" }),
-        cell(session.trades ? format.percent(session.wins / session.trades * 100, 0) : "–", { class: "n" }),
         cell(format.local(session.created)),
-        make("td", { class: "acts" }, make("a", { class: "small", href: link, "aria-label": `${T("open")} ${session.id}` }, T("open")), ...acts.map(act)));
+        make("td", {}, make("div", { class: "acts" }, make("a", { class: "small", href: link, "aria-label": `${T("open")} ${session.id}` }, T("open")), ...acts.map(act))));
     }
     function draw() {
       for (const button of filters.children) button.setAttribute("aria-pressed", String(button.dataset.filter === filter));
@@ -83,7 +86,7 @@
       drawn = now;
       if (!list.length) { body.replaceChildren(empty(T("no_sessions"), T("no_sessions_do"))); return; }
       body.replaceChildren(make("table", { class: "pg-table" },
-        header(["col_session"], ["col_market"], ["col_strategy"], ["col_mode"], ["col_status"], ["col_equity", 1], ["pnl", 1], ["col_trades", 1], ["col_win", 1], ["col_created"], ["col_do"]),
+        header(["col_session"], ["col_status"], ["pnl", 1], ["col_equity", 1], ["col_trades", 1], ["col_win", 1], ["col_market"], ["col_strategy"], ["col_mode"], ["col_created"], ["col_do"]),
         make("tbody", {}, ...list.map(row))));
       if (focused) body.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
     }
@@ -101,34 +104,37 @@
     const mlflow = make("a", { class: "small", target: "_blank", rel: "noopener noreferrer", hidden: "" }, T("mlflow"));
     root.replaceChildren(make("div", { class: "pg-head" }, make("h2", {}, T("models")), mlflow), make("p", { class: "pg-lead" }, T("gate_explained")), body);
 
-    const FIGURES = ["auc", "net_return", "sharpe", "max_drawdown", "trades", "hit_rate", "profit_factor", "p_value"];
-    const figure = (value) => (typeof value === "boolean" ? (value ? "✓" : "✗") : Number.isFinite(value) ? format.number(value, 0, Math.abs(value) >= 100 ? 0 : 4) : String(value ?? "–"));
+    /* Figures that are fractions are shown in per cent. */
+    const FIGURES = ["net_return", "sharpe", "max_drawdown", "trades", "hit_rate", "profit_factor", "auc", "random_p"];
+    const FRACTIONS = ["net_return", "max_drawdown", "hit_rate", "costs", "doubled_costs", "drawdown", "skill"];
+    const figure = (name, value) => (!Number.isFinite(value) ? "–" : FRACTIONS.includes(name) ? format.percent(value * 100)
+      : format.number(value, 0, ["auc", "random_p", "random_entries"].includes(name) ? 3 : 2));
+    const verdict = (model) => (model.gate ? (model.gate.passed ? "passed" : "failed") : "unknown");
+
     function gate(model) {
-      const judged = model.gate?.reasons?.length > 0;
-      const verdict = !judged ? ["unknown", "gate_unknown"] : model.gate.passed ? ["passed", "gate_passed"] : ["failed", "gate_failed"];
-      return make("section", { class: "pg-gate", "data-gate": verdict[0] },
-        make("h4", {}, `${T("col_gate")}: `, make("b", {}, T(verdict[1]))),
-        make("ul", {}, ...(model.gate?.reasons ?? []).map((reason) => make("li", { class: reason.passed ? "ok" : "no" },
-          make("span", {}, reason.text || reason.name),
-          make("small", {}, T("reason_value", { value: figure(reason.value), limit: figure(reason.limit) }))))));
+      const said = verdict(model);
+      return make("section", { class: "pg-gate", "data-gate": said },
+        make("h4", {}, `${T("col_gate")}: `, make("b", {}, T(`gate_${said}`))),
+        make("ul", {}, ...(model.gate?.reasons ?? []).map(({ name, passed, value, limit, text }) =>
+          make("li", { class: passed ? "ok" : "no" },
+            has(`gate_${name}`) ? T(`gate_${name}`, { value: figure(name, value), limit: figure(name, limit) }) : text || name))));
     }
+    const facts = (title, pairs) => make("section", {}, make("h4", {}, title),
+      make("dl", {}, ...pairs.flatMap(([name, value, whole]) => [make("dt", {}, name), make("dd", { title: whole }, value)])));
+    const short = (name, value) => [T(name), (value || "–").slice(0, 12), value];
     function version(model) {
-      const shown = FIGURES.filter((name) => name in model.metrics);
-      return make("details", { class: "pg-version", ...(model.aliases.includes("champion") ? { open: "" } : {}) },
+      const said = verdict(model);
+      return make("details", { class: "pg-version", "data-version": model.version, ...(model.aliases.includes("champion") ? { open: "" } : {}) },
         make("summary", {},
           make("b", {}, T("version", { n: model.version })),
           ...model.aliases.map((alias) => make("span", { class: `pg-badge ${alias === "champion" ? "good" : ""}` }, has(`alias_${alias}`) ? T(`alias_${alias}`) : alias)),
-          make("span", { class: "pg-pill", "data-status": model.gate?.reasons?.length ? (model.gate.passed ? "running" : "failed") : "" },
-            T(model.gate?.reasons?.length ? (model.gate.passed ? "gate_passed" : "gate_failed") : "gate_unknown")),
+          make("span", { class: "pg-pill", "data-status": { passed: "running", failed: "failed" }[said] ?? "" }, `${T("col_gate")}: ${T(`gate_${said}`)}`),
           make("time", {}, format.local(model.created))),
         make("div", { class: "pg-columns" },
           gate(model),
-          make("section", {}, make("h4", {}, T("figures")), make("dl", {}, ...shown.flatMap((name) => [make("dt", {}, name.replaceAll("_", " ")), make("dd", {}, figure(model.metrics[name]))]))),
-          make("section", {}, make("h4", {}, T("lineage")), make("dl", {},
-            make("dt", {}, T("col_data")), make("dd", { title: model.data_version }, (model.data_version || "–").slice(0, 12)),
-            make("dt", {}, "MLflow run"), make("dd", { title: model.run_id }, (model.run_id || "–").slice(0, 12)),
-            make("dt", {}, "params"), make("dd", { title: model.params_hash }, (model.params_hash || "–").slice(0, 12)),
-            make("dt", {}, "features"), make("dd", { title: model.feature_hash }, (model.feature_hash || "–").slice(0, 12))))));
+          facts(T("out_of_sample"), FIGURES.filter((name) => name in model.metrics).map((name) => [T(`metric_${name}`), figure(name, model.metrics[name])])),
+          facts(T("lineage"), [short("col_data", model.data_version), short("made_code", model.code_version), short("made_params", model.params_hash),
+            short("made_features", model.feature_hash), short("made_run", model.run_id)])));
     }
     async function load() {
       body.replaceChildren(make("p", { class: "pg-empty" }, T("loading")));

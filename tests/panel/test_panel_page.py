@@ -1,0 +1,353 @@
+"""The panel in Chromium, as a person uses it: figures move, a reload loses nothing, both languages, no surprise."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from probe_market import INSTRUMENT, START_NS
+
+from pregao.operations.browsers import FLAGS, chromium
+
+pytestmark = pytest.mark.browser
+SHOTS = Path(__file__).parents[1] / "shots"
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    path = chromium()
+    if path is None:
+        pytest.skip("Chromium is not installed")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield found
+        found.close()
+
+
+class Visitor:
+    """A browser window of its own memory, and what went wrong in it."""
+
+    def __init__(self, browser: Any, panel: Any, **options: Any) -> None:
+        self.panel = panel
+        self.context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US", **options})
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        self.page = self.window()
+
+    def window(self) -> Any:
+        page = self.context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: self._check(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("dialog", lambda dialog: dialog.accept())
+        return page
+
+    def _check(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
+            self.outside.append(url)
+
+    def open(self, path: str) -> Any:
+        self.page.goto(self.panel.address + path)
+        return self.page
+
+    def text(self, name: str) -> str:
+        return str(self.page.locator(f"[data-bind={name}]").first.inner_text())
+
+    def wait_text(self, name: str, pattern: str) -> str:
+        shown = "document.querySelector(`[data-bind=${name}]`)?.innerText ?? ''"
+        self.page.wait_for_function(f"([name, pattern]) => new RegExp(pattern).test({shown})", arg=[name, pattern])
+        return self.text(name)
+
+    def shoot(self, name: str, full_page: bool = False) -> None:
+        SHOTS.mkdir(exist_ok=True)
+        self.page.wait_for_timeout(400)
+        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=full_page)
+
+
+@pytest.fixture
+def visit(browser: Any, panel: Any) -> Iterator[Any]:
+    """Make visitors; at the end none of them has seen an error or asked for anything from outside."""
+    made: list[Visitor] = []
+
+    def visitor(**options: Any) -> Visitor:
+        made.append(Visitor(browser, panel, **options))
+        return made[-1]
+
+    yield visitor
+    for each in made:
+        each.context.close()
+    assert [each.outside for each in made] == [[] for _ in made]
+    assert [each.errors for each in made] == [[] for _ in made]
+
+
+@pytest.fixture
+def running(panel: Any) -> str:
+    """A session some trades into the market, whose runner has let go for now."""
+    session_id = panel.session(feed={"speed": 300, "start": START_NS + 300 * 60_000_000_000})
+    panel.run(session_id)
+    while panel.journal.session(session_id).trades_count < 8:
+        time.sleep(0.05)
+    panel.let_go()
+    assert panel.journal.session(session_id).status == "running"
+    return str(session_id)
+
+
+def test_the_value_of_the_operation_moves_as_rows_are_committed(panel: Any, visit: Any, running: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"/?session={running}")
+    first = visitor.wait_text("equity", r"\d")
+    assert visitor.text("status") == "running"
+    panel.run(running)
+    seen = {first}
+    for _ in range(100):
+        seen.add(visitor.text("equity"))
+        if len(seen) > 4:
+            break
+        page.wait_for_timeout(40)
+    panel.let_go()
+    assert len(seen) > 4
+    row = panel.journal.session(running)
+    visitor.wait_text("equity", re.escape(f"{row.equity:,.2f}"))
+    sign = "+" if row.pnl > 0 else "\u2212"
+    assert visitor.text("pnl") == f"{sign}{abs(row.pnl):,.2f}"
+    assert int(page.locator(".pg-live").get_attribute("data-markers")) >= 16
+    assert int(page.locator(".pg-live").get_attribute("data-bars")) > row.bars
+    page.wait_for_function(
+        "n => document.querySelectorAll('[data-part=trades] tbody tr').length === n", arg=min(row.trades_count, 100)
+    )
+    assert page.locator(".pg-decisions li").count() > 5
+    assert page.locator("[data-part=synthetic]").is_visible()
+    assert page.locator("#topbar .money").inner_text().lower() == "simulated money"
+
+
+def test_levels_of_an_open_position_are_on_the_page(panel: Any, visit: Any) -> None:
+    session_id = panel.session(strategy="buy-and-hold", config={}, take_profit=90, stop_loss=90, feed={"speed": 40})
+    panel.run(session_id)
+    visitor = visit()
+    page = visitor.open(f"/?session={session_id}")
+    visitor.wait_text("position", "Long")
+    visitor.wait_text("open", r"at [\d,.]+ · .+ open")
+    assert page.locator("[data-command=flatten]").is_visible()
+    page.click("[data-command=flatten]")
+    visitor.wait_text("position", "Flat|Long")
+    page.click("[data-command=pause]")
+    visitor.wait_text("status", "paused")
+    page.click("[data-command=resume]")
+    visitor.wait_text("status", "running")
+    page.click("[data-command=stop]")
+    visitor.wait_text("status", "stopped")
+    visitor.wait_text("feed", "ended")
+    assert page.locator("[data-command]:visible").count() == 0
+
+
+def test_a_reload_and_a_restart_of_the_panel_show_the_same(panel: Any, visit: Any, running: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"/?session={running}")
+    equity = visitor.wait_text("equity", r"\d")
+    bars = page.locator(".pg-live").get_attribute("data-bars")
+    page.reload()
+    assert visitor.wait_text("equity", r"\d") == equity
+    page.wait_for_function("n => document.querySelector('.pg-live').dataset.bars === n", arg=bars)
+    page.goto(panel.address)  # without the link: the browser remembers
+    assert visitor.wait_text("equity", r"\d") == equity
+    assert f"session={running}" in page.url
+
+    panel.end()
+    visitor.wait_text("feed", "reconnecting")
+    panel.run(running)  # the session goes on while nobody can see it
+    page.wait_for_timeout(300)
+    panel.let_go()
+    panel.serve()
+    row = panel.journal.session(running)
+    visitor.wait_text("equity", re.escape(f"{row.equity:,.2f}"))
+    visitor.wait_text("feed", "live")
+    shown = page.evaluate("Pregao.streams.values().next().value.rows.map((row) => row.s)")
+    assert shown == list(range(1, row.last_seq + 1))
+    refused = "net::ERR_|Failed to load resource|Connection"
+    visitor.errors = [error for error in visitor.errors if not re.search(refused, error)]  # while it was away
+
+
+def test_the_ticket_answers_as_one_types_and_start_keeps_the_session(panel: Any, visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict >> text=TEST/USDT")
+    assert visitor.text("title") == "TEST/USDT · 1m"
+    page.fill("#f-entry_value input", "20000")
+    page.wait_for_selector("#e-entry_value >> text=More than the cash")
+    assert page.get_attribute("#f-entry_value input", "aria-invalid") == "true"
+    page.fill("#f-entry_value input", "500")
+    page.wait_for_selector("#e-entry_value", state="detached")
+    page.wait_for_selector(".pg-verdict >> text=500.00")
+    page.fill("#f-take_profit input", "")
+    page.wait_for_selector("#e-take_profit >> text=Fill this in.")
+    page.fill("#f-take_profit input", "3")
+
+    page.click("#f-strategy input")
+    page.click("[role=option]:has-text('Moving-average')")
+    page.click("#settings button")
+    page.fill("#f-settings-fast input", "1")
+    page.wait_for_selector("#e-settings-fast >> text=Must be at least 2.")
+    page.fill("#f-settings-fast input", "5")
+    page.wait_for_selector("#e-settings-fast", state="detached")
+
+    page.click("#f-start input")
+    page.click("[role=option]:has-text('A date')")
+    page.wait_for_selector("#e-date")
+    page.fill("#f-date textarea", "2023-11-15")
+    page.wait_for_selector(".pg-verdict >> text=from 2023-11-15")
+    visitor.shoot("ticket-desktop-dark")
+
+    page.reload()  # what was typed is still there
+    page.wait_for_selector(".pg-verdict >> text=from 2023-11-15")
+    assert page.input_value("#f-entry_value input") == "500"
+    page.click("#start")
+    page.wait_for_selector(".pg-verdict >> text=nothing runs it yet")
+    visitor.wait_text("status", "waiting")
+    spec = panel.journal.session(page.url.split("session=")[1]).spec
+    assert (spec.instrument, spec.strategy, spec.config) == (INSTRUMENT.key, "ma-cross", {"fast": 5})
+    assert (spec.entry_value, spec.take_profit) == (500, 3)
+    assert spec.feed.start == 1_700_006_400 * 10**9
+
+
+def test_portuguese_by_the_browser_and_by_choice(panel: Any, visit: Any, running: str) -> None:
+    brazilian = visit(locale="pt-BR")
+    page = brazilian.open(f"/?session={running}")
+    brazilian.wait_text("status", "rodando")
+    assert page.get_attribute("html", "lang") == "pt-BR"
+    assert page.locator("#f-entry_value").inner_text().startswith("Valor de entrada")
+    page.wait_for_selector(".pg-verdict >> text=Dinheiro simulado.")
+    assert re.fullmatch(r"[\d.]+,\d\d", brazilian.wait_text("equity", r"\d"))
+    brazilian.shoot("trade-desktop-dark-pt")
+
+    visitor = visit()
+    page = visitor.open(f"/?session={running}")
+    visitor.wait_text("status", "running")
+    page.click("[data-language='pt-BR']")
+    visitor.wait_text("status", "rodando")
+    page.wait_for_selector(".pg-verdict >> text=Dinheiro simulado.")
+    page.reload()
+    visitor.wait_text("status", "rodando")
+
+
+def test_dark_and_light(visit: Any, running: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"/?session={running}")
+    visitor.wait_text("equity", r"\d")
+    background = "getComputedStyle(document.body).backgroundColor"
+    dark = page.evaluate(background)
+    visitor.shoot("trade-desktop-dark")
+    page.click("[data-do=theme]")
+    assert page.evaluate(background) != dark
+    visitor.shoot("trade-desktop-light")
+    page.reload()
+    visitor.wait_text("equity", r"\d")
+    assert page.evaluate(background) != dark
+
+
+def test_a_phone_shows_the_figures_first_and_nothing_wider_than_itself(visit: Any, running: str) -> None:
+    visitor = visit(viewport=PHONE, has_touch=True, is_mobile=True)
+    page = visitor.open(f"/?session={running}")
+    visitor.wait_text("equity", r"\d")
+    assert page.locator("[data-bind=pnl]").bounding_box()["y"] < PHONE["height"] / 2
+    assert page.locator("#topbar .money").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    visitor.shoot("trade-phone-dark", full_page=True)
+    for name in ("sessions", "models"):
+        visitor.open(f"/{name}")
+        page.wait_for_selector("#page .pg-blank, #page table")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        visitor.shoot(f"{name}-phone-dark")
+
+
+def test_all_sessions_are_listed_and_steered(panel: Any, visit: Any) -> None:
+    running = panel.session(feed={"speed": 20})
+    panel.run(running)
+    visitor = visit()
+    page = visitor.open("/sessions")
+    row = page.locator(f"tr[data-session={running}]")
+    row.wait_for()
+    before = row.inner_text()
+    page.wait_for_function(
+        "([id, old]) => document.querySelector(`tr[data-session=${id}]`).innerText !== old", arg=[running, before]
+    )
+    visitor.shoot("sessions-desktop-dark")
+    row.get_by_role("button", name="Pause").click()
+    row.get_by_text("paused").wait_for()
+    row.get_by_role("button", name="Stop").click()
+    row.get_by_text("stopped").wait_for()
+    page.click("[data-filter=active]")
+    row.wait_for(state="detached")
+    page.click("[data-filter=past]")
+    row.get_by_role("link", name="Open").click()
+    visitor.wait_text("status", "stopped")
+
+
+def test_empty_pages_say_what_to_do(visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/models")
+    page.wait_for_selector(".pg-blank >> text=pregao retrain")
+    page.wait_for_selector("#topbar .pg-banner >> text=pregao up")
+    visitor.shoot("models-desktop-dark")
+
+
+def test_a_link_to_a_session_that_is_gone_leads_to_the_ticket(visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=gone-0000")
+    page.wait_for_selector("#pg-say >> text=gone-0000")
+    page.wait_for_selector(".pg-verdict >> text=TEST/USDT")
+    assert "session=" not in page.url
+    visitor.errors = [error for error in visitor.errors if "404" not in error]
+
+
+def test_many_windows_share_one_connection(panel: Any, visit: Any, running: str) -> None:
+    visitor = visit()
+    windows = [visitor.page, *(visitor.window() for _ in range(7))]  # a browser allows six connections
+    for window in windows:
+        window.goto(f"{panel.address}/?session={running}")
+    for window in windows:
+        window.wait_for_function("/\\d/.test(document.querySelector('[data-bind=equity]')?.innerText ?? '')")
+    panel.run(running)
+    time.sleep(0.5)
+    panel.let_go()
+    equity = f"{panel.journal.session(running).equity:,.2f}"
+    for window in windows:
+        window.wait_for_function("text => document.querySelector('[data-bind=equity]').innerText === text", arg=equity)
+
+
+def test_without_a_shared_worker_it_works_alike(panel: Any, visit: Any, running: str) -> None:
+    visitor = visit()
+    visitor.open(f"/?session={running}&noworker=1")
+    visitor.wait_text("equity", r"\d")
+    panel.run(running)
+    time.sleep(0.5)
+    panel.let_go()
+    visitor.wait_text("equity", re.escape(f"{panel.journal.session(running).equity:,.2f}"))
+
+
+def test_the_keyboard_reaches_everything_and_shows_where_it_is(visit: Any, running: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"/?session={running}")
+    visitor.wait_text("equity", r"\d")
+    page.wait_for_selector(".pg-verdict >> text=Simulated money.")
+    reached = set()
+    where = """((node) => node.dataset.command || node.dataset.part || node.closest('[id]')?.id)(
+        document.activeElement)"""
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached.add(page.evaluate(where))
+    assert {"f-entry_value", "f-mode", "start", "choice", "pause", "stop"} <= reached
+    unnamed = page.evaluate(
+        """() => [...document.querySelectorAll('input, select, textarea, button')].filter((node) =>
+        node.offsetParent && !node.labels?.length && !node.getAttribute('aria-label') && !node.innerText.trim()
+        && !node.title).map((node) => node.outerHTML)"""
+    )
+    assert unnamed == []

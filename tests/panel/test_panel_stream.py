@@ -1,0 +1,146 @@
+"""The push stream of a running panel: everything once, in order, also after an interruption."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from probe_market import START_NS
+
+from pregao.sessions.views import view
+
+MINUTE_NS = 60_000_000_000
+
+
+def upto(reader: Any, last: int) -> list[dict[str, Any]]:
+    """The rows of a stream until row ``last``."""
+    rows: list[dict[str, Any]] = []
+    for name, number, data in reader:
+        if name in ("history", "rows"):
+            assert number == data[-1]["s"]
+            rows += data
+            if number >= last:
+                return rows
+    raise AssertionError("the stream ended")
+
+
+def journaled(panel: Any, session_id: str) -> list[dict[str, Any]]:
+    instrument = panel.journal.session(session_id).instrument
+    return [view(row, instrument) for row in panel.journal.rows(session_id, 0, 100_000)]
+
+
+def test_history_then_live_gives_every_row_once(panel: Any, events: Any) -> None:
+    session_id = panel.session(feed={"speed": 60, "end": START_NS + 120 * MINUTE_NS})
+    thread = panel.run(session_id)
+    reader = events(panel, session_id, "after=0")
+    assert reader.response.headers["content-type"].startswith("text/event-stream")
+    rows, seen_live = [], False
+    for name, _, data in reader:
+        seen_live = seen_live or name == "live"
+        if name in ("history", "rows"):
+            rows += data
+            if rows[-1]["k"] == "finished":
+                break
+    thread.join(20)
+    assert seen_live
+    assert rows == journaled(panel, session_id)
+
+
+def test_a_viewer_that_comes_back_gets_exactly_what_it_missed(panel: Any, events: Any) -> None:
+    session_id = panel.session(feed={"speed": 100, "end": START_NS + 300 * MINUTE_NS})
+    thread = panel.run(session_id)
+    rows: list[dict[str, Any]] = []
+    while not rows or rows[-1]["k"] != "finished":
+        reader = events(panel, session_id, "tail=0" if rows else "after=0", last_id=rows[-1]["s"] if rows else None)
+        wanted = len(rows) + 40
+        for name, _, data in reader:
+            if name in ("history", "rows"):
+                rows += data
+                if len(rows) >= wanted or rows[-1]["k"] == "finished":
+                    break
+        reader.close()  # in the middle of it all
+    thread.join(20)
+    assert [row["s"] for row in rows] == list(range(1, len(rows) + 1))
+    assert rows == journaled(panel, session_id)
+
+
+def test_viewers_that_join_while_it_rushes_miss_nothing(panel: Any, events: Any) -> None:
+    session_id = panel.session(feed={"speed": 0})
+    found: dict[int, list[dict[str, Any]]] = {}
+
+    def watch(i: int) -> None:
+        rows: list[dict[str, Any]] = []
+        for name, _, data in events(panel, session_id, "after=0"):
+            if name in ("history", "rows"):
+                rows += data
+                if rows[-1]["k"] == "finished":
+                    break
+        found[i] = rows
+
+    watchers = [threading.Thread(target=watch, args=(i,)) for i in range(6)]
+    for watcher in watchers[:3]:
+        watcher.start()
+    thread = panel.run(session_id)
+    for watcher in watchers[3:]:
+        watcher.start()
+    for watcher in watchers:
+        watcher.join(60)
+    thread.join(20)
+    expected = [row["s"] for row in journaled(panel, session_id)]
+    assert len(found) == 6
+    assert all([row["s"] for row in rows] == expected for rows in found.values())
+
+
+def test_the_session_itself_comes_with_the_rows(panel: Any, events: Any) -> None:
+    session_id = panel.session(feed={"speed": 50, "end": START_NS + 60 * MINUTE_NS})
+    panel.run(session_id)
+    told = []
+    for name, _, data in events(panel, session_id, "tail=0"):
+        if name == "session":
+            told.append(data)
+            if data["status"] == "finished":
+                break
+    assert told[0]["id"] == session_id
+    assert told[-1]["bars"] == told[-1]["bars_total"] == 60
+    assert len({t["equity"] for t in told}) > 1
+
+
+def test_the_last_rows_only(panel: Any, events: Any) -> None:
+    session_id = panel.session(feed={"speed": 0, "end": START_NS + 30 * MINUTE_NS})
+    panel.run(session_id).join(20)
+    last = panel.journal.session(session_id).last_seq
+    rows = upto(events(panel, session_id, "tail=5"), last)
+    assert [row["s"] for row in rows] == list(range(last - 4, last + 1))
+    for name, number, data in events(panel, session_id, "tail=0"):
+        if name == "live":
+            assert number == data == last
+            break
+
+
+@pytest.mark.parametrize("last_id", ["x", "-1", "9" * 40])
+def test_an_id_that_is_none_does_no_harm(panel: Any, last_id: str) -> None:
+    session_id = panel.session(feed={"speed": 0, "end": START_NS + 30 * MINUTE_NS})
+    address = f"/api/sessions/{session_id}/events"
+    with panel.http.stream("GET", address, headers={"Last-Event-ID": last_id}) as answer:
+        assert answer.status_code == 200
+        assert any(line == "event: live" for line in answer.iter_lines())
+
+
+def test_an_open_stream_does_not_hold_up_the_end_and_goes_on_after_a_restart(panel: Any, events: Any) -> None:
+    session_id = panel.session(feed={"speed": 40, "end": START_NS + 200 * MINUTE_NS})
+    thread = panel.run(session_id)
+    rows: list[dict[str, Any]] = []
+    for name, _, data in events(panel, session_id, "after=0"):
+        if name in ("history", "rows"):
+            rows += data
+            if len(rows) > 20:
+                break
+    assert panel.end() < 5
+    panel.serve()
+    rows += upto(events(panel, session_id, last_id=rows[-1]["s"]), rows[-1]["s"] + 1)
+    thread.join(30)
+    last = panel.journal.session(session_id).last_seq
+    if rows[-1]["s"] < last:
+        rows += upto(events(panel, session_id, last_id=rows[-1]["s"]), last)
+    assert rows == journaled(panel, session_id)
