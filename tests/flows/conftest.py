@@ -18,6 +18,7 @@ from pregao.operations.ports import free_port
 from pregao.operations.processes import child_environment
 from pregao.operations.servers import Servers, running
 from pregao.settings import Settings, settings
+from pregao_flows import client
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,6 +55,9 @@ def started(prefect_database: Path, tmp_path_factory: pytest.TempPathFactory) ->
     with running(own, "the tests", print, ("prefect", "flows")) as servers:
         servers.start()
         servers.wait()
+        # On its schedule it would start again what a test has killed, at a moment of its own.
+        supervise = client._request("GET", f"/deployments/name/{client.SUPERVISE}")["id"]
+        client._request("POST", f"/deployments/{supervise}/pause_deployment")
         _restore(before)
         yield servers
         # Ending asks the server again.

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from pregao.operations import doctor
+from pregao.core.errors import PregaoError
+from pregao.market.ingest import ingest
+from pregao.operations import doctor, servers
 from pregao.operations.doctor import Finding, examine, locked, worst
 from pregao.operations.ports import free_port
 from pregao.settings import settings
@@ -43,15 +45,14 @@ def test_a_healthy_folder(ports_free: Path) -> None:
 
 
 def test_the_command_and_its_exit_status(ports_free: Path) -> None:
-    run = [sys.executable, "-m", "pregao.cli"] if (ROOT / "platform/pregao/__main__.py").exists() else ["pregao"]
-    pregao = [str(Path(sys.executable).parent / "pregao")] if run == ["pregao"] else run
-    done = subprocess.run([*pregao, "doctor", "--json"], capture_output=True, text=True, timeout=60, check=False)
+    pregao = str(Path(sys.executable).parent / "pregao")
+    done = subprocess.run([pregao, "doctor", "--json"], capture_output=True, text=True, timeout=60, check=False)
     document = json.loads(done.stdout)
     assert (done.returncode, document["verdict"] != "fail") == (0, True)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", int(os.environ["PREGAO_PANEL_PORT"])))
         taken.listen()
-        done = subprocess.run([*pregao, "doctor"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([pregao, "doctor"], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert "PREGAO_PANEL_PORT=" in done.stdout
     assert f"process {os.getpid()}" in done.stdout
@@ -69,8 +70,14 @@ def test_a_damaged_database(ports_free: Path) -> None:
 
 
 def test_no_space(ports_free: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "FREE_FAIL", 1e18)
+    monkeypatch.setattr(servers, "FREE_LEAST", 1e18)
     assert found("Disk").level == "fail"
+    with (
+        pytest.raises(PregaoError, match=r"Only .* MB are free"),
+        servers.running(settings(), "pregao up", print),
+    ):
+        pass
+    assert not (ports_free / "var" / "logs").exists()
 
 
 def test_a_folder_that_cannot_be_written(ports_free: Path) -> None:
@@ -108,6 +115,18 @@ def test_no_browser_is_only_a_warning(ports_free: Path, monkeypatch: pytest.Monk
     finding = found("Chromium")
     assert finding.level == "warn"
     assert "apt install chromium" in finding.mend
+
+
+def test_a_store_of_a_newer_version(ports_free: Path) -> None:
+    ingest("synthetic", ["NOISE/USDT"], "4h", {"bars": 200})
+    assert found("Store").found.startswith("1 instruments, 1 series")
+    [rules] = (ports_free / "data").rglob("instrument.json")
+    rules.chmod(0o644)
+    rules.write_text(json.dumps({**json.loads(rules.read_text()), "schema": 99}))
+    finding = found("Store")
+    assert finding.level == "fail"
+    assert "newer" in finding.found
+    assert finding.mend
 
 
 def test_a_check_that_breaks_is_a_failed_one(ports_free: Path, monkeypatch: pytest.MonkeyPatch) -> None:

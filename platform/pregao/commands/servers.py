@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -13,20 +14,26 @@ from pregao.settings import settings
 browser_option = click.option("--browser/--no-browser", default=True, help="Open the panel in a browser.")
 
 
+def _nothing(document: dict[str, Any]) -> None:
+    """Without --json no document is printed."""
+
+
 @click.command()
 @browser_option
-def up(browser: bool) -> None:
+@json_option
+def up(browser: bool, as_json: bool) -> None:
     """Start the Prefect server with the flows, MLflow and the panel, and keep them running.
 
-    One Ctrl-C ends all of them, and nothing else. Sessions that run are left to be gone on with: the next
-    `pregao up` starts them again within a minute and a half. Logs are in var/logs.
+    One Ctrl-C ends all of them, and nothing else. Sessions that run wait where they are, and the next `pregao up`
+    goes on with them. Logs are in var/logs.
 
     \b
     Ports: PREGAO_PANEL_PORT (7860), PREGAO_PREFECT_PORT (4200), PREGAO_MLFLOW_PORT (5000).
+    With --json, one document with the addresses as soon as all of them answer.
     """
     from pregao.operations.up import up as run
 
-    run(settings(), progress, browser=browser)
+    run(settings(), progress, print_json if as_json else _nothing, browser=browser)
 
 
 @click.command()
@@ -44,8 +51,7 @@ def demo(check: bool, browser: bool, as_json: bool) -> None:
     """
     from pregao.operations.demo import Demo
 
-    publish = print_json if as_json else lambda figures: None
-    Demo(settings(), progress, publish, check=check, browser=browser and not check).run()
+    Demo(settings(), progress, print_json if as_json else _nothing, check=check, browser=browser and not check).run()
 
 
 @click.command()

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 import pregao
-from pregao.core.errors import PregaoError
+from pregao.core.errors import PregaoError, UsageError
 from pregao.operations.browsers import require_chromium, watch_value
 from pregao.operations.footprint import Footprint
 from pregao.operations.panel import Panel
@@ -70,6 +70,12 @@ class Demo:
 
     def run(self) -> None:
         """From start to end; raises `PregaoError` for whatever keeps it from working."""
+        for name in ("params.yaml", "dvc.yaml"):
+            if not (self.settings.home / name).exists():
+                raise UsageError(
+                    f"There is no {name} in {self.settings.home}, so nothing can be trained there.",
+                    "Run the demo from the project's folder, or set PREGAO_HOME to it.",
+                )
         if self.check:
             require_chromium()
         stopped = self._begun

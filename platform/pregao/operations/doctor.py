@@ -18,16 +18,15 @@ from threading import Thread
 from typing import Literal
 
 from pregao.core.errors import PregaoError
-from pregao.operations import browsers, ports
+from pregao.operations import browsers, ports, servers
 from pregao.operations.lock import Record
-from pregao.operations.servers import ports_needed
 from pregao.settings import Settings
 
 Level = Literal["ok", "warn", "fail"]
 
 PYTHONS = ((3, 11), (3, 13))
-FREE_FAIL, FREE_WARN = 500e6, 3e9
-"""Bytes: below the first nothing works; a year of minute bars and their versions need about the second."""
+FREE_WARN = 3e9
+"""Bytes on the disk: a year of minute bars, their versions and some models need about this."""
 
 MEMORY_WARN = 3e9
 NETWORK_SECONDS = 3.0
@@ -133,9 +132,8 @@ def folders(settings: Settings) -> Iterator[Finding]:
             )
         else:
             yield Finding(f"Folder {folder.name}", "ok", str(folder))
-    home = next(p for p in (settings.home, *settings.home.parents) if p.exists())
-    free = shutil.disk_usage(home).free
-    level: Level = "fail" if free < FREE_FAIL else "warn" if free < FREE_WARN else "ok"
+    free = servers.room(settings)
+    level: Level = "fail" if free < servers.FREE_LEAST else "warn" if free < FREE_WARN else "ok"
     mend = "" if level == "ok" else "Free some space, or set PREGAO_HOME to a folder on a larger disk."
     yield Finding("Disk", level, f"{free / 1e9:.1f} GB free", mend)
 
@@ -154,7 +152,7 @@ def network_ports(settings: Settings) -> Iterator[Finding]:
     """The three ports: free, ours, or somebody else's."""
     holder = Record(settings.var).read()
     ours = holder is not None and holder.alive
-    for need in ports_needed(settings).values():
+    for need in servers.ports_needed(settings).values():
         found = f"{need.host}:{need.port}"
         if ports.is_free(need.host, need.port):
             yield Finding(f"Port of the {need.what}", "ok", f"{found} is free")

@@ -35,11 +35,13 @@ def child_environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def answers(url: str, timeout: float = 2.0) -> bool:
-    """Whether ``url`` answers a GET with a status below 400, within ``timeout`` seconds and past any proxy."""
+    """Whether ``url`` answers a GET with a status below 400, or asks who we are, within ``timeout`` seconds."""
     try:
         with _direct.open(url, timeout=timeout):
             return True
-    except (urllib.error.URLError, OSError, ValueError):
+    except urllib.error.HTTPError as error:
+        return error.code in (401, 403)  # a panel with an access token
+    except (OSError, ValueError):
         return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,6 +34,9 @@ TITLES = {
 
 RESTARTS = 3
 """How many times a server that dies is started again before everything is ended."""
+
+FREE_LEAST = 500e6
+"""Bytes on the disk: with less nothing is started."""
 
 READY_SECONDS = 120.0
 CANCEL_SECONDS = 40.0
@@ -124,7 +128,8 @@ class Servers:
         self._restarts = dict.fromkeys(self.children, 0)
 
     def claim(self) -> None:
-        """Check that all ports are free, and record where everything will be."""
+        """Check that there is room on the disk and that all ports are free; record where everything will be."""
+        check_room(self.settings)
         needs = ports_needed(self.settings)
         ports.check([need for name, need in needs.items() if name in self.children])
         self._holder.addresses = dict(self.addresses)
@@ -252,6 +257,21 @@ def prefect_environment(address: str) -> dict[str, str]:
         "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "10",
         "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "5",
     }
+
+
+def room(settings: Settings) -> int:
+    """Free bytes on the disk of the folder."""
+    return shutil.disk_usage(next(p for p in (settings.home, *settings.home.parents) if p.exists())).free
+
+
+def check_room(settings: Settings) -> None:
+    """Raise a `PregaoError` if the disk is so full that databases would break off in the middle."""
+    free = room(settings)
+    if free < FREE_LEAST:
+        raise PregaoError(
+            f"Only {free / 1e6:,.0f} MB are free on the disk of {settings.home}; {FREE_LEAST / 1e6:,.0f} are needed.",
+            "Free some space, or set PREGAO_HOME to a folder on a larger disk.",
+        )
 
 
 def ports_needed(settings: Settings) -> dict[str, ports.Need]:

@@ -7,15 +7,23 @@ import time
 from collections.abc import Callable
 from os import environ
 from threading import Event
+from typing import Any
 
 from pregao.operations.servers import Servers, running
 from pregao.settings import Settings
+from pregao_flows import client
 
 TITLES = {"panel": "Panel", "prefect": "Prefect (flows)", "mlflow": "MLflow (models)"}
 
 
-def up(settings: Settings, say: Callable[[str], None], *, browser: bool) -> None:
+def up(
+    settings: Settings, say: Callable[[str], None], publish: Callable[[dict[str, Any]], None], *, browser: bool
+) -> None:
     """Start the servers, say where they are, open the panel, and keep them running until a signal.
+
+    Args:
+        say: prints one line.
+        publish: called with the addresses and the seconds once all of them answer.
 
     Raises:
         PregaoError: a port is taken, another command runs the servers, or one of them does not stay up.
@@ -26,8 +34,11 @@ def up(settings: Settings, say: Callable[[str], None], *, browser: bool) -> None
             say("Starting the Prefect server, the flows, MLflow and the panel …")
             servers.start()
             servers.wait()
-            say(f"Ready after {time.monotonic() - begun:.1f} s. Ctrl-C ends all.")
+            seconds = round(time.monotonic() - begun, 1)
+            say(f"Ready after {seconds} s. Ctrl-C ends all.")
             announce(servers, say)
+            client.ask(client.SUPERVISE, {})  # sessions of last time go on now, not at the next full minute
+            publish({"addresses": servers.addresses, "seconds": seconds})
             if browser:
                 open_browser(servers.addresses["panel"])
             servers.supervise(Event())
