@@ -129,6 +129,18 @@ def test_the_value_of_the_operation_moves_as_rows_are_committed(panel: Any, visi
     assert page.locator("#topbar .money").inner_text().lower() == "simulated money"
 
 
+def test_the_chart_follows_a_session_from_its_first_bar(panel: Any, visit: Any) -> None:
+    session_id = panel.session(feed={"speed": 200, "start": START_NS + 300 * 60_000_000_000})
+    visitor = visit()
+    page = visitor.open(f"/?session={session_id}")
+    visitor.wait_text("status", "waiting")
+    page.wait_for_function("document.querySelector('.pg-live').dataset.bars === '220'")  # those before the session
+    panel.run(session_id)
+    page.wait_for_function("Number(document.querySelector('.pg-live').dataset.bars) > 900")
+    panel.let_go()
+    assert page.locator(".pg-live").get_attribute("data-edge") == "true"
+
+
 def test_levels_of_an_open_position_are_on_the_page(panel: Any, visit: Any) -> None:
     session_id = panel.session(strategy="buy-and-hold", config={}, take_profit=90, stop_loss=90, feed={"speed": 40})
     panel.run(session_id)

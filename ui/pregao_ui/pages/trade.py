@@ -88,8 +88,8 @@ def _layout(services: Services) -> _Ticket:
     add("asset_class", gr.Radio, [(label(name), name) for name in ASSET_CLASSES], value="crypto")
     add("instrument", gr.Dropdown, [])
     with gr.Row():
-        add("timeframe", gr.Dropdown, [], scale=2)
-        add("strategy", gr.Dropdown, [], scale=3)
+        add("timeframe", gr.Dropdown, [], scale=1)
+        add("strategy", gr.Dropdown, [], scale=2)
     # Outside the accordion: what is inside a closed one is not there yet when the page loads.
     part["settings"] = gr.BrowserState({}, storage_key="pregao.settings", secret=STORAGE_WORD)
     with gr.Accordion(label("strategy_settings"), open=False, elem_id="settings"):
@@ -140,14 +140,19 @@ def _wire(services: Services, blocks: gr.Blocks, form: _Ticket, saved: Any, verd
     keep = f"(...values) => Object.fromEntries({json.dumps(list(NAMES))}.map((name, i) => [name, values[i]]))"
 
     def check(request: gr.Request, *values: Any) -> dict[str, Any]:
-        told = review(_ticket(values), services, _language(request))
-        return _verdict(told)
+        try:
+            return _verdict(review(_ticket(values), services, _language(request)))
+        except PregaoError as error:  # the store or the registry cannot be read
+            return {"problem": str(error)}
 
     def begin(request: gr.Request, *values: Any) -> dict[str, Any]:
         return _start(_ticket(values), services, _language(request))
 
     def arrive(remembered: Mapping[str, Any] | None, request: gr.Request) -> list[Any]:
-        return _filled(services, remembered or {}, _language(request))
+        try:
+            return _filled(services, remembered or {}, _language(request))
+        except PregaoError:  # told by the check that follows
+            return [gr.skip()] * len(filled)
 
     def market(asset_class: str, strategy: str | None) -> list[Any]:
         names = _instruments(services, asset_class)
@@ -193,8 +198,9 @@ def _language(request: gr.Request) -> str:
 def _ticket(values: Sequence[Any]) -> Ticket:
     """The values of the components, in their order; of the settings those of the chosen strategy."""
     given = dict(zip(NAMES, values, strict=True))
-    given["settings"] = (given["settings"] or {}).get(given["strategy"], {})
-    return Ticket(**given)
+    every = given["settings"] if isinstance(given["settings"], dict) else {}
+    own = every.get(str(given["strategy"]))
+    return Ticket(**given | {"settings": own if isinstance(own, dict) else {}})
 
 
 def _verdict(told: Review, **more: Any) -> dict[str, Any]:
@@ -204,10 +210,11 @@ def _verdict(told: Review, **more: Any) -> dict[str, Any]:
 
 def _start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
     """Start what the ticket says; every error is told beside its field, or above the button."""
-    told = review(ticket, services, language)
-    if told.spec is None:
-        return _verdict(told, asked=True)
+    told = Review()
     try:
+        told = review(ticket, services, language)
+        if told.spec is None:
+            return _verdict(told, asked=True)
         launched = services.start(told.spec)
     except SpecError as error:
         names = {"config": "strategy", "model": "strategy", "feed.start": "start", "feed.version": "start"}
@@ -225,14 +232,21 @@ def _start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
 # ---- what the lists hold
 
 
+def _stored(services: Services) -> list[StoredInstrument]:
+    try:
+        return services.instruments()
+    except PregaoError:  # told by the check that follows
+        return []
+
+
 def _instruments(services: Services, asset_class: str | None) -> list[tuple[str, str]]:
-    every = [i for i in services.instruments() if i.asset_class == asset_class]
+    every = [i for i in _stored(services) if i.asset_class == asset_class]
     twice = {i.symbol for i in every if sum(j.symbol == i.symbol for j in every) > 1}
     return [(f"{i.symbol} · {i.key}" if i.symbol in twice else i.symbol, i.key) for i in every]
 
 
 def _timeframes(services: Services, key: str | None) -> list[str]:
-    return [series.timeframe for i in services.instruments() if i.key == key for series in i.series]
+    return [series.timeframe for i in _stored(services) if i.key == key for series in i.series]
 
 
 def _trained_exits(

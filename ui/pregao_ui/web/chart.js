@@ -6,6 +6,7 @@
   const { T, format, make, put, colour, request } = Pregao;
   const CONTEXT = 220;                               // bars shown from before the session
   const MARKERS = 400;
+  const MARGIN = 6;                                  // bars of room right of the newest
   const AXIS = 76;                                   // px, so that both charts have the same width of plot
   const FONT = "'IBM Plex Mono', ui-monospace, monospace";
 
@@ -33,16 +34,17 @@
     const equity = low.addBaselineSeries({ lineWidth: 2, priceLineVisible: false, crosshairMarkerRadius: 3 });
     equity.priceScale().applyOptions({ scaleMargins: { top: 0.12, bottom: 0.1 } });
 
-    /* Version 4 has no panes: two charts are kept on one range and one crosshair. */
-    let tying = false;
-    const tie = (from, to) => from.timeScale().subscribeVisibleLogicalRangeChange((range) => {
-      if (!range || tying) return;
-      tying = true;
-      to.timeScale().setVisibleLogicalRange(range);
-      tying = false;
-    });
-    tie(top, low);
-    tie(low, top);
+    /* Version 4 has no panes: two charts are kept on one range and one crosshair. The one under the pointer leads;
+     * if both did, each would answer the other's moves, and late answers would hold the range back. */
+    let leader = top;
+    const tie = (from, to, name) => {
+      at(name).addEventListener("pointerenter", () => { leader = from; });
+      from.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+        if (range && from === leader) to.timeScale().setVisibleLogicalRange(range);
+      });
+    };
+    tie(top, low, "candles");
+    tie(low, top, "equity");
     const bars = new Map();                          // open time -> what the legend shows
     top.subscribeCrosshairMove(({ time }) => {
       const bar = bars.get(time);
@@ -59,6 +61,7 @@
     let last = null;                                 // the newest bar
     let markers = [];
     let dirty = false;                               // markers changed since they were drawn
+    let following = null;                            // whether the newest bar was in view before this batch; null between batches
     let generation = 0;                              // answers for an earlier choice are dropped
 
     const look = {};
@@ -67,7 +70,7 @@
       for (const chart of [top, low]) chart.applyOptions({
         layout: { background: { color: "transparent" }, textColor: look.muted, fontFamily: FONT, fontSize: 11 },
         grid: { vertLines: { color: look.grid }, horzLines: { color: look.grid } },
-        timeScale: { borderColor: look.line, timeVisible: true, secondsVisible: false, rightOffset: 6 },
+        timeScale: { borderColor: look.line, timeVisible: true, secondsVisible: false, rightOffset: MARGIN, shiftVisibleRangeOnNewBar: false },
         crosshair: {
           mode: 0,
           vertLine: { color: look.faint, width: 1, style: 3, labelBackgroundColor: look.muted },
@@ -120,6 +123,14 @@
         if (lines[name]) lines[name].applyOptions(options); else lines[name] = candles.createPriceLine(options);
       }
     }
+
+    /* Before the session the equity is the cash, unseen: a chart without any value would not keep the other's range. */
+    const CLEAR = "transparent";
+    const UNSEEN = {
+      topLineColor: CLEAR, topFillColor1: CLEAR, topFillColor2: CLEAR,
+      bottomLineColor: CLEAR, bottomFillColor1: CLEAR, bottomFillColor2: CLEAR,
+    };
+    const toEdge = () => leader.timeScale().scrollToPosition(MARGIN, false);
 
     const point = (bar) => ({ time: bar.t, open: bar.o, high: bar.h, low: bar.l, close: bar.c });
     const amount = (bar, pale) => ({ time: bar.t, value: bar.v, color: `${bar.c >= bar.o ? look.up : look.down}${pale ? "1c" : "3a"}` });
@@ -189,7 +200,7 @@
         equity.setData(rows.map((bar) => ({ time: bar.t })));
         put(at("note"), T("preview"));
         legend(null);
-        top.timeScale().scrollToRealTime();
+        toEdge();
       },
       async begin(session, rows) {                   // one drawing of what there is, then appended to
         clear(session.instrument);
@@ -202,20 +213,21 @@
         for (const bar of [...early, ...market]) bars.set(bar.t, bar);
         candles.setData([...early.map(pale), ...market.map(point)]);
         volume.setData([...early.map((bar) => amount(bar, true)), ...market.map((bar) => amount(bar, false))]);
-        equity.setData([...early.map((bar) => ({ time: bar.t })), ...market.map(worth)]);
         equity.applyOptions({ baseValue: { type: "price", price: session.cash } });
+        equity.setData([...early.map((bar) => ({ ...UNSEEN, time: bar.t, value: session.cash })), ...market.map(worth)]);
         last = market[market.length - 1] ?? early[early.length - 1] ?? null;
         for (const row of rows) if (row.k === "fill") mark(row);
         if (market.length) setLevels(market[market.length - 1]);
         put(at("note"), early.length ? T("before") : "");
         chart.flush();
         legend(null);
-        top.timeScale().scrollToRealTime();
+        toEdge();
         return true;
       },
       add(row) {
         if (row.k === "fill") { mark(row); return; }
         if (row.k !== "bar" || (last && row.t < last.t)) return;
+        following ??= leader.timeScale().scrollPosition() > -1;
         last = row;
         bars.set(row.t, row);
         candles.update(point(row));
@@ -226,8 +238,11 @@
       flush() {                                      // once for each batch
         if (dirty) candles.setMarkers(markers);
         dirty = false;
+        if (following) toEdge();
+        following = null;
         root.dataset.markers = String(markers.length);
         root.dataset.bars = String(bars.size);
+        root.dataset.edge = String(top.timeScale().scrollPosition() >= 0);
         legend(null);
       },
     };

@@ -22,8 +22,9 @@
     new ResizeObserver(() => document.documentElement.style.setProperty("--pg-top", `${root.offsetHeight}px`)).observe(root);
     const check = async () => {
       if (document.hidden) return;
-      const health = await request("/api/health").catch(() => null);
-      const text = health === null ? T("lost") : health.prefect ? "" : T("servers_banner");
+      const text = await request("/api/health").then(
+        (health) => (health.prefect ? "" : T("servers_banner")),
+        (error) => (error.status ? error.message : T("lost")));
       if (text !== said) banner.replaceChildren(...withCode(text));
       said = text;
       banner.hidden = !text;
