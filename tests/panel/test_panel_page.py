@@ -165,6 +165,9 @@ def test_a_reload_and_a_restart_of_the_panel_show_the_same(panel: Any, visit: An
     visitor = visit()
     page = visitor.open(f"/?session={running}")
     equity = visitor.wait_text("equity", r"\d")
+    row = panel.journal.session(running)
+    before = "n => Number(document.querySelector('.pg-live').dataset.bars) > n"  # those before the session come last
+    page.wait_for_function(before, arg=row.bars)
     bars = page.locator(".pg-live").get_attribute("data-bars")
     page.reload()
     assert visitor.wait_text("equity", r"\d") == equity
