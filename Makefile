@@ -68,5 +68,5 @@ $(STAMP): requirements.lock pyproject.toml $(PLUGINS)
 	@$(PIP_INDEX) $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --only-binary :all: --compile-bytecode requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
 		$(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
-	@$(BIN)/python -m pregao.operations.precompile
+	@$(BIN)/python -m pregao.operations.prepare
 	@touch $@

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from pregao.operations.ports import free_port
-from pregao.operations.processes import child_environment
 from pregao.operations.servers import Servers, running
 from pregao.settings import Settings, settings
 from pregao_flows import client
@@ -24,32 +18,11 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def prefect_database(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
-    """A migrated database without content. Kept between runs: the migrations take most of a server's first start."""
-    assert pytestconfig.cache is not None
-    kept = pytestconfig.cache.mkdir("prefect") / f"{version('prefect')}.db"
-    if not kept.exists():
-        home = tmp_path_factory.mktemp("migration")
-        subprocess.run(
-            [sys.executable, "-m", "prefect", "server", "database", "upgrade", "--yes"],
-            env=child_environment({"PREFECT_HOME": str(home)}),
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        with closing(sqlite3.connect(home / "prefect.db")) as connection:
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        os.replace(shutil.copy(home / "prefect.db", kept.with_suffix(f".{os.getpid()}")), kept)
-    return kept
-
-
-@pytest.fixture(scope="session")
-def started(prefect_database: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The Prefect server and the flows' runner of a folder of their own, as `pregao up` starts them."""
     home = tmp_path_factory.mktemp("served")
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, home / name)
-    (home / "var" / "prefect").mkdir(parents=True)
-    shutil.copy(prefect_database, home / "var" / "prefect" / "prefect.db")
     before = os.environ.get("PREFECT_API_URL")
     own = Settings(home=home, prefect_port=free_port("127.0.0.1"), database_url="", mlflow_uri="", dvc_remote="")
     with running(own, "the tests", print, ("prefect", "flows")) as servers:

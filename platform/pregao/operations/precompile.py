@@ -1,4 +1,4 @@
-"""``python -m pregao.operations.precompile``: compile the engine and the features once, while setting up.
+"""Compile the engine and the features once, while setting up.
 
 numba compiles a function when it is first called, some ten seconds in all, and keeps the machine code on disk. Here
 each is called on a few bars, so that no person and no flow waits for it later.
@@ -6,8 +6,6 @@ each is called on a few bars, so that no person and no flow waits for it later.
 
 from __future__ import annotations
 
-import sys
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +16,6 @@ from pregao.features.sets import FEATURE_SETS, feature_set
 from pregao.learning.labels import examples
 from pregao.market.sources import Request
 from pregao.market.sources.synthetic import Synthetic, SyntheticOptions
-from pregao.settings import keep_quiet
 from pregao.simulation.backtest import run_signals
 from pregao.simulation.baselines import buy_and_hold, random_entries
 from pregao.simulation.engine import Engine
@@ -54,10 +51,3 @@ def precompile() -> None:
         stream = features.stream(timeframe.seconds)
         stream.update(bars.bar(0))
         examples(bars, plan, features)
-
-
-if __name__ == "__main__":
-    keep_quiet()
-    begun = time.monotonic()
-    precompile()
-    print(f"Compiled the engine and the features in {time.monotonic() - begun:.0f} s", file=sys.stderr)

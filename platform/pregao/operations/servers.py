@@ -16,6 +16,7 @@ from pregao.core.errors import PregaoError
 from pregao.operations import ports
 from pregao.operations.interrupts import Interrupts
 from pregao.operations.lock import Holder, Record, only_one, same_process
+from pregao.operations.prepare import seed
 from pregao.operations.processes import Child, answers, end_recorded
 from pregao.settings import Settings
 from pregao_flows import client
@@ -137,7 +138,7 @@ class Servers:
 
     def start(self, *names: str) -> None:
         """Start these (all, if none is named) at once and return; `ready` holds a future for each."""
-        starters = {"flows": self._start_flows, "mlflow": self._start_mlflow}
+        starters = {"prefect": self._start_prefect, "flows": self._start_flows, "mlflow": self._start_mlflow}
         for name in names or self.children:
             self.ready[name] = self._pool.submit(starters.get(name, self._start_healthy), name)
 
@@ -152,6 +153,10 @@ class Servers:
     def _start_healthy(self, name: str) -> None:
         self._launch(self.children[name])
         self.children[name].wait_until_healthy(READY_SECONDS, self.abort)
+
+    def _start_prefect(self, name: str) -> None:
+        seed(self.settings.var / "prefect")
+        self._start_healthy(name)
 
     def _start_flows(self, name: str) -> None:
         child = self.children[name]
