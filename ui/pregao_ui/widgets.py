@@ -88,7 +88,8 @@ _LIVE = """
       <span class="note" data-chart="note"></span></header>
     <div class="pg-plot candles" data-chart="candles"></div>
     <div class="pg-sub"><span data-t="chart_equity"></span><b data-chart="equity-value"></b>
-      <i data-chart="drawdown"></i></div>
+      <i data-chart="drawdown"></i><a class="credit" href="https://www.tradingview.com/" target="_blank"
+      rel="noopener noreferrer" data-t="chart_credit"></a></div>
     <div class="pg-plot equity" data-chart="equity"></div>
   </section>
   <div class="pg-lower">

@@ -6,6 +6,7 @@
   const { T, format, make, put, colour, request } = Pregao;
   const CONTEXT = 220;                               // bars shown from before the session
   const MARKERS = 400;
+  const SETTLED = 300;                               // ms after the last touch
   const MARGIN = 6;                                  // bars of room right of the newest
   const AXIS = 76;                                   // px, so that both charts have the same width of plot
   const FONT = "'IBM Plex Mono', ui-monospace, monospace";
@@ -61,7 +62,8 @@
     let last = null;                                 // the newest bar
     let markers = [];
     let dirty = false;                               // markers changed since they were drawn
-    let following = null;                            // whether the newest bar was in view before this batch; null between batches
+    let follows = true;                              // the newest bar is kept in view, until the person moves away from it
+    let grown = false;                               // bars came since the last flush
     let generation = 0;                              // answers for an earlier choice are dropped
 
     const look = {};
@@ -132,6 +134,28 @@
     };
     const toEdge = () => leader.timeScale().scrollToPosition(MARGIN, false);
 
+    /* While a person moves the charts nothing else does; afterwards the newest bar is followed if it was in view,
+     * not counting those that came meanwhile. (A position can be read only some frames after it was set.) */
+    let hand = null;                                 // how many bars there were when the person began to move
+    let settling = 0;
+    const settle = () => {
+      follows = leader.timeScale().scrollPosition() + bars.size - hand > -1;
+      hand = null;
+      if (follows) toEdge();
+    };
+    const touch = (event) => {
+      if (event.type === "pointermove" && !event.buttons) return;
+      hand ??= bars.size;
+      clearTimeout(settling);
+      settling = setTimeout(settle, SETTLED);
+    };
+    for (const name of ["candles", "equity"]) {
+      for (const type of ["wheel", "pointerdown", "pointermove", "touchmove"]) at(name).addEventListener(type, touch, { passive: true });
+    }
+    top.timeScale().subscribeVisibleLogicalRangeChange((range) => {
+      root.dataset.edge = String(Boolean(range) && range.to >= bars.size - 1);
+    });
+
     const point = (bar) => ({ time: bar.t, open: bar.o, high: bar.h, low: bar.l, close: bar.c });
     const amount = (bar, pale) => ({ time: bar.t, value: bar.v, color: `${bar.c >= bar.o ? look.up : look.down}${pale ? "1c" : "3a"}` });
     const worth = (bar) => (Number.isFinite(bar.eq) ? { time: bar.t, value: bar.eq } : { time: bar.t });
@@ -165,6 +189,7 @@
 
     function clear(instrument) {
       generation += 1;
+      follows = true;
       bars.clear();
       last = null;
       markers = [];
@@ -227,22 +252,21 @@
       add(row) {
         if (row.k === "fill") { mark(row); return; }
         if (row.k !== "bar" || (last && row.t < last.t)) return;
-        following ??= leader.timeScale().scrollPosition() > -1;
         last = row;
         bars.set(row.t, row);
         candles.update(point(row));
         volume.update(amount(row, false));
         equity.update(worth(row));
         setLevels(row);
+        grown = true;
       },
       flush() {                                      // once for each batch
         if (dirty) candles.setMarkers(markers);
         dirty = false;
-        if (following) toEdge();
-        following = null;
+        if (grown && follows && hand === null) toEdge();
+        grown = false;
         root.dataset.markers = String(markers.length);
         root.dataset.bars = String(bars.size);
-        root.dataset.edge = String(top.timeScale().scrollPosition() >= 0);
         legend(null);
       },
     };
