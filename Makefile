@@ -3,7 +3,9 @@
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 STAMP := .venv/.set-up
+PREPARED := .venv/.prepared
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
+COMPILED := $(wildcard $(addprefix platform/pregao/,core/*.py features/*.py simulation/*.py market/sources/*.py))
 ARGS ?=
 
 # Without compiled modules every import is two to four times slower.
@@ -23,13 +25,13 @@ PIP_INDEX := index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pi
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(STAMP) ## Show the whole product working, offline (ARGS=--check: without a person)
+demo: $(PREPARED) ## Show the whole product working, offline (ARGS=--check: without a person)
 	@$(BIN)/pregao demo $(ARGS)
 
-test: $(STAMP) ## Pass the tests (ARGS="-m 'not servers'" for a part)
+test: $(PREPARED) ## Pass the tests (ARGS="-m 'not servers'" for a part)
 	@$(BIN)/python -m pytest $(ARGS)
 
-up: $(STAMP) ## Start the Prefect server with the flows, MLflow and the panel
+up: $(PREPARED) ## Start the Prefect server with the flows, MLflow and the panel
 	@$(BIN)/pregao up $(ARGS)
 
 lint: $(STAMP) ## Style, types and the direction of imports
@@ -38,10 +40,10 @@ lint: $(STAMP) ## Style, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(STAMP) ## Measure the speeds that the README states
+bench: $(PREPARED) ## Measure the speeds that the README states
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
-set-up: $(STAMP) ## Only create the environment
+set-up: $(PREPARED) ## Only create the environment
 
 lock: ## Resolve requirements.lock anew: all packages, with hashes, for Python 3.11 to 3.13
 	@test -x $(BIN)/uv || $(MAKE) set-up
@@ -68,5 +70,8 @@ $(STAMP): requirements.lock pyproject.toml $(PLUGINS)
 	@$(PIP_INDEX) $(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --only-binary :all: --compile-bytecode requirements.lock
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable . \
 		$(foreach plugin,$(PLUGINS),--editable $(dir $(plugin)))
+	@touch $@
+
+$(PREPARED): $(STAMP) $(COMPILED)
 	@$(BIN)/python -m pregao.operations.prepare
 	@touch $@
