@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,8 +81,3 @@ def check(needs: Sequence[Need]) -> None:
                 f"Port {need.port}, which the {need.what} needs, is in use by {listener(need.port)}.",
                 f"End that program, or use another port: {need.variable}={free_port(need.host, need.port)}",
             )
-
-
-def privileged(port: int) -> bool:
-    """Whether only an administrator may listen on ``port``."""
-    return port < 1024 and hasattr(os, "geteuid") and os.geteuid() != 0

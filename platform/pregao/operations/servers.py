@@ -101,28 +101,17 @@ class Servers:
             "flows": child("flows", ["-m", "pregao_flows.serve"], {}),
             "mlflow": child(
                 "mlflow",
-                [
-                    *(
-                        "-m",
-                        "mlflow",
-                        "server",
-                        "--host",
-                        LOOPBACK,
-                        "--port",
-                        str(settings.mlflow_port),
-                        "--workers",
-                        "1",
-                    ),
-                    *("--backend-store-uri", settings.tracking_uri),
-                    *("--artifacts-destination", str(settings.mlruns / "artifacts")),
-                ],
+                ["-m", "mlflow", "server", *mlflow_arguments(settings)],
                 # Its job runner and workers would be seven more processes and half a gigabyte.
                 {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
                 f"{mlflow}/health",
             ),
             "panel": child("panel", ["-m", "pregao_ui", "--port", str(settings.panel_port)], {}, panel),
         }
-        self.children = {name: children[name] for name in names}
+        if settings.tracking_uri.startswith("http"):  # somebody else runs that server
+            self.addresses["mlflow"] = settings.tracking_uri
+            del children["mlflow"]
+        self.children = {name: children[name] for name in names if name in children}
         self._migration = child(
             "mlflow-database", ["-c", "from pregao.learning.registry import prepare; prepare()"], {}
         )
@@ -139,8 +128,9 @@ class Servers:
     def start(self, *names: str) -> None:
         """Start these (all, if none is named) at once and return; `ready` holds a future for each."""
         starters = {"prefect": self._start_prefect, "flows": self._start_flows, "mlflow": self._start_mlflow}
-        for name in names or self.children:
-            self.ready[name] = self._pool.submit(starters.get(name, self._start_healthy), name)
+        for name in names or NAMES:
+            if name in self.children:
+                self.ready[name] = self._pool.submit(starters.get(name, self._start_healthy), name)
 
     def _launch(self, child: Child) -> None:
         with self._recording:
@@ -215,16 +205,18 @@ class Servers:
         self.abort.set()
         self._pool.shutdown(wait=True, cancel_futures=True)
         prefect = self.children["prefect"]
-        with ThreadPoolExecutor(max_workers=8) as pool:
-            ends = [pool.submit(self.children[name].end) for name in ("panel", "mlflow") if name in self.children]
-            ends.append(pool.submit(self._migration.end))
-            if prefect.running and answers(str(prefect.health)):
-                self._cancel_runs()
-            if "flows" in self.children:
-                ends.append(pool.submit(self.children["flows"].end))
-            for end in ends:
-                end.result()
-        prefect.end()
+        others = [child for name, child in self.children.items() if name in ("panel", "mlflow")]
+        try:
+            with ThreadPoolExecutor(max_workers=8) as pool:
+                ends = [pool.submit(child.end) for child in (*others, self._migration)]
+                if prefect.running and answers(str(prefect.health)):
+                    self._cancel_runs()
+                if "flows" in self.children:
+                    ends.append(pool.submit(self.children["flows"].end))
+                for end in ends:
+                    end.result()
+        finally:
+            prefect.end()
         with self._recording:
             self._holder.children.clear()
 
@@ -286,6 +278,15 @@ def ports_needed(settings: Settings) -> dict[str, ports.Need]:
         "prefect": ports.Need("Prefect server", LOOPBACK, settings.prefect_port, "PREGAO_PREFECT_PORT"),
         "mlflow": ports.Need("MLflow server", LOOPBACK, settings.mlflow_port, "PREGAO_MLFLOW_PORT"),
     }
+
+
+def mlflow_arguments(settings: Settings) -> list[str]:
+    """Arguments of ``mlflow server``: the registry's own database and artifacts."""
+    return [
+        *("--host", LOOPBACK, "--port", str(settings.mlflow_port), "--workers", "1"),
+        *("--backend-store-uri", settings.tracking_uri),
+        *("--artifacts-destination", str(settings.mlruns / "artifacts")),
+    ]
 
 
 @contextmanager
