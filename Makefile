@@ -40,14 +40,14 @@ lint: $(STAMP) ## Style, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(PREPARED) ## Measure the speeds that the README states
+bench: $(PREPARED) ## Measure the speeds, each beside a floor in one run
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 set-up: $(PREPARED) ## Only create the environment
 
 lock: ## Resolve requirements.lock anew: all packages, with hashes, for Python 3.11 to 3.13
 	@test -x $(BIN)/uv || $(MAKE) set-up
-	@$(PIP_INDEX) $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	@$(PIP_INDEX) $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --only-binary :all: \
 		--generate-hashes --no-header --quiet $(ARGS) --output-file requirements.lock
 
 clean: ## Remove the environment; data, models and sessions stay
