@@ -1,0 +1,126 @@
+"""What comes with time: actions of the issuer and the venue, interest, expiry, and the close."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from oracle.book import ZERO, Event
+from oracle.rules import BUY, DAY_NS, SELL, Candle, Dividend, Funding, Split, down, nearest, up
+
+if TYPE_CHECKING:
+    from oracle.exchange import Exchange
+
+
+def before_the_open(exchange: Exchange, book: int, bar: Candle) -> None:
+    """Actions with their time at or before the open, in table order; borrow interest; expiry."""
+    position = exchange.account.positions[book]
+    actions = exchange.markets[book].terms.actions
+    while position.actions_done < len(actions) and actions[position.actions_done].at <= bar.opens:
+        action = actions[position.actions_done]
+        position.actions_done += 1
+        if isinstance(action, Funding):
+            _fund(exchange, book, action)
+        elif isinstance(action, Split):
+            _split(exchange, book, action)
+        else:
+            _pay_dividend(exchange, book, action)
+    _charge_borrowing(exchange, book, bar)
+    expire(exchange, book, bar.opens)
+
+
+def _pay(exchange: Exchange, book: int, kind: str, at: int, amount: Fraction, realised: Fraction = ZERO) -> None:
+    account = exchange.account
+    account.cash += amount
+    held = account.positions[book].quantity
+    exchange.events.append(
+        Event(kind, 0, at, realised=realised, position=held, cash=account.cash, amount=amount, book=book)
+    )
+
+
+def _fund(exchange: Exchange, book: int, action: Funding) -> None:
+    """Longs pay ceil(notional at the last close * rate), shorts receive floor; negative the other way."""
+    position, quantum = exchange.account.positions[book], exchange.markets[book].quantum
+    if position.quantity == 0:
+        return
+    amount = down(-position.quantity * position.last * action.rate, quantum)  # what it gets, never in its favour
+    position.funding -= amount
+    _pay(exchange, book, "funding", action.at, amount)
+
+
+def _split(exchange: Exchange, book: int, action: Split) -> None:
+    """Quantities * new / old in whole lots, the rest paid out in cash at the last close; prices * old / new."""
+    market, position = exchange.markets[book], exchange.account.positions[book]
+    ratio = Fraction(action.new, action.old)
+    if position.quantity != 0:
+        side = 1 if position.quantity > 0 else -1
+        exact = abs(position.quantity) * ratio
+        kept = down(exact, market.lot)
+        rest = exact - kept
+        amount = down(side * rest * position.last / ratio, market.quantum)
+        cost = down(position.cost * rest / exact, market.quantum)  # unchanged but for the part paid out
+        position.quantity = side * kept
+        position.cost -= cost
+        position.realised += amount - cost
+        _pay(exchange, book, "split", action.at, amount, amount - cost)
+    position.last = nearest(position.last / ratio, market.tick)
+    for order in [o for o in exchange.account.orders if o.book == book]:
+        if not order.by_value:
+            order.quantity = down(order.quantity * ratio, market.lot)
+            if order.quantity == 0:
+                exchange.drop(order, action.at, "a split left less than a lot")
+                continue
+        to_limit = down if order.side == BUY else up  # limit buys floor, limit sells ceil, stops nearest
+        order.limit = max(to_limit(order.limit / ratio, market.tick), market.tick) if order.limit else ZERO
+        for name in ("trigger", "trail", "mark"):
+            price = getattr(order, name)
+            setattr(order, name, max(nearest(price / ratio, market.tick), market.tick) if price else ZERO)
+
+
+def _pay_dividend(exchange: Exchange, book: int, action: Dividend) -> None:
+    """Long is paid floor, short pays ceil; limit buys and sell stops are lowered by it, up to a tick."""
+    market, position = exchange.markets[book], exchange.account.positions[book]
+    if position.quantity != 0:
+        amount = down(position.quantity * action.per_unit, market.quantum)
+        position.dividends += amount
+        _pay(exchange, book, "dividend", action.at, amount)
+    fall = up(action.per_unit, market.tick)
+    for order in [o for o in exchange.account.orders if o.book == book]:
+        if order.kind == "limit" and order.side == BUY:
+            order.limit = max(order.limit - fall, market.tick)
+        if order.kind in ("stop", "stop_limit", "trailing") and order.side == SELL:
+            order.trigger = max(order.trigger - fall, market.tick)
+
+
+def _charge_borrowing(exchange: Exchange, book: int, bar: Candle) -> None:
+    """For each UTC day that began since the last bar while short: ceil(notional * rate / 365)."""
+    market, position = exchange.markets[book], exchange.account.positions[book]
+    today = math.floor(Fraction(bar.opens, DAY_NS))
+    days = 0 if position.borrow_day is None else today - position.borrow_day
+    position.borrow_day = today
+    if days > 0 and position.quantity < 0 and market.terms.borrow > 0:
+        notional = -position.quantity * position.last
+        amount = -days * up(notional * market.terms.borrow / 365, market.quantum)
+        position.interest -= amount
+        _pay(exchange, book, "interest", bar.opens, amount)
+
+
+def expire(exchange: Exchange, book: int, at: int) -> None:
+    """Orders with their end at or before ``at``; the event is at their end."""
+    for order in [o for o in exchange.account.orders if o.book == book and 0 < o.expires <= at]:
+        exchange.drop(order, order.expires, "expired")
+
+
+def at_the_close(exchange: Exchange, book: int, bar: Candle) -> None:
+    """Mark at the close; expiry; bars held; horizon; liquidity is new."""
+    position, horizon = exchange.account.positions[book], exchange.markets[book].horizon
+    position.last = bar.close
+    expire(exchange, book, bar.closes)
+    position.used = ZERO
+    for order in exchange.account.orders:
+        order.resting = False
+    if position.quantity != 0:
+        position.bars_held += 1
+        if horizon and position.bars_held >= horizon:
+            exchange.leave(book, "horizon reached", bar.closes)

@@ -1,0 +1,464 @@
+"""The exchange: it takes orders, lets moments pass over them, and keeps the account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
+
+from oracle import calendar, matching
+from oracle.book import ZERO, Account, Event, Order, Position
+from oracle.rules import NO_BRACKET, SELL, Bracket, Candle, Market, down, nearest, up
+
+
+class Exchange:
+    """One account and the instruments that it trades, by number."""
+
+    def __init__(self, markets: list[Market], cash: Fraction) -> None:
+        self.markets = markets
+        self.account = Account(cash, positions=[Position() for _ in markets])
+        self.bars: dict[int, Candle] = {}
+        self.events: list[Event] = []
+
+    # A moment -------------------------------------------------------------------------------------------------
+
+    def moment(self, bars: Mapping[int, Candle]) -> list[Event]:
+        """A *moment* is all bars with one open time. Each phase goes through the instruments, one by one."""
+        self.events = []
+        self.bars = dict(sorted(bars.items()))
+        for book, bar in self.bars.items():
+            calendar.before_the_open(self, book, bar)
+        for book, bar in self.bars.items():
+            if bar.in_session:  # a bar outside the sessions only marks prices
+                matching.meet_open(self, book, bar)
+        for book, bar in self.bars.items():
+            if bar.in_session:
+                matching.follow_path(self, book, bar)
+        for book, bar in self.bars.items():
+            calendar.at_the_close(self, book, bar)
+        self.account.freed = ZERO
+        self.account.now = max(self.account.now, *(bar.closes for bar in self.bars.values()))
+        return self.events
+
+    # What a person asks for ------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        kind: str,
+        side: int,
+        *,
+        quantity: Fraction = ZERO,
+        value: Fraction = ZERO,
+        limit: Fraction = ZERO,
+        trigger: Fraction = ZERO,
+        trail: Fraction = ZERO,
+        trail_rate: Fraction = ZERO,
+        role: str = "",
+        reduce_only: bool = False,
+        post_only: bool = False,
+        tif: str = "GTC",
+        expires: int = 0,
+        bracket: Bracket = NO_BRACKET,
+        book: int = 0,
+    ) -> list[Event]:
+        """An order comes after a close; it can fill from ``now + latency`` on."""
+        self.events = []
+        position, terms = self.account.positions[book], self.markets[book].terms
+        order = Order(
+            0, book, kind, side, quantity, value, limit, trigger, trail, trail_rate, position.last, role,
+            reduce_only, post_only, tif, expires, self.account.now + terms.latency,
+            bracket if role == "entry" else NO_BRACKET,
+        )  # fmt: skip
+        if kind == "trailing" and position.last > 0:
+            order.trigger = self.trailing_level(order)
+        reason = self._fault(order)
+        order.reserve = ZERO if reason else self.needed(order)
+        if not reason and order.reserve > 0 and self.account.free < order.reserve:
+            reason = "no funds"
+        if reason:
+            self.tell("rejected", order, self.account.now, reason)
+            return self.events
+        self.place(order)
+        self.tell("accepted", order, self.account.now)
+        return self.events
+
+    def _fault(self, order: Order) -> str:
+        """Why an order is refused before it is known what it costs."""
+        market, position = self.markets[order.book], self.account.positions[order.book]
+        priced = {"limit": [order.limit], "stop": [order.trigger], "stop_limit": [order.trigger, order.limit]}
+        if (order.quantity <= 0) == (order.value <= 0) or order.quantity < 0 or order.value < 0:
+            return "quantity is not positive"
+        if any(price <= 0 for price in priced.get(order.kind, [])):
+            return "price is not positive"
+        if order.kind == "trailing" and (order.trail > 0) == (order.trail_rate > 0):
+            return "price is not positive"
+        if order.tif in ("IOC", "FOK") and order.kind not in ("market", "limit"):
+            return "time in force does not suit the order"
+        if order.tif in ("DAY", "GTD") and order.expires <= self.account.now:
+            return "time in force does not suit the order"
+        if order.post_only and order.kind != "limit":
+            return "time in force does not suit the order"
+        if order.reduce_only and position.quantity * order.side >= 0:
+            return "reduce-only order would open a position"
+        if order.side == SELL and not order.reduce_only and position.quantity <= 0 and not market.allow_short:
+            return "the instrument cannot be sold short"
+        if not order.reduce_only:
+            price = self.expected_price(order)
+            worth = order.value or order.quantity * price
+            if worth < market.least_value or (order.by_value and worth < price * market.lot):
+                return "below the minimum notional"
+        return ""
+
+    def amend(
+        self, order_id: int, *, quantity: Fraction = ZERO, limit: Fraction = ZERO, trigger: Fraction = ZERO
+    ) -> list[Event]:
+        """Other figures for a working order: it keeps its id and loses its time priority. 0 leaves as it is."""
+        self.events = []
+        order = self.find(order_id)
+        if order is None:
+            self.events.append(Event("rejected", order_id, self.account.now, reason="there is no such working order"))
+            return self.events
+        changed = replace(
+            order, quantity=quantity or order.quantity, limit=limit or order.limit, trigger=trigger or order.trigger
+        )
+        changed.reserve = self.needed(changed)
+        if changed.reserve > self.account.free + order.reserve:
+            self.tell("rejected", order, self.account.now, "no funds")
+            return self.events
+        changed.since = self.account.now + self.markets[order.book].terms.latency
+        self.account.orders.remove(order)
+        self.account.orders.append(changed)
+        self.tell("amended", changed, self.account.now)
+        return self.events
+
+    def cancel(self, order_id: int) -> list[Event]:
+        """Take a working order out; nothing happens if there is none."""
+        self.events = []
+        order = self.find(order_id)
+        if order is not None:
+            self.drop(order, self.account.now, "requested")
+        return self.events
+
+    # Orders ----------------------------------------------------------------------------------------------------
+
+    def place(self, order: Order) -> None:
+        """Give it the next id and the last place in the queue."""
+        self.account.last_id += 1
+        order.id = self.account.last_id
+        self.account.orders.append(order)
+
+    def find(self, order_id: int) -> Order | None:
+        return next((o for o in self.account.orders if o.id == order_id), None)
+
+    def drop(self, order: Order, at: int, reason: str) -> None:
+        self.account.orders.remove(order)
+        self.tell("cancelled", order, at, reason)
+
+    def tell(self, kind: str, order: Order, at: int, reason: str = "") -> None:
+        position = self.account.positions[order.book]
+        self.events.append(
+            Event(
+                kind, order.id, at, order.kind, order.role, order.side, order.quantity, order.price, reason=reason,
+                position=position.quantity, cash=self.account.cash, book=order.book,
+            )
+        )  # fmt: skip
+
+    def trailing_level(self, order: Order) -> Fraction:
+        """The distance from the best price seen, to the nearest tick and at least one."""
+        tick = self.markets[order.book].tick
+        distance = order.trail or max(nearest(order.mark * order.trail_rate, tick), tick)
+        return max(order.mark + order.side * distance, tick)
+
+    # Money -----------------------------------------------------------------------------------------------------
+
+    def expected_price(self, order: Order) -> Fraction:
+        """The price at which an order locks money."""
+        if order.kind in ("limit", "stop_limit"):
+            return order.limit
+        if order.kind == "market":
+            return max(self.account.positions[order.book].last, self.markets[order.book].tick)
+        return order.trigger
+
+    def fee_of(self, order: Order, value: Fraction, quantity: Fraction, rate: Fraction) -> Fraction:
+        """What the next fill pays.
+
+        ``fee = clamp(sum(value * rate) + per_unit * quantity + flat, minimum, cap * value)``, the cap last;
+        ``total = fee + value of its sales * sale``; a fill pays the difference to what was paid before.
+        """
+        fees, quantum = self.markets[order.book].terms.fees, self.markets[order.book].quantum
+        by_rate = order.rate_fees + up(value * rate, quantum)
+        total = by_rate + up(fees.per_unit * (order.filled + quantity), quantum) + fees.flat
+        total = max(total, fees.minimum)
+        if fees.cap:
+            total = min(total, down(fees.cap * (order.turnover + value), quantum))
+        if order.side == SELL:
+            total += order.sale_fees + up(value * fees.sale, quantum)
+        return total - order.fees_paid
+
+    def opening(self, order: Order, quantity: Fraction) -> Fraction:
+        """How much of a fill opens or adds to a position."""
+        held = self.account.positions[order.book].quantity
+        return quantity if held * order.side >= 0 else max(quantity - abs(held), ZERO)
+
+    def share_locked(self, order: Order) -> Fraction:
+        """The part of a notional that opening takes: all of it, or the initial margin of a short or a perpetual."""
+        terms = self.markets[order.book].terms
+        return terms.initial_margin if terms.margined or order.side == SELL else Fraction(1)
+
+    def needed(self, order: Order) -> Fraction:
+        """An order that opens locks price * quantity (or its value) times the margin, and the taker fee."""
+        if order.reduce_only:
+            return ZERO
+        market = self.markets[order.book]
+        worth = order.value or self.opening(order, order.quantity) * self.expected_price(order)
+        whole = order.value or order.quantity * self.expected_price(order)
+        if worth == 0:
+            return ZERO
+        fee = self.fee_of(order, whole, order.quantity, market.terms.fees.taker)
+        return up(worth * self.share_locked(order), market.quantum) + fee
+
+    def affordable(self, order: Order, price: Fraction, rate: Fraction, money: Fraction) -> Fraction:
+        """The most that an amount of money opens at this price with the fee."""
+        lot = self.markets[order.book].lot
+        quantity = down(money / price / max(self.share_locked(order), Fraction(1, 10**6)), lot)
+        while quantity > 0:
+            worth = quantity * price
+            if worth * self.share_locked(order) + self.fee_of(order, worth, quantity, rate) <= money:
+                break
+            quantity -= lot
+        return max(quantity, ZERO)
+
+    # A fill ----------------------------------------------------------------------------------------------------
+
+    def liquidity(self, book: int) -> Fraction | None:
+        """What this bar still fills: a share of its volume, in whole lots; None is without end."""
+        market = self.markets[book]
+        if market.terms.participation is None:
+            return None
+        lots = down(self.bars[book].volume, market.lot) / market.lot
+        return down(lots * market.terms.participation, Fraction(1)) * market.lot - self.account.positions[book].used
+
+    def slippage(self, order: Order, reference: Fraction, quantity: Fraction) -> Fraction:
+        """Summed over the models, each rounded up to a tick; market and stop orders only."""
+        if order.kind == "limit":
+            return ZERO
+        market, volume = self.markets[order.book], self.bars[order.book].volume
+        terms, tick = market.terms, market.tick
+        # The share of the volume is at most 1, and 1 in a bar without volume.
+        share = min(quantity / volume, Fraction(1)) if volume > 0 else Fraction(1)
+        models = (terms.fixed, terms.half_spread, terms.impact * share**2)
+        return sum((up(reference * part, tick) for part in models), ZERO)
+
+    def fill(
+        self,
+        order: Order,
+        reference: Fraction,
+        rule: str,
+        at: int,
+        *,
+        taker: bool,
+        live_from: tuple[int, int],
+        ambiguous: Fraction | None = None,
+        cap: Fraction | None = None,
+    ) -> bool:
+        """Execute as much of an order as there is liquidity and money for; say whether anything happened.
+
+        ``live_from`` are the times from which the take profit and the stop loss of an entry can fill.
+        ``cap`` is the limit of a stop-limit order that fills as it is triggered. ``ambiguous`` is the level of the
+        other exit, if the bar reached it too.
+        """
+        book, side = order.book, order.side
+        market, position, account = self.markets[book], self.account.positions[book], self.account
+        terms = market.terms
+        liquidity = None if order.role == "liquidation" else self.liquidity(book)
+        if liquidity is not None and liquidity <= 0:
+            return False
+
+        # Price: the reference and the slippage, which needs the size; size by value needs the price.
+        wanted = order.quantity or down(order.value / reference, market.lot)
+        possible = wanted if liquidity is None else min(wanted, liquidity)
+        price = max(reference + side * self.slippage(order, reference, possible), market.tick)
+        if cap is not None:
+            price = min(price, cap) if side > 0 else max(price, cap)
+        rate = terms.fees.taker if taker else terms.fees.maker
+
+        # Size.
+        free = account.free + order.reserve - account.freed
+        if order.by_value:
+            wanted = down(order.value / price, market.lot)
+            if order.value < price * market.lot:
+                spent = order.filled > 0
+                account.orders.remove(order)
+                if spent:
+                    self.tell("cancelled", order, at, "what is left is less than a lot")
+                else:
+                    self.tell("rejected", order, at, "below the minimum notional")
+                return True
+            wanted = min(wanted, self.affordable(order, price, rate, free))
+        if order.reduce_only:
+            wanted = min(wanted, abs(position.quantity)) if position.quantity * side < 0 else ZERO
+            if wanted == 0:
+                self.drop(order, at, "the position is closed")
+                return True
+        quantity = wanted if liquidity is None else min(wanted, liquidity)
+        if order.tif == "FOK" and quantity < wanted:
+            self.drop(order, at, "not filled at once")
+            return True
+        opened = self.opening(order, quantity)
+        closed = quantity - opened
+        notional = quantity * price
+
+        # What the account cannot take is refused.
+        fee = self.fee_of(order, notional, quantity, rate)
+        reason = ""
+        if quantity <= 0:
+            reason = "no funds"
+        elif not order.reduce_only and order.filled == 0 and wanted * price < market.least_value:
+            reason = "below the minimum notional"
+        elif opened > 0 and side == SELL and not market.allow_short:
+            reason = "the instrument cannot be sold short"
+        elif opened > 0 and up(opened * price * self.share_locked(order), market.quantum) + fee > free:
+            reason = "no funds"
+        if reason:
+            account.orders.remove(order)
+            self.tell("rejected", order, at, reason)
+            return True
+
+        # The position and the money.
+        before = account.free
+        realised = ZERO
+        if closed > 0:
+            part = closed / abs(position.quantity)
+            cost = down(position.cost * part, market.quantum)  # a partial close removes cost * closed // position
+            realised = -side * closed * price - cost
+            position.cost -= cost
+            position.realised += realised
+            position.margin -= down(position.margin * part, market.quantum)
+        if opened > 0 and (closed > 0 or position.quantity == 0):
+            position.bars_held = 0
+        position.quantity += side * quantity
+        position.cost += side * opened * price
+        if terms.margined:
+            position.margin += up(opened * price * terms.initial_margin, market.quantum)
+            account.cash += realised - fee
+        else:
+            if side == SELL:
+                position.margin += opened * price + up(opened * price * terms.initial_margin, market.quantum)
+            account.cash -= side * notional + fee
+        position.fees += fee
+        if liquidity is not None:
+            position.used += quantity
+
+        # The order.
+        order.filled += quantity
+        order.turnover += notional
+        order.rate_fees += up(notional * rate, market.quantum)
+        if side == SELL:
+            order.sale_fees += up(notional * terms.fees.sale, market.quantum)
+        order.fees_paid += fee
+        if order.by_value:
+            left = order.value - notional
+            done = left < price * market.lot or quantity == wanted
+            order.value = ZERO if done else left
+        else:
+            done = quantity == wanted
+            order.quantity -= quantity
+        if order.role in ("take_profit", "stop_loss", "exit") and position.quantity == 0:
+            done = True
+        if done:
+            account.orders.remove(order)
+            order.reserve = ZERO
+        else:
+            order.reserve = self.needed(order)
+        if account.free > before:  # money that a fill frees cannot be used in the same moment
+            account.freed += account.free - before
+
+        if ambiguous is not None:
+            account.ambiguous += 1
+            other = abs(price - ambiguous) * quantity
+            if order.role == "stop_loss":
+                position.best += other
+            else:
+                position.worst += other
+        self.events.append(
+            Event(
+                "fill", order.id, at, order.kind, order.role, side, quantity, price, reference, fee, realised,
+                position.quantity, account.cash, rule, "", ambiguous is not None, "taker" if taker else "maker",
+                ZERO, book,
+            )
+        )  # fmt: skip
+        self._after_a_fill(order, quantity, opened, price, at, done, live_from)
+        if not done and order in account.orders and order.tif in ("IOC", "FOK"):
+            self.drop(order, at, "not filled at once")
+        return True
+
+    def _after_a_fill(
+        self,
+        order: Order,
+        quantity: Fraction,
+        opened: Fraction,
+        price: Fraction,
+        at: int,
+        done: bool,
+        live_from: tuple[int, int],
+    ) -> None:
+        """One exit cancels the other; a flat position has no exits; an entry gets its bracket."""
+        account, position = self.account, self.account.positions[order.book]
+        if order.group:
+            for other in [o for o in account.orders if o.group == order.group and o is not order]:
+                if done:
+                    self.drop(other, at, "the other exit filled")
+                else:  # a partial fill of an exit reduces its sibling by the same
+                    other.quantity -= quantity
+            entry = self.find(order.group)
+            if entry is not None:  # when an exit fills while the entry still works, its rest is cancelled
+                self.drop(entry, at, "the other exit filled")
+        if position.quantity == 0:
+            position.bars_held = 0
+            for other in [o for o in account.orders if o.book == order.book and o.reduce_only]:
+                self.drop(other, at, "the position is closed")
+        elif order.role == "entry" and opened > 0:
+            self._attach_bracket(order, opened, price, at, live_from)
+
+    def _attach_bracket(
+        self, entry: Order, opened: Fraction, price: Fraction, at: int, live_from: tuple[int, int]
+    ) -> None:
+        """Levels from the first fill; quantities grow with each fill."""
+        working = [o for o in self.account.orders if o.group == entry.id]
+        if working:
+            for exit_ in working:
+                exit_.quantity += opened
+            return
+        tick, bracket, side = self.markets[entry.book].tick, entry.bracket, entry.side
+        profit, loss = bracket.profit_price, bracket.loss_price
+        if not profit and bracket.profit:
+            profit = max(price + side * max(nearest(price * bracket.profit, tick), tick), tick)
+        if not loss and bracket.loss:
+            loss = max(price - side * max(nearest(price * bracket.loss, tick), tick), tick)
+        if profit:
+            order = Order(0, entry.book, "limit", -side, opened, limit=profit, role="take_profit")
+            self._place_exit(order, entry, at, live_from[0])
+        if loss:
+            order = Order(0, entry.book, "stop", -side, opened, trigger=loss, role="stop_loss")
+            self._place_exit(order, entry, at, live_from[1])
+
+    def _place_exit(self, order: Order, entry: Order, at: int, since: int) -> None:
+        order.reduce_only, order.group, order.since = True, entry.id, since
+        self.place(order)
+        self.tell("accepted", order, at)
+
+    # What the plan does by itself --------------------------------------------------------------------------------
+
+    def leave(self, book: int, reason: str, at: int) -> None:
+        """Close at the market at the next open; waiting entries are cancelled."""
+        position = self.account.positions[book]
+        for order in [o for o in self.account.orders if o.book == book and o.role == "entry"]:
+            self.drop(order, at, reason)
+        waiting = any(o.book == book and o.role == "exit" for o in self.account.orders)
+        if position.quantity == 0 or waiting:
+            return
+        side = -1 if position.quantity > 0 else 1
+        order = Order(0, book, "market", side, abs(position.quantity), role="exit", reduce_only=True)
+        order.since = at + self.markets[book].terms.latency
+        self.place(order)
+        self.tell("accepted", order, at, reason)
