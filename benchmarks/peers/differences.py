@@ -45,14 +45,20 @@ def told(trade: np.void) -> str:
     )
 
 
+def keys(trades: np.ndarray) -> np.ndarray:
+    """Instrument, bar of entry, and a number that tells apart what was entered in the same bar; of sorted trades."""
+    found = np.zeros(len(trades), [("symbol", np.int64), ("entry", np.int64), ("again", np.int64)])
+    found["symbol"], found["entry"] = trades["symbol"], trades["entry"]
+    for i in range(1, len(found)):
+        if found[["symbol", "entry"]][i] == found[["symbol", "entry"]][i - 1]:
+            found["again"][i] = found["again"][i - 1] + 1
+    return found
+
+
 def compare(theirs: np.ndarray, ours: np.ndarray) -> Comparison:
-    """Match trades by instrument and order of entry (``TRADE`` arrays) and tell what differs."""
+    """Match trades by instrument and bar of entry (``TRADE`` arrays) and tell what differs."""
     theirs, ours = (np.sort(t, order=["symbol", "entry", "exit"]) for t in (theirs, ours))
-    key = ["symbol", "entry"]
-    both, left, right = np.intersect1d(theirs[key], ours[key], return_indices=True)
-    # several trades of one bar: intersect1d would take one of them; then compare by position
-    if len(np.unique(theirs[key])) < len(theirs) or len(np.unique(ours[key])) < len(ours):
-        left = right = np.arange(min(len(theirs), len(ours)))
+    _, left, right = np.intersect1d(keys(theirs), keys(ours), return_indices=True)
     a, b = theirs[left], ours[right]
     wrong = (
         (a["symbol"] != b["symbol"]) | (a["entry"] != b["entry"]) | (a["exit"] != b["exit"]) | (a["size"] != b["size"])

@@ -102,7 +102,7 @@ class Job:
 
     @property
     def size(self) -> np.ndarray:
-        """Units to trade at each bar's signal, ``floor(value / close)``, without rounding errors; float64 ``(m, n)``."""
+        """Units to trade at each bar's signal, ``floor(value / close)`` without rounding errors; float64 ``(m, n)``."""
         return (int(self.value) * 10**self.decimals // self.close).astype(np.float64)
 
     def levels(self, column: str = "close") -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +178,7 @@ def walk(
 
 
 def coarse(n: int, seed: int) -> dict[str, np.ndarray]:
-    """Bars on a grid of 0.5 around 100: levels are touched exactly, jumped over exactly, and opened at, all the time."""
+    """Bars on a grid of 0.5 around 100: levels are touched exactly, jumped over exactly and opened at, all the time."""
     rng = np.random.default_rng(seed)
     step = 50
     level = 10_000

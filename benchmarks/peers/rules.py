@@ -13,7 +13,6 @@ from math import floor
 from typing import NamedTuple
 
 import numpy as np
-
 from benchmarks.peers.job import TRADE, Job
 
 
@@ -102,6 +101,9 @@ def by_colour_short(bar: Candle, take: float, stop: float) -> float:
     return 0.0
 
 
+SHORT_STOP_FIRST = mirrored(stop_looked_at_first)
+
+
 @dataclass(frozen=True)
 class Rules:
     """What sets one engine apart from another, on this job.
@@ -120,7 +122,7 @@ class Rules:
 
     at_close: bool = False
     long: Callable[[Candle, float, float], float] = stop_looked_at_first
-    short: Callable[[Candle, float, float], float] = mirrored(stop_looked_at_first)
+    short: Callable[[Candle, float, float], float] = SHORT_STOP_FIRST
     entry_bar: bool = True
     levels_from_fill: bool = False
     size_from_fill: bool = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 began = time.perf_counter()
-from datetime import datetime, timezone  # noqa: E402
+from datetime import UTC, datetime  # noqa: E402
 
 import backtrader as bt  # noqa: E402
 from backtrader.feed import DataBase  # noqa: E402
@@ -22,7 +22,7 @@ class Arrays(DataBase):
 
     def start(self):
         super().start()
-        first = bt.date2num(datetime.fromtimestamp(self.p.start_s, timezone.utc).replace(tzinfo=None))
+        first = bt.date2num(datetime.fromtimestamp(self.p.start_s, UTC).replace(tzinfo=None))
         self.at, self.first = 0, first
 
     def _load(self):

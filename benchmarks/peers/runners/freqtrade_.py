@@ -1,7 +1,7 @@
-"""freqtrade's ``Backtesting`` class on feather files, offline: the exchange's markets are given and its client is not made.
+"""freqtrade's ``Backtesting`` class on feather files, offline: the markets are given, its exchange client is not made.
 
-Its take profit counts fees (``minimal_roi``): the job's 2 % is the gain after both fees here. Its size is what the stake
-buys at the fill. Shorts need its futures mode, whose funding and leverage tables are empty here.
+Its take profit counts fees (``minimal_roi``): the job's 2 % is the gain after both fees here. Its size is what the
+stake buys at the fill. Shorts need its futures mode, whose funding rates and leverage tiers are nothing here.
 What is timed: `backtest_one_strategy` (signals and simulation); loading the files is set-up.
 """
 
@@ -148,7 +148,7 @@ def main() -> None:
 
     def setup():
         test = Backtesting(config)
-        test.exchange._leverage_tiers = dict.fromkeys(pairs, [TIER])
+        test.exchange._leverage_tiers = {pair: [TIER] for pair in pairs}
         candles, span = test.load_bt_data()
         test.price_pair_prec = {}  # it would guess a coarser grid from the digits of the month's prices
         return test, candles, span

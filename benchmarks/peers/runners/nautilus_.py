@@ -1,7 +1,7 @@
 """nautilus_trader ``BacktestEngine`` on bars: a market entry with its stop and its target as one order list.
 
-Logging, the risk engine and the analysis after the run are off: its fast settings. The account is a margin account where
-the job has shorts (its cash accounts refuse them), with all margins zero.
+Logging, the risk engine and the analysis after the run are off: its fast settings. The account is a margin account
+where the job has shorts (its cash accounts refuse them), with all margins zero.
 Variants: ``ohlc`` (its default path within a bar) and ``adaptive`` (``bar_adaptive_high_low_ordering``).
 """
 

@@ -1,4 +1,4 @@
-"""vectorbt ``Portfolio.from_signals``: entries moved on by one bar and filled at its open, stops as fractions of the fill.
+"""vectorbt ``Portfolio.from_signals``: entries moved on by one bar and filled at its open, stops as parts of the fill.
 
 One portfolio, one column an instrument, all the cash in each column (it has no shared account that would change
 anything here: no order lacks cash). Trades, profits and the final value are part of the timed run.
