@@ -45,7 +45,7 @@ def gaps(open_ns: Ints, calendar: str, timeframe: Timeframe) -> list[Gap]:
             Gap(int(open_ns[i]) + timeframe.ns, int(open_ns[i + 1]), int(step[i]) // timeframe.ns - 1)
             for i in np.flatnonzero(step >= 2 * timeframe.ns)
         ]
-    starts, ends = _sessions(calendar, int(open_ns[0]), int(open_ns[-1]), timeframe)
+    starts, ends = sessions(calendar, int(open_ns[0]), int(open_ns[-1]), timeframe)
     expected = (ends - starts) // timeframe.ns
     # A bar belongs to the session in which it ends, so that bars on a grid of whole hours count from 9:30 too.
     bar_ends = open_ns + timeframe.ns
@@ -63,33 +63,66 @@ def closed_days(open_ns: Ints, calendar: str) -> Ints:
     if calendar == ALWAYS or not len(open_ns):
         return none
     days = np.unique(open_ns // _DAY_NS * _DAY_NS)
-    sessions, _ = _sessions(calendar, int(days[0]), int(days[-1]), Timeframe.parse("1d"))
-    closed: Ints = days[~np.isin(days, sessions)]
+    closed: Ints = days[~np.isin(days, schedule(calendar, int(days[0]), int(days[-1])).days)]
     return closed
 
 
-def _sessions(calendar: str, first_ns: int, last_ns: int, timeframe: Timeframe) -> tuple[Ints, Ints]:
-    """Starts and ends of the trading sessions that meet the span; for day bars, whole days at midnight UTC."""
+class Schedule(NamedTuple):
+    """The sessions of an exchange, ascending; times in ns since 1970 UTC, each of shape ``(n,)``.
+
+    Attributes:
+        days: midnight UTC of the date of each session.
+        opens, closes: of each session.
+        pauses, resumes: begin and end of the lunch break; both the close where there is none.
+    """
+
+    days: Ints
+    opens: Ints
+    pauses: Ints
+    resumes: Ints
+    closes: Ints
+
+
+def schedule(calendar: str, first_ns: int, last_ns: int) -> Schedule:
+    """The sessions from the UTC day of ``first_ns`` to that of ``last_ns``, by the exchange's dates.
+
+    Args:
+        calendar: a name of exchange_calendars; not ``"24/7"``, which has no sessions.
+        first_ns: ns since 1970 UTC.
+        last_ns: likewise; not before it.
+
+    Raises:
+        UsageError: if the calendar is not known, or does not reach so far.
+    """
     import exchange_calendars
     from exchange_calendars.errors import CalendarError
 
     first = pd.Timestamp(first_ns // _DAY_NS * _DAY_NS)
     last = pd.Timestamp(last_ns // _DAY_NS * _DAY_NS)
     try:
-        # A week on either side: the calendar's own bounds must be trading days.
+        # Two weeks on either side: the calendar's own bounds must be trading days.
         hours = exchange_calendars.get_calendar(
             calendar, start=first - pd.Timedelta(days=14), end=last + pd.Timedelta(days=14)
         )
     except (CalendarError, ValueError) as error:
         raise UsageError(f"The trading calendar {calendar!r} cannot be used: {error}.", "Give another one.") from error
     table = hours.schedule.loc[first:last]
-    if not timeframe.intraday:
-        starts = _ns(table.index)
-        return starts, starts + _DAY_NS
     opens, closes = _ns(table["open"]), _ns(table["close"])
-    lunch = table["break_start"].notna().to_numpy()
-    starts = np.concatenate([opens, _ns(table["break_end"][lunch])])
-    ends = np.concatenate([np.where(lunch, _ns(table["break_start"].fillna(table["close"])), closes), closes[lunch]])
+    pauses, resumes = (_ns(table[name].fillna(table["close"])) for name in ("break_start", "break_end"))
+    return Schedule(_ns(table.index), opens, pauses, resumes, closes)
+
+
+def sessions(calendar: str, first_ns: int, last_ns: int, timeframe: Timeframe) -> tuple[Ints, Ints]:
+    """Starts and ends of the trading sessions that meet the span; for day bars, whole days at midnight UTC.
+
+    A session with a lunch break counts as two. Arguments and errors as in `schedule`.
+    """
+    table = schedule(calendar, first_ns, last_ns)
+    if not timeframe.intraday:
+        return table.days, table.days + _DAY_NS
+    lunch = table.resumes < table.closes
+    starts = np.concatenate([table.opens, table.resumes[lunch]])
+    ends = np.concatenate([table.pauses, table.closes[lunch]])
     order = np.argsort(starts, kind="stable")
     return starts[order], ends[order]
 
