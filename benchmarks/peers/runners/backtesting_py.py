@@ -1,4 +1,8 @@
-"""backtesting.py: market entry with absolute levels given along with the order. One ``Backtest`` an instrument."""
+"""backtesting.py: market entry with absolute levels given along with the order. One ``Backtest`` an instrument.
+
+Variants: ``signals`` (given beforehand, as to every engine) and ``callback`` (the strategy averages the closes itself,
+bar after bar, and finds the same crosses).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ import pandas as pd  # noqa: E402
 
 took = time.perf_counter() - began
 
+from benchmarks.peers.job import FAST, SLOW  # noqa: E402
 from benchmarks.peers.runners.timed import Timed, report, rows, task  # noqa: E402
 
 warnings.filterwarnings("ignore", message=".*remain open at the end.*")  # they are marked at the last close
@@ -34,9 +39,27 @@ class Follow(backtesting.Strategy):
             order(size=self.units[i], sl=self.stop[i], tp=self.take[i])
 
 
+class Average(Follow):
+    """Finds the crosses by itself, from each new close."""
+
+    def init(self):
+        super().init()
+        self.fast = self.slow = float(self.data.Close[0])  # it is called from bar 1 on
+        self.above = False
+
+    def next(self):
+        close = self.data.Close[-1]
+        self.fast += 2 / (FAST + 1) * (close - self.fast)
+        self.slow += 2 / (SLOW + 1) * (close - self.slow)
+        was, self.above = self.above, self.fast > self.slow
+        i = len(self.data) - 1
+        if self.above and not was and i >= SLOW and not self.position:
+            self.buy(size=self.units[i], sl=self.stop[i], tp=self.take[i])
+
+
 def main() -> None:
     """Run the job and report."""
-    given = task()
+    given = task(("signals", "callback"))
     job = given.job
     take, stop = job.levels()
     frames = [
@@ -52,7 +75,12 @@ def main() -> None:
     ]
 
     def setup():
-        return [backtesting.Backtest(f, Follow, cash=job.cash, commission=job.fee) for f in frames]
+        return [
+            backtesting.Backtest(
+                f, Average if given.variant == "callback" else Follow, cash=job.cash, commission=job.fee
+            )
+            for f in frames
+        ]
 
     def run(tests):
         return [test.run(work=work) for test, work in zip(tests, works, strict=True)]
@@ -69,7 +97,8 @@ def main() -> None:
             pnl = t.size * (last - t.entry_price) - abs(t.size) * t.entry_price * job.fee
             found.append((s, t.entry_bar, -1, t.entry_price, last, t.size, pnl))
         equity += result["Equity Final [$]"] - job.cash
-    report(given, "backtesting.py", version("backtesting"), timed, rows(found), equity, import_s=took)
+    name = "backtesting.py" + (", callback" if given.variant == "callback" else "")
+    report(given, name, version("backtesting"), timed, rows(found), equity, import_s=took)
 
 
 if __name__ == "__main__":
