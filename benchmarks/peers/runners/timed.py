@@ -22,6 +22,7 @@ class Task:
     """What the driver asks of a runner."""
 
     job: Job
+    job_file: Path
     out: Path
     repeats: int
     variant: str
@@ -35,7 +36,7 @@ def task(variants: tuple[str, ...] = ("",)) -> Task:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--variant", choices=variants, default=variants[0])
     given = parser.parse_args()
-    return Task(Job.load(given.job), given.out.absolute(), given.repeats, given.variant)
+    return Task(Job.load(given.job), given.job.absolute(), given.out.absolute(), given.repeats, given.variant)
 
 
 def peak_mb() -> float:
