@@ -12,7 +12,15 @@ import pytest
 from pregao.core.bars import Bars
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
-from pregao.simulation.report import daily_returns, drawdowns, lean_metrics, metrics, monthly_returns, periods_per_year
+from pregao.simulation.report import (
+    daily_returns,
+    drawdowns,
+    lean_metrics,
+    metrics,
+    monthly_returns,
+    periods_per_year,
+    rolling_sharpe,
+)
 
 ONE = Instrument(
     symbol="ONE", source="test", venue="test", asset_class="crypto", base="ONE", quote="USD",
@@ -222,3 +230,23 @@ def test_the_lean_figures_are_those_of_the_whole() -> None:
         lean = lean_metrics(series, periods_per_year(bars), 0)
         assert lean == pytest.approx({name: whole[name] for name in lean}, rel=1e-12)
     assert set(lean) == {"net_return", "sharpe", "max_drawdown", "trades"}
+
+
+def test_the_rolling_ratio_is_that_of_each_window() -> None:
+    rng = np.random.default_rng(2)
+    equity = 100 * np.cumprod(1 + rng.standard_normal(200) * 0.01)
+    found = rolling_sharpe(equity, 365.25, 30)
+    assert np.isnan(found[:30]).all()
+    for end in (30, 31, 150, 199):
+        returns = np.diff(equity[end - 30 : end + 1]) / equity[end - 30 : end]
+        assert found[end] == pytest.approx(returns.mean() / returns.std(ddof=1) * math.sqrt(365.25))
+    assert found[-1] == pytest.approx(figures(equity[-31:].tolist())["sharpe"], rel=0.02)  # other bars a year
+
+
+def test_the_rolling_ratio_of_an_idle_account_is_missing() -> None:
+    """Also after a wild stretch, whose sums leave noise behind."""
+    equity = np.concatenate([100 * np.cumprod(1 + np.random.default_rng(2).standard_normal(300) * 0.1), [50.0] * 100])
+    found = rolling_sharpe(equity, 365.25, 20)
+    assert np.isnan(found[325:]).all()
+    assert np.isfinite(found[20:300]).all()
+    assert np.isnan(rolling_sharpe(np.array([100.0, 101.0]), 365.25, 20)).all()

@@ -222,6 +222,31 @@ def drawdowns(equity: Floats, close_ns: Ints, worst: int = 5) -> pd.DataFrame:
     })  # fmt: skip
 
 
+def rolling_sharpe(equity: Floats, per_year: float, window: int) -> Floats:
+    """Annualised Sharpe ratio of the last ``window`` returns at each close, as `metrics` defines it.
+
+    Args:
+        equity: at each close, shape ``(n,)``.
+        per_year: bars in a year, see `periods_per_year`.
+        window: returns in it, at least 2.
+
+    Returns:
+        Shape ``(n,)``: NaN until ``window`` returns are there, and where they do not vary.
+    """
+    before = equity[:-1]
+    returns = np.diff(equity) / np.where(before > 0, before, np.nan)
+    found = np.full(len(equity), np.nan)
+    if len(returns) < window:
+        return found
+    total, squares = (np.cumsum(np.concatenate([[0.0], x])) for x in (returns, returns * returns))
+    mean = (total[window:] - total[:-window]) / window
+    variance = (squares[window:] - squares[:-window]) / window - mean * mean
+    noise = 1e-12 * squares[-1] / len(returns)  # what is left of the sums where the returns do not vary
+    spread = np.sqrt(np.where(variance > noise, variance, np.nan) * window / (window - 1))
+    found[window:] = mean / spread * per_year**0.5
+    return found
+
+
 def daily_returns(equity: Floats, bars: Bars) -> Floats:
     """Simple returns from one UTC day's last close to the next day's, or per bar where bars are longer than a day.
 
