@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from candles import MINUTE, ONE, PLAN, candles
@@ -16,6 +17,7 @@ from pregao.core.bars import Bars
 from pregao.simulation import layout
 from pregao.simulation.backtest import run_signals
 from pregao.simulation.engine import Engine
+from pregao.simulation.plan import simple_terms
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Scenario:
     name: str
     table: str
     fills: list[tuple[int, str, int, str]]
-    plan: dict[str, int] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
     ambiguous: int = 0
 
 
@@ -144,7 +146,7 @@ SCENARIOS = [
            1000 1010 900 1000""",
         [(1, "entry", 1010, "open"), (2, "take_profit", 1111, "path"), (3, "entry", 1010, "open"),
          (4, "stop_loss", 949, "path")],
-        plan={"slippage_ppm": 10_000, "entry_quanta": 5000 * 10**8},
+        plan={"terms": simple_terms(0, 10_000), "entry_quanta": 5000 * 10**8},
     ),
     Scenario(
         "short: target below, stop above",
@@ -255,7 +257,7 @@ def test_an_entry_by_value_spends_no_more_than_the_value_or_the_cash_with_its_fe
         """100 100 100 100 buy
            150 150 150 150"""
     )
-    result = run_signals(bars, replace(PLAN, fee_ppm=1_000, cash_quanta=1000 * 10**8), signals)
+    result = run_signals(bars, replace(PLAN, terms=simple_terms(1_000), cash_quanta=1000 * 10**8), signals)
     [fill] = [e for e in result.history() if e.kind == "fill"]
     assert fill.qty_lots == 6  # 6 * 150 = 900; 7 would be 1,050
     assert fill.fee_quanta == 90_000_000  # 0.1 % of 900

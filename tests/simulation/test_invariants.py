@@ -21,7 +21,7 @@ from pregao.simulation import layout
 from pregao.simulation.backtest import Result, run_signals
 from pregao.simulation.engine import Engine, Event
 from pregao.simulation.outcomes import bracket_outcomes
-from pregao.simulation.plan import Plan
+from pregao.simulation.plan import Plan, simple_terms
 
 COIN = Instrument(
     symbol="COIN/USD", source="test", venue="test", asset_class="crypto", base="COIN", quote="USD",
@@ -49,7 +49,7 @@ def bars_of(draw: st.DrawFn, least: int = 2, most: int = 30) -> Bars:
 
 
 plans = st.builds(
-    lambda tp, sl, horizon, fee, slip, entry: Plan(COIN, HOUR, 10**12, entry, tp, sl, horizon, fee, slip),
+    lambda tp, sl, horizon, fee, slip, entry: Plan(COIN, HOUR, 10**12, entry, tp, sl, horizon, simple_terms(fee, slip)),
     st.sampled_from([0, 5_000, 30_000, 150_000]), st.sampled_from([0, 5_000, 30_000, 150_000]), st.integers(0, 6),
     st.sampled_from([0, 75, 1_000, 25_000]), st.sampled_from([0, 200, 5_000]), st.integers(10**8, 10**12),
 )  # fmt: skip
@@ -180,7 +180,7 @@ def fixed_run() -> Result:
     low = np.minimum(opened, close) - rng.integers(0, 30, n)
     bars = Bars(COIN, HOUR, np.arange(n, dtype=np.int64) * HOUR.ns, opened, high, low, close, np.ones(n))
     signals = rng.choice(np.array([0, 0, 0, 0, 1, -1, 2], np.int8), n)
-    return run_signals(bars, Plan(COIN, HOUR, 10**12, 10**11, 20_000, 10_000, 24, 1_000, 200), signals)
+    return run_signals(bars, Plan(COIN, HOUR, 10**12, 10**11, 20_000, 10_000, 24, simple_terms(1_000, 200)), signals)
 
 
 def test_the_compiled_step_is_identical_with_the_compiler_off() -> None:
@@ -205,6 +205,6 @@ def test_a_bar_from_the_past_is_refused() -> None:
 
 def test_foreign_bytes_are_no_state() -> None:
     plan = fixed_run().plan
-    for raw in (b"", b"PRGE1", Engine(plan).to_bytes()[:-1]):
+    for raw in (b"", b"PRGE2", Engine(plan).to_bytes()[:-1]):
         with pytest.raises(PregaoError, match="not a saved state"):
             Engine.from_bytes(plan, raw)

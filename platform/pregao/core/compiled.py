@@ -2,7 +2,7 @@
 
 numba's own cache looks at the file of the compiled function only: a change in a function that it calls, in another
 file, would leave old machine code in use. Here the cache lies in a folder named after the content of *every* module
-that compiles anything, so that a change of any of them starts a new cache.
+in a package that compiles anything, so that a change of any of them starts a new cache.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numba
 
@@ -20,12 +20,16 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def stamp(package: Path) -> str:
-    """SHA-256 over numba's version and the modules below a folder that use `compiled`, 16 digits."""
+    """SHA-256 over numba's version and the modules of all packages in which something is compiled, 16 digits.
+
+    The whole packages, because constants of their other modules are part of the machine code.
+    """
     digest = hashlib.sha256(numba.__version__.encode())
-    for path in sorted(package.rglob("*.py")):
-        source = path.read_bytes()
-        if b"@compiled" in source:
-            digest.update(path.relative_to(package).as_posix().encode() + b"\0" + source + b"\0")
+    modules = sorted(package.rglob("*.py"))
+    folders = {path.parent for path in modules if b"@compiled" in path.read_bytes()}
+    for path in modules:
+        if path.parent in folders:
+            digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
 
@@ -55,4 +59,17 @@ def compiled(function: Function) -> Function:
     With ``NUMBA_DISABLE_JIT=1`` the function runs as plain Python, with the same results.
     """
     made: Function = numba.njit(function, cache=_folder is not None)
+    if not numba.config.DISABLE_JIT:
+        _compile_once_for_all_constants(made)
     return made
+
+
+def _compile_once_for_all_constants(dispatcher: Any) -> None:
+    """Where another compiled function passes a constant, numba would compile a version for each constant."""
+    choose = dispatcher.get_call_template
+
+    def without_literals(args: Any, kws: Any) -> Any:
+        plain = numba.types.unliteral
+        return choose(tuple(plain(a) for a in args), {name: plain(a) for name, a in kws.items()})
+
+    dispatcher.get_call_template = without_literals

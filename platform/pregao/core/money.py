@@ -45,6 +45,28 @@ def mul_ppm(amount: int, ppm: int, mode: int) -> int:
     return int(q * ppm + round_div(r * ppm, PPM, mode))
 
 
+@compiled
+def mul_div(a: int, b: int, d: int, mode: int) -> int:
+    """``a * b / d`` rounded, exact although ``a * b`` may exceed 64 bits; ``b >= 0``, ``0 < d < 2**62``.
+
+    Long multiplication and division, bit by bit: for money in several currencies and other rare uses.
+    The result must fit into 63 bits; else it is not defined.
+    """
+    whole = a // d
+    part = a - whole * d
+    q, r = 0, 0
+    for shift in range(62, -1, -1):
+        q, r = 2 * q, 2 * r
+        if r >= d:
+            q, r = q + 1, r - d
+        if (b >> shift) & 1:
+            r += part
+            if r >= d:
+                q, r = q + 1, r - d
+    up = (mode == CEIL and r > 0) or (mode == NEAREST and 2 * r >= d)
+    return whole * b + q + (1 if up else 0)
+
+
 def decimal_of(value: str | int | float | Decimal, what: str = "amount") -> Decimal:
     """Read a finite decimal number; floats go through their shortest text, so ``0.1`` is 0.1.
 

@@ -102,7 +102,7 @@ def report(
     signals = np.where(predictions["enter"].to_numpy(), layout.ENTER_LONG, 0).astype(np.int8)
     trading = run_signals(scored, plan, signals)
     figures = trading.metrics()
-    doubled = replace(plan, fee_ppm=2 * plan.fee_ppm, slippage_ppm=2 * plan.slippage_ppm)
+    doubled = replace(plan, terms=plan.terms.dearer(2))
     held = buy_and_hold(scored, plan)
     document = {
         "span": {"start_ns": int(scored.open_ns[0]), "end_ns": int(scored.close_ns[-1]), "bars": len(scored)},

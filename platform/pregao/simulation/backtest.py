@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,22 @@ from numpy.typing import NDArray
 
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
-from pregao.simulation import kernel, layout
-from pregao.simulation.engine import Engine, Event, event_of
+from pregao.simulation import layout
+from pregao.simulation.engine import Engine, Event, drain, event_of, tape_of
+from pregao.simulation.history import run_one
+from pregao.simulation.hours import live_rows
 from pregao.simulation.plan import Plan
 from pregao.simulation.report import metrics
 from pregao.simulation.trades import trades_of
+
+
+class Interval(NamedTuple):
+    """Profit or loss over a backtest in the quote currency: by the path rule, and had every ambiguous bar gone the
+    trader's worse or better way. Exact where sizes do not depend on earlier results."""
+
+    worst: float
+    pnl: float
+    best: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +65,13 @@ class Result:
         """Equity at the last close, in the quote currency."""
         return float(self.plan.instrument.money(int(self.equity[-1])))
 
+    @property
+    def interval(self) -> Interval:
+        """Profit or loss, and between which bounds it lies because bars do not tell their path."""
+        state, money = self.engine.account, self.plan.instrument.money
+        pnl = int(self.equity[-1]) - self.plan.cash_quanta
+        return Interval(*(float(money(x)) for x in (pnl - state.worst_quanta, pnl, pnl + state.best_quanta)))
+
     def history(self) -> list[Event]:
         """The events as tuples."""
         return [event_of(row) for row in self.events]
@@ -68,14 +86,15 @@ class Result:
         )
 
 
-def run_signals(bars: Bars, plan: Plan, signals: NDArray[np.int8]) -> Result:
+def run_signals(bars: Bars, plan: Plan, signals: NDArray[np.int8], finer: Bars | None = None) -> Result:
     """Trade an array of signals over history.
 
     Args:
         bars: ``n`` bars.
-        plan: money, exits and costs.
+        plan: money, exits and terms.
         signals: shape ``(n,)``: what was decided at each close (`layout.ENTER_LONG`, `ENTER_SHORT`, `LEAVE` or 0). It
             acts at the next open; entries are ignored while a position or an entry is open.
+        finer: bars of the same instrument with a shorter timeframe, for the path rule ``finer``.
 
     Raises:
         UsageError: if the shapes differ or there are no bars.
@@ -85,20 +104,16 @@ def run_signals(bars: Bars, plan: Plan, signals: NDArray[np.int8]) -> Result:
     if np.shape(signals) != (len(bars),):
         raise UsageError(f"There are {len(bars)} bars but signals of shape {np.shape(signals)}.")
     engine = Engine(plan)
-    accounts, orders, plans = engine.state
     equity = np.empty(len(bars), np.int64)
     positions = np.empty(len(bars), np.int64)
-    events = np.zeros(max(1024, 2 * layout.ROOM), layout.EVENT)
-    cursor = np.zeros(1, np.int64)
-    scratch = np.zeros(2, layout.ORDER)
-    opens, highs, lows, closes = (np.ascontiguousarray(c) for c in (bars.open, bars.high, bars.low, bars.close))
-    open_ns, signals = np.ascontiguousarray(bars.open_ns), np.ascontiguousarray(signals, np.int8)
+    tape = tape_of(bars, live_rows(bars), finer, engine.actions)
+    signals = np.ascontiguousarray(signals, np.int8)
+    log = np.zeros(1, layout.LOG)
+    events: list[NDArray[Any]] = []
     done = 0
-    while True:
-        done = kernel.run(
-            accounts, orders, plans, events, cursor, scratch,
-            open_ns, bars.timeframe.ns, opens, highs, lows, closes, signals, done, equity, positions,
-        )  # fmt: skip
-        if done == len(bars):
-            return Result(bars, plan, equity, positions, events[: cursor[0]].copy(), engine)
-        events = np.concatenate([events, np.zeros(len(events), layout.EVENT)])
+    while done < len(bars):
+        done = run_one(
+            engine.world, engine.setting, log, tape, signals, done, len(bars), False, equity, positions
+        )
+        events.append(drain(log).copy())
+    return Result(bars, plan, equity, positions, np.concatenate(events), engine)

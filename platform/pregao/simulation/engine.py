@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregao.core.bars import Bar
-from pregao.core.errors import PregaoError
-from pregao.core.money import PPM
-from pregao.simulation import kernel, layout
+from pregao.core.bars import Bar, Bars
+from pregao.core.errors import PregaoError, UsageError
+from pregao.core.money import MAX_QUANTA, PPM
+from pregao.simulation import kernel, layout, live
+from pregao.simulation.actions import ACTION
 from pregao.simulation.plan import Plan
+from pregao.simulation.tape import Tape
+from pregao.simulation.world import build
 
-_MAGIC = b"PRGE1"
+_MAGIC = b"PRGE2"
+_NO_INTS = np.zeros(0, np.int64)
+_NO_FINE = np.zeros((0, 2), np.int64)
+_NO_FINE_BARS = np.zeros((0, 6), np.int64)
 
 
 class Event(NamedTuple):
-    """What happened to an order, and why. Prices in ticks, quantities in lots, money in quanta.
+    """What happened to an order or a position, and why. Prices in ticks, quantities in lots, money in quanta.
 
-    ``kind`` is accepted, fill, cancelled or rejected; ``role`` entry, take_profit, stop_loss, exit or empty;
-    ``rule`` (fills only) open, gap or path. ``reference_ticks`` is the price before ``slippage_ticks``.
-    ``position_lots`` and ``cash_quanta`` are those after the event. ``ambiguous`` marks a stop that filled in a bar
-    which also reached the take profit.
+    ``kind`` is accepted, fill, cancelled, rejected, amended, triggered (a stop-limit order became a limit order),
+    funding, dividend, interest, split or converted; ``role`` entry, take_profit, stop_loss, exit, liquidation or empty.
+
+    Of a fill: ``rule`` is open, gap, path, finer or close; ``reference_ticks`` the price before ``slippage_ticks``, of
+    which ``spread_ticks`` and ``impact_ticks`` are parts; ``liquidity`` maker or taker, ``tier`` the fee tier (0 is the
+    first); ``ambiguous`` marks an exit in a bar that reached the other exit too. ``position_lots`` and ``cash_quanta``
+    (quote currency) are those after the event. ``amount_quanta`` is what funding and the like paid in (negative: out).
+    ``book`` is the instrument's place in the account.
     """
 
     kind: str
@@ -43,10 +55,21 @@ class Event(NamedTuple):
     rule: str
     reason: str
     ambiguous: bool
+    spread_ticks: int = 0
+    impact_ticks: int = 0
+    liquidity: str = ""
+    tier: int = 0
+    amount_quanta: int = 0
+    book: int = 0
 
 
 class AccountState(NamedTuple):
-    """The account after the last event, all integers: quanta, lots, ticks, ns. ``cost_quanta`` is signed."""
+    """An account as one of its instruments sees it, after the last event, all integers: quanta, lots, ticks, ns.
+
+    ``equity_quanta`` is the whole account's, in the reporting currency; ``cash_quanta`` and ``locked_quanta`` are in the
+    instrument's quote currency; all else is the instrument's own. ``cost_quanta`` is signed. ``best_quanta`` and
+    ``worst_quanta`` say how much better or worse the other exits of ambiguous bars would have ended.
+    """
 
     equity_quanta: int
     cash_quanta: int
@@ -60,10 +83,17 @@ class AccountState(NamedTuple):
     bars: int
     fills: int
     ambiguous: int
+    locked_quanta: int
+    margin_quanta: int
+    funding_quanta: int
+    interest_quanta: int
+    dividends_quanta: int
+    best_quanta: int
+    worst_quanta: int
 
 
 class WorkingOrder(NamedTuple):
-    """An order that waits in the book. ``price_ticks`` is its limit or trigger; 0 for market orders."""
+    """An order that waits. ``price_ticks`` is its limit or trigger; 0 for market orders."""
 
     order_id: int
     kind: str
@@ -72,67 +102,148 @@ class WorkingOrder(NamedTuple):
     qty_lots: int
     value_quanta: int
     price_ticks: int
+    limit_ticks: int = 0
+    tif: str = "GTC"
+    expires_ns: int = 0
+    filled_lots: int = 0
+    reserved_quanta: int = 0
+    book: int = 0
 
 
 def event_of(row: Any) -> Event:
     """One row of `layout.EVENT` as an `Event`."""
     (
-        kind,
-        order_id,
-        ts,
-        order_kind,
-        role,
-        side,
-        qty,
-        price,
-        reference,
-        slip,
-        fee,
-        realised,
-        pos,
-        cash,
-        rule,
-        why,
-        amb,
-    ) = row.item()
+        kind, order_id, ts, order_kind, role, side, qty, price, reference, slip, fee, realised, position, cash, rule, why,
+        ambiguous, spread, impact, liquidity, tier, amount, book,
+    ) = row.item()  # fmt: skip
     return Event(
         layout.EVENT_KINDS[kind], order_id, ts, layout.ORDER_KINDS[order_kind], layout.ROLES[role], side, qty, price,
-        reference, slip, fee, realised, pos, cash, layout.RULES[rule], layout.REASONS[why], bool(amb),
+        reference, slip, fee, realised, position, cash, layout.RULE_NAMES[rule], layout.REASONS[why], bool(ambiguous),
+        spread, impact, layout.LIQUIDITY[liquidity], tier, amount, book,
     )  # fmt: skip
 
 
-class Engine:
-    """One simulated account on one instrument. The same bars and orders give the same bytes, always."""
+def tape_of(
+    bars: Bars,
+    live_rows: NDArray[np.int8] | None = None,
+    finer: Bars | None = None,
+    actions: NDArray[Any] | None = None,
+) -> Tape:
+    """The bars of one instrument as the compiled drivers read them.
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self._plans = plan.record()
-        self._tick_quanta = plan.instrument.tick_quanta
-        self._accounts = np.zeros(1, layout.ACCOUNT)
-        self._accounts[0]["cash"] = plan.cash_quanta
-        self._orders = np.zeros(layout.CAPACITY + 1, layout.ORDER)
-        self._scratch = np.zeros(2, layout.ORDER)
-        self._events = np.zeros(2 * layout.ROOM, layout.EVENT)
-        self._cursor = np.zeros(1, np.int64)
+    Args:
+        live_rows: 1 where the exchange is open, shape ``(n,)``; None is always.
+        finer: bars of the same instrument with a shorter timeframe, which tell the path within each bar.
+        actions: the account's table, see `world.build`.
+    """
+    columns = (np.ascontiguousarray(c) for c in (bars.open_ns, bars.open, bars.high, bars.low, bars.close, bars.volume))
+    fine, fine_bars = _NO_FINE, _NO_FINE_BARS
+    if finer is not None:
+        fine = np.stack([np.searchsorted(finer.open_ns, edge) for edge in (bars.open_ns, bars.close_ns)], axis=1)
+        fine = np.ascontiguousarray(fine, np.int64)
+        fine_bars = np.ascontiguousarray(
+            np.stack([finer.open, finer.high, finer.low, finer.close, finer.open_ns, finer.close_ns], axis=1), np.int64
+        )
+    table = np.zeros(0, ACTION) if actions is None else actions
+    dead = np.zeros(0, np.int8) if live_rows is None else np.ascontiguousarray(live_rows, np.int8)
+    return Tape(_NO_INTS, dead, *columns, fine, fine_bars, table, bars.timeframe.ns)
+
+
+class Engine:
+    """One simulated account on one instrument or several. The same bars and orders give the same bytes, always.
+
+    Args:
+        plans: one an instrument; money, exits and terms.
+        cash: at the start, by currency; by default the first plan's.
+        reporting: currency of the equity; by default the first plan's quote currency.
+    """
+
+    def __init__(
+        self,
+        plans: Plan | Sequence[Plan],
+        cash: Mapping[str, Decimal] | None = None,
+        reporting: str | None = None,
+    ) -> None:
+        self.plans = (plans,) if isinstance(plans, Plan) else tuple(plans)
+        self.plan = self.plans[0]
+        built = build(self.plans, cash, reporting)
+        self._world, self._setting, self._currencies = built.world, built.setting, built.currencies
+        self._w = self._world[0]
+        self._rules = self._setting[0]["rules"]
+        self._log = np.zeros(1, layout.LOG)
+        n = len(self.plans)
+        ints = [np.zeros(n, np.int64) for _ in range(5)]
+        self._row = Tape(
+            np.zeros(n, np.int64), np.ones(n, np.int8), *ints, np.zeros(n), _NO_FINE, _NO_FINE_BARS, built.actions,
+            self.plan.timeframe.ns
+        )
+        self._index = {plan.instrument.key: b for b, plan in enumerate(self.plans)}
 
     @property
-    def state(self) -> tuple[NDArray[Any], ...]:
-        """The arrays that `kernel.run` and `kernel.step` change in place: accounts, orders, plans."""
-        return self._accounts, self._orders, self._plans
+    def world(self) -> NDArray[Any]:
+        """The state that the compiled functions change in place, `layout.WORLD`, shape ``(1,)``."""
+        return self._world
 
-    def step(self, bar: Bar) -> list[Event]:
-        """A closed bar arrives: working orders meet its open and its path; the account is marked at its close."""
-        if bar.open_ns < self._accounts[0]["now_ns"]:
-            raise PregaoError(f"A bar that opened at {bar.open_ns} ns came after one that closed later.")
-        kernel.step(
-            self._accounts, self._orders, self._plans, self._events, self._cursor, self._scratch,
-            bar.open_ns, bar.close_ns, bar.open, bar.high, bar.low, bar.close,
-        )  # fmt: skip
+    @property
+    def actions(self) -> NDArray[Any]:
+        """Splits, dividends and funding of all instruments, `actions.ACTION`."""
+        return self._row.actions
+
+    @property
+    def setting(self) -> NDArray[Any]:
+        """What does not change while it runs, `layout.SETTING`, shape ``(1,)``."""
+        return self._setting
+
+    def step(self, bar: Bar, finer: Bars | None = None, live_bar: bool = True) -> list[Event]:
+        """A closed bar of the only instrument arrives: orders meet its open and its path; the account is marked.
+
+        Args:
+            finer: the finer bars within it, for the path rule ``finer``.
+            live_bar: False outside the exchange's sessions: the account is only marked.
+        """
+        return self.step_all({0: bar}, None if finer is None else {0: finer}, live_bar)
+
+    def step_all(
+        self, bars: Mapping[int, Bar], finer: Mapping[int, Bars] | None = None, live_bars: bool = True
+    ) -> list[Event]:
+        """The closed bars of one moment arrive, by the instruments' places in the account.
+
+        Raises:
+            PregaoError: if they do not open at the same time, are not of the account's timeframe, or come too late.
+        """
+        row, count = self._row, len(bars)
+        span = row.span_ns
+        opened = next(iter(bars.values())).open_ns
+        if opened < self._w["account"]["now_ns"]:
+            raise PregaoError(f"A bar that opened at {opened} ns came after one that closed later.")
+        for i, b in enumerate(sorted(bars)):
+            bar = bars[b]
+            if bar.open_ns != opened or bar.close_ns - bar.open_ns != span:
+                raise PregaoError("Bars of one moment must open together and have the account's timeframe.")
+            row.book[i], row.live[i], row.open_ns[i] = b, live_bars, bar.open_ns
+            row.open[i], row.high[i], row.low[i], row.close[i] = bar.open, bar.high, bar.low, bar.close
+            row.volume[i] = bar.volume
+        if finer:
+            row = self._with_finer(row, sorted(bars), finer)
+        live.step(self._world, self._setting, self._log, row, count)
         return self._drain()
 
-    def signal(self, signal: int, fraction_ppm: int = PPM) -> list[Event]:
+    def _with_finer(self, row: Tape, books: list[int], finer: Mapping[int, Bars]) -> Tape:
+        fine = np.zeros((len(row.book), 2), np.int64)
+        tables, end = [], 0
+        for i, b in enumerate(books):
+            fine[i] = end
+            if b in finer:
+                f = finer[b]
+                tables.append(np.stack([f.open, f.high, f.low, f.close, f.open_ns, f.close_ns], axis=1))
+                end += len(f)
+                fine[i, 1] = end
+        table = np.ascontiguousarray(np.concatenate(tables), np.int64) if tables else _NO_FINE_BARS
+        return row._replace(fine=fine, fine_bars=table)
+
+    def signal(self, signal: int, fraction_ppm: int = PPM, book: int = 0) -> list[Event]:
         """Act on a decision taken at the last close: `layout.ENTER_LONG`, `ENTER_SHORT` or `LEAVE`."""
-        kernel.act(self._accounts, self._orders, self._plans, self._events, self._cursor, signal, fraction_ppm)
+        live.act(self._world, self._setting, self._log, book, signal, fraction_ppm)
         return self._drain()
 
     def submit(
@@ -143,61 +254,170 @@ class Engine:
         qty_lots: int = 0,
         value_quanta: int = 0,
         price_ticks: int = 0,
+        limit_ticks: int = 0,
+        trail_ticks: int = 0,
+        trail_ppm: int = 0,
         role: int = layout.PLAIN,
         reduce_only: bool = False,
+        post_only: bool = False,
+        tif: int = layout.GTC,
+        expires_ns: int = 0,
+        take_profit_ppm: int | None = None,
+        stop_loss_ppm: int | None = None,
+        take_profit_ticks: int = 0,
+        stop_loss_ticks: int = 0,
+        book: int = 0,
     ) -> list[Event]:
-        """Place a market, limit or stop order (`layout.MARKET`…); rejected ones say why in their event.
+        """Place an order after the last close; rejected ones say why in their event.
 
-        With ``role=layout.ENTRY`` the plan's take profit and stop loss are attached when it fills.
+        Args:
+            kind: `layout.MARKET`, `LIMIT`, `STOP`, `STOP_LIMIT` or `TRAILING`.
+            side: +1 buys, -1 sells.
+            qty_lots, value_quanta: one of the two: how much.
+            price_ticks: the limit of a limit order, the trigger of a stop or stop-limit order.
+            limit_ticks: the limit of a stop-limit order.
+            trail_ticks, trail_ppm: one of the two: how far a trailing stop follows the price.
+            role: with `layout.ENTRY` a bracket is attached when it fills: the plan's distances, or those given here,
+                of the fill price or as prices.
+            tif: `layout.GTC`, `IOC`, `FOK`, or `DAY` and `GTD` with ``expires_ns``.
+            book: the instrument's place in the account.
         """
-        kernel.submit(
-            self._accounts, self._orders, self._plans, self._events, self._cursor,
-            kind, role, side, qty_lots, value_quanta, price_ticks, int(reduce_only),
+        entry = role == layout.ENTRY
+        plan = self.plans[book]
+        profit = (plan.take_profit_ppm if entry else 0) if take_profit_ppm is None else take_profit_ppm
+        stop = (plan.stop_loss_ppm if entry else 0) if stop_loss_ppm is None else stop_loss_ppm
+        request = dict(
+            book=book, kind=kind, role=role, side=side, qty_lots=qty_lots, value=value_quanta, price_ticks=price_ticks,
+            limit_ticks=limit_ticks, trail_ticks=trail_ticks, trail_ppm=trail_ppm, reduce_only=int(reduce_only),
+            post_only=int(post_only), tif=tif, expires_ns=expires_ns, take_profit_ppm=profit, stop_loss_ppm=stop,
+            take_profit_ticks=take_profit_ticks, stop_loss_ticks=stop_loss_ticks,
+        )  # fmt: skip
+        slot = self._w["orders"][layout.REQUEST : layout.REQUEST + 1]
+        slot[0] = tuple(_bounded(request.get(name, 0)) for name in layout.ORDER.names or ())
+        live.submit(self._world, self._setting, self._log)
+        return self._drain()
+
+    def amend(
+        self, order_id: int, *, qty_lots: int = 0, price_ticks: int = 0, limit_ticks: int = 0
+    ) -> list[Event]:
+        """Change a working order (0: unchanged); it keeps its id and loses its priority. Rejected ones say why."""
+        live.amend(
+            self._world, self._setting, self._log, order_id, _bounded(qty_lots), _bounded(price_ticks),
+            _bounded(limit_ticks),
         )  # fmt: skip
         return self._drain()
 
     def cancel(self, order_id: int) -> list[Event]:
         """Cancel a working order; empty if there is none with this id."""
-        kernel.cancel(self._accounts, self._orders, self._events, self._cursor, order_id)
+        live.cancel(self._world, self._setting, self._log, order_id)
         return self._drain()
+
+    def convert(self, currency: str, amount: Decimal, fee_ppm: int = 0) -> list[Event]:
+        """Change ``amount`` of a currency into the reporting one (negative: buy that much of it) at the last rate.
+
+        Empty, and nothing done, if there is no rate yet or not enough free cash.
+        """
+        if currency not in self._currencies.names[1:]:
+            raise UsageError(f"The account has no {currency} besides its reporting currency.")
+        m = self._currencies.index(currency)
+        whole = int(amount / self._currencies.quantum[currency])
+        live.convert(self._world, self._setting, self._log, m, whole, fee_ppm)
+        return self._drain()
+
+    def set_stale(self, stale: bool) -> None:
+        """While the feed is stale new orders are rejected."""
+        self._w["account"]["stale"] = int(stale)
+
+    def set_closed(self, closed: bool, book: int = 0) -> None:
+        """While an exchange is closed, orders that must fill at once are rejected."""
+        self._w["books"][book]["closed"] = int(closed)
 
     @property
     def account(self) -> AccountState:
-        """The account now."""
-        cash, fees, realised, lots, cost, held, last, now_ns, bars, _, _, fills, ambiguous = self._accounts[0].item()
-        equity = cash + lots * last * self._tick_quanta
-        return AccountState(equity, cash, lots, cost, realised, fees, held, last, now_ns, bars, fills, ambiguous)
+        """The account now, with its first instrument."""
+        return self.account_of(0)
+
+    def account_of(self, book: int) -> AccountState:
+        """The account now, with one of its instruments."""
+        a, k = self._w["account"], self._w["books"][book]
+        money = self._w["money"][int(self._rules[book]["money"])]
+        return AccountState(
+            int(live.equity(self._world, self._setting)), int(money["cash"]), int(k["position_lots"]), int(k["cost"]),
+            int(k["realised"]), int(k["fees"]), int(k["bars_held"]), int(k["last_ticks"]), int(a["now_ns"]),
+            int(a["bars"]), int(a["fills"]), int(a["ambiguous"]), int(money["locked"]), int(k["margin"]),
+            int(k["funding"]), int(k["interest"]), int(k["dividends"]), int(k["best"]), int(k["worst"]),
+        )  # fmt: skip
+
+    def cash(self) -> dict[str, tuple[Decimal, Decimal]]:
+        """Total and locked cash by currency."""
+        names, quantum = self._currencies.names, self._currencies.quantum
+        rows = (self._w["money"][m] for m in range(len(names)))
+        return {
+            n: (int(r["cash"]) * quantum[n], int(r["locked"]) * quantum[n]) for n, r in zip(names, rows, strict=True)
+        }
 
     @property
     def waiting(self) -> bool:
         """Whether an entry or an exit of a signal waits to fill."""
-        roles = self._orders["role"][: int(self._accounts[0]["orders"])].tolist()
+        roles = self._w["orders"]["role"][: int(self._w["account"]["orders"])].tolist()
         return layout.ENTRY in roles or layout.EXIT in roles
 
     def open_orders(self) -> list[WorkingOrder]:
-        """The working orders, oldest first."""
+        """The working orders, in time priority."""
         return [
             WorkingOrder(
                 int(o["id"]), layout.ORDER_KINDS[int(o["kind"])], layout.ROLES[int(o["role"])], int(o["side"]),
-                int(o["qty_lots"]), int(o["value"]), int(o["price_ticks"]),
+                int(o["qty_lots"]), int(o["value"]),
+                int(kernel.trigger(o)) if o["kind"] == layout.TRAILING else int(o["price_ticks"]),
+                int(o["limit_ticks"]), layout.TIMES_IN_FORCE[int(o["tif"])], int(o["expires_ns"]),
+                int(o["filled_lots"]), int(o["reserved"]), int(o["book"]),
             )
-            for o in self._orders[: int(self._accounts[0]["orders"])]
+            for o in self._w["orders"][: int(self._w["account"]["orders"])]
         ]  # fmt: skip
 
     def to_bytes(self) -> bytes:
         """The whole state; `from_bytes` goes on from it as if nothing had happened."""
-        return _MAGIC + self._accounts.tobytes() + self._orders.tobytes()
+        w = self._w
+        account = w["account"]
+        books, orders, moneys = int(account["books"]), int(account["orders"]), int(account["moneys"])
+        return b"".join((
+            _MAGIC, account.tobytes(), w["money"][:moneys].tobytes(), w["books"][:books].tobytes(),
+            w["orders"][:orders].tobytes(), w["volumes"][:moneys].tobytes(), w["estimates"][:books].tobytes(),
+        ))  # fmt: skip
 
     @classmethod
-    def from_bytes(cls, plan: Plan, raw: bytes) -> Engine:
-        """An engine in a saved state; raises `PregaoError` if the bytes are not one of this version."""
-        engine = cls(plan)
-        size = len(_MAGIC) + engine._accounts.nbytes + engine._orders.nbytes
-        if raw[: len(_MAGIC)] != _MAGIC or len(raw) != size:
-            raise PregaoError("This is not a saved state of this version of the simulation engine.")
-        accounts, orders = raw[len(_MAGIC) :][: engine._accounts.nbytes], raw[-engine._orders.nbytes :]
-        engine._accounts = np.frombuffer(accounts, layout.ACCOUNT).copy()
-        engine._orders = np.frombuffer(orders, layout.ORDER).copy()
+    def from_bytes(
+        cls,
+        plans: Plan | Sequence[Plan],
+        raw: bytes,
+        cash: Mapping[str, Decimal] | None = None,
+        reporting: str | None = None,
+    ) -> Engine:
+        """An engine in a saved state; raises `PregaoError` if the bytes are not one of this version and these plans."""
+        engine = cls(plans, cash, reporting)
+        w = engine._w
+        wrong = PregaoError("This is not a saved state of this version of the simulation engine.")
+        at = len(_MAGIC) + layout.ACCOUNT.itemsize
+        if raw[: len(_MAGIC)] != _MAGIC or len(raw) < at:
+            raise wrong
+        account = np.frombuffer(raw[len(_MAGIC) : at], layout.ACCOUNT)[0]
+        books, moneys, orders = (int(account[name]) for name in ("books", "moneys", "orders"))
+        if (books, moneys) != (int(w["account"]["books"]), int(w["account"]["moneys"])):
+            raise wrong
+        if not 0 <= orders <= layout.CAPACITY:
+            raise wrong
+        w["account"] = account
+        for name, count in (
+            ("money", moneys), ("books", books), ("orders", orders), ("volumes", moneys), ("estimates", books),
+        ):  # fmt: skip
+            part = w[name][:count]
+            chunk = raw[at : at + part.nbytes]
+            if len(chunk) != part.nbytes:
+                raise wrong
+            part[...] = np.frombuffer(chunk, part.dtype).reshape(part.shape)
+            at += part.nbytes
+        if at != len(raw):
+            raise wrong
         return engine
 
     def digest(self) -> str:
@@ -205,8 +425,17 @@ class Engine:
         return hashlib.sha256(self.to_bytes()).hexdigest()
 
     def _drain(self) -> list[Event]:
-        count = int(self._cursor[0])
-        if count == 0:
-            return []
-        self._cursor[0] = 0
-        return [event_of(row) for row in self._events[:count]]
+        return [event_of(row) for row in drain(self._log)]
+
+
+def drain(log: NDArray[Any]) -> NDArray[Any]:
+    """The rows of a log, which is then empty; they are valid until the next step."""
+    count = int(log[0]["count"])
+    log[0]["count"] = 0
+    rows: NDArray[Any] = log[0]["events"][:count]
+    return rows
+
+
+def _bounded(value: int) -> int:
+    """An integer that fits into 64 bits; one that does not becomes as large as is refused in any case."""
+    return min(max(int(value), -MAX_QUANTA), MAX_QUANTA)

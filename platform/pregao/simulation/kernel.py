@@ -1,16 +1,18 @@
-"""The one compiled step: how an arriving bar meets the working orders, and what that does to the account.
+"""The one compiled step: how the bars of a moment meet the working orders, and what that does to the account.
 
-Every function here is compiled by numba and runs unchanged in plain Python. The order of things in `step`:
+A moment is all bars that open at the same time, at most one an instrument. The order of things in `step`:
 
-1. **Open.** Working orders meet the bar's open, oldest first. A market order fills there. A stop that the open has
-   reached or jumped over fills at the open (``gap``), not at its trigger; so does a limit that it has jumped over,
-   to the trader's gain.
-2. **Path**, pessimistic. Stops whose trigger lies within the bar fill at the trigger first; then limits that the bar
-   has traded *through* by at least a tick fill at their limit. An entry filled inside a bar can be stopped out in
-   that bar, but cannot take its profit in it.
-3. **Close.** The account is marked; a position older than the horizon gets a market exit for the next open.
+1. **Before the open**: splits, dividends, funding and interest that are due; orders whose time is over.
+2. **Open**: the working orders of each instrument, oldest first, meet its open. A stop or a limit that the open has
+   jumped over fills at the open (``gap``).
+3. **Path**: the orders meet the rest of the bar by the path rule, see `matching`.
+4. **Close**: the account is marked; a position older than the horizon gets a market exit for the next open.
 
-What a strategy decides at a close acts at the next open. What a fill does to the account is in `ledger`.
+Money that a fill frees in a moment can be used only after it, so no instrument profits from what another one does
+later in the same bar. What a strategy decides at a close acts at the next open. What a fill does is in `ledger`.
+
+A bar that can fill nothing is *quiet*: `wake` keeps, for each instrument, the prices and the time until which bars are
+quiet, and `mark` takes in such bars without looking at orders. Both give the same bytes as `step`.
 """
 
 from __future__ import annotations
@@ -18,341 +20,496 @@ from __future__ import annotations
 from typing import Any
 
 from pregao.core.compiled import compiled
-from pregao.core.money import (
-    FLOOR,
-    MAX_QUANTA,
-    PPM,
-    mul_ppm,
-)
+from pregao.core.money import FLOOR, MAX_QUANTA, PPM, mul_div, mul_ppm
+from pregao.simulation.chance import mix
+from pregao.simulation.costs import DAY_NS, margin_ppm
+from pregao.simulation.estimators import observe
+from pregao.simulation.flows import NEVER, before_open, expire
 from pregao.simulation.layout import (
     ACCEPTED,
-    AT_GAP,
-    AT_OPEN,
+    AMENDED,
+    AT_CLOSE,
+    BAD_KIND,
     BAD_PRICE,
     BAD_QUANTITY,
+    BAD_TIF,
     CANCELLED,
     CAPACITY,
+    CONVERTED,
+    DAY,
     ENTER_LONG,
     ENTER_SHORT,
     ENTRY,
     EXIT,
+    FOK,
+    GTD,
     HORIZON,
-    IN_PATH,
+    IOC,
     LEAVE,
     LIMIT,
+    LIQUIDATION,
     MARKET,
+    MARKET_CLOSED,
     MIN_NOTIONAL,
     NO_FUNDS,
+    NO_ORDER,
     NO_SHORT,
     OVERFLOW,
     REDUCE_ONLY,
     REJECTED,
+    REQUEST,
     REQUESTED,
-    ROOM,
-    STOP,
+    STALE_FEED,
+    STOP_LIMIT,
     TOO_MANY,
+    TRAILING,
+    WOULD_CROSS,
+    ZERO,
 )
-from pregao.simulation.ledger import MAX_LOTS, add, emit, fill, remove
+from pregao.simulation.ledger import MAX_LOTS, add, announce, copy_order, fill, free, levels, remove, reserve
+from pregao.simulation.matching import meet_path, meet_price, trigger
+from pregao.simulation.tape import Tape
 
 MAX_TICKS = 2**52
 Record = Any
-Array = Any
 
 
 @compiled
-def _meet_open(
-    account: Record,
-    orders: Array,
-    plan: Record,
-    events: Array,
-    cursor: Array,
-    scratch: Array,
-    open_ns: int,
-    close_ns: int,
-    price: int,
-) -> None:
-    """Let the working orders, oldest first, meet the open. After a fill it looks again from the oldest."""
-    k = 0
-    while k < account["orders"]:
+def wake(w: Record, s: Record, b: int) -> None:
+    """Work out which bars of an instrument are quiet from now on. Careful: a bar may wake it and fill nothing."""
+    account, orders, book, rules = w["account"], w["orders"], w["books"][b], s["rules"][b]
+    high, low, until = NEVER, 0, NEVER
+    if rules["spread_method"] > 0 or rules["impact_k"] > 0.0:
+        low = NEVER
+    for k in range(account["orders"]):
         order = orders[k]
-        rule = 0
-        if order["since_ns"] <= open_ns:
-            if order["kind"] == MARKET:
-                rule = AT_OPEN
-            elif order["kind"] == STOP:
-                if (price - order["price_ticks"]) * order["side"] >= 0:
-                    rule = AT_GAP
-            elif (order["price_ticks"] - price) * order["side"] > 0:
-                rule = AT_GAP
-        if rule != 0:
-            fill(account, orders, plan, events, cursor, scratch, k, price, rule, open_ns, close_ns, False)
-            k = 0
+        if order["book"] != b:
+            continue
+        if order["kind"] == MARKET or order["kind"] == TRAILING or order["met"] == 0:
+            low = NEVER
+        elif (order["kind"] == LIMIT) == (order["side"] < 0):
+            high = min(high, order["price_ticks"])
         else:
-            k += 1
+            low = max(low, order["price_ticks"])
+        if order["expires_ns"] > 0:
+            until = min(until, order["expires_ns"] - (account["closing_ns"] - account["open_ns"]))
+    until = min(until, book["action_ns"])
+    if rules["borrow_ppm"] > 0 and book["position_lots"] < 0:
+        until = min(until, (book["borrow_day"] + 1) * DAY_NS)
+    book["wake_high"] = high
+    book["wake_low"] = low
+    book["wake_ns"] = until
 
 
 @compiled
-def _sibling_in_reach(account: Record, orders: Array, k: int, open_ns: int, high: int, low: int) -> bool:
-    """Whether the take profit beside the stop in slot ``k`` was in reach of the same bar."""
-    group = orders[k]["group"]
-    if group == 0:
+def quiet(w: Record, s: Record, tape: Tape, row: int, b: int) -> bool:
+    """Whether a bar does nothing but mark the account."""
+    book = w["books"][b]
+    if tape.high[row] >= book["wake_high"] or tape.low[row] <= book["wake_low"] or tape.open_ns[row] >= book["wake_ns"]:
         return False
-    for j in range(account["orders"]):
-        other = orders[j]
-        if other["group"] == group and other["kind"] == LIMIT and other["since_ns"] <= open_ns:
-            price = other["price_ticks"]
-            return bool((other["side"] < 0 and high > price) or (other["side"] > 0 and low < price))
-    return False
+    horizon = s["rules"][b]["horizon_bars"]
+    return bool(horizon == 0 or book["position_lots"] == 0 or book["bars_held"] + 1 < horizon)
 
 
 @compiled
-def _meet_path(
-    account: Record,
-    orders: Array,
-    plan: Record,
-    events: Array,
-    cursor: Array,
-    scratch: Array,
-    open_ns: int,
-    close_ns: int,
-    high: int,
-    low: int,
-) -> None:
-    """Let the working orders meet the bar's range: every stop in reach before any limit, oldest first."""
-    looking = True
-    while looking:
-        looking = False
-        for kind in (STOP, LIMIT):
-            for k in range(account["orders"]):
-                order = orders[k]
-                if order["kind"] != kind or order["since_ns"] > open_ns:
-                    continue
-                price, side = order["price_ticks"], order["side"]
-                if kind == STOP:
-                    reached = high >= price if side > 0 else low <= price
-                else:
-                    reached = low < price if side > 0 else high > price
-                if reached:
-                    ambiguous = kind == STOP and _sibling_in_reach(account, orders, k, open_ns, high, low)
-                    fill(
-                        account, orders, plan, events, cursor, scratch, k, price, IN_PATH, open_ns, close_ns, ambiguous
-                    )
-                    looking = True
-                    break
-            if looking:
-                break
+def _load(w: Record, b: int, tape: Tape, row: int) -> None:
+    book = w["books"][b]
+    book["bar_open"] = tape.open[row]
+    book["bar_high"] = tape.high[row]
+    book["bar_low"] = tape.low[row]
+    book["bar_close"] = tape.close[row]
+    book["bar_volume"] = tape.volume[row]
+    book["used_lots"] = 0
 
 
 @compiled
-def leave(account: Record, orders: Array, events: Array, cursor: Array, reason: int) -> None:
-    """Close the open position at the market, at the next open; waiting entries are cancelled. Harmless when flat."""
+def mark(w: Record, b: int, tape: Tape, row: int, count: int) -> None:
+    """Take in ``count`` quiet bars of an instrument of which the last is ``row``."""
+    book = w["books"][b]
+    _load(w, b, tape, row)
+    book["last_ticks"] = tape.close[row]
+    book["now_ns"] = tape.open_ns[row] + tape.span_ns
+    if book["position_lots"] != 0:
+        book["bars_held"] += count
+
+
+@compiled
+def leave(w: Record, s: Record, log: Record, b: int, reason: int) -> None:
+    """Close an open position at the market, at the next open; waiting entries are cancelled. Harmless when flat."""
+    account, orders, book = w["account"], w["orders"], w["books"][b]
     now_ns = account["now_ns"]
     k = 0
     waiting = False
     while k < account["orders"]:
         order = orders[k]
-        if order["role"] == ENTRY:
-            emit(account, order, events, cursor, CANCELLED, now_ns, reason)
-            remove(account, orders, k)
+        if order["book"] == b and order["role"] == ENTRY:
+            announce(w, s, log, order, CANCELLED, now_ns, reason)
+            remove(w, s, k)
         else:
-            waiting = waiting or order["role"] == EXIT
+            waiting = waiting or (order["book"] == b and order["role"] == EXIT)
             k += 1
-    if account["position_lots"] == 0 or waiting:
-        return
-    order = add(account, orders, now_ns)
-    order["kind"] = MARKET
-    order["role"] = EXIT
-    order["side"] = -1 if account["position_lots"] > 0 else 1
-    order["qty_lots"] = abs(account["position_lots"])
-    order["reduce_only"] = 1
-    emit(account, order, events, cursor, ACCEPTED, now_ns, reason)
+    if book["position_lots"] != 0 and not waiting:
+        order = add(w, b, now_ns)
+        order["kind"] = MARKET
+        order["role"] = EXIT
+        order["side"] = -1 if book["position_lots"] > 0 else 1
+        order["qty_lots"] = abs(book["position_lots"])
+        order["reduce_only"] = 1
+        announce(w, s, log, order, ACCEPTED, now_ns, reason)
+        _at_close(w, s, log, b)
+    wake(w, s, b)
 
 
 @compiled
-def step(
-    accounts: Array,
-    orders: Array,
-    plans: Array,
-    events: Array,
-    cursor: Array,
-    scratch: Array,
-    open_ns: int,
-    close_ns: int,
-    open_ticks: int,
-    high: int,
-    low: int,
-    close: int,
-) -> None:
-    """One closed bar arrives: open, path, close, as the module's docstring says.
+def _at_close(w: Record, s: Record, log: Record, b: int) -> None:
+    """Where the rules say so, fill the newest order, a market order, at the close at which it was decided."""
+    k = w["account"]["orders"] - 1
+    if s["rules"][b]["fill_at_close"] == 1 and w["orders"][k]["kind"] == MARKET:
+        fill(w, s, log, k, w["books"][b]["last_ticks"], AT_CLOSE, w["account"]["now_ns"], 0)
+        for m in range(w["account"]["moneys"]):
+            w["money"][m]["freed"] = 0
+
+
+@compiled
+def step(w: Record, s: Record, log: Record, tape: Tape, first: int, end: int) -> None:
+    """The bars ``first`` to ``end`` of the tape, which open at the same time, arrive: see the module's docstring.
 
     Args:
-        accounts: shape ``(1,)`` of `layout.ACCOUNT`, changed in place.
-        orders: shape ``(CAPACITY + 1,)`` of `layout.ORDER`, changed in place; the last slot stays zero.
-        plans: shape ``(1,)`` of `layout.PLAN`.
-        events: buffer of `layout.EVENT` with at least `ROOM` free rows after ``cursor[0]``.
-        cursor: int64, shape ``(1,)``: rows of ``events`` in use.
-        scratch: shape ``(2,)`` of `layout.ORDER`, working space.
+        w: one record of `layout.WORLD`, changed in place.
+        log: one record of `layout.LOG` with `layout.ROOM` free rows.
     """
-    account = accounts[0]
-    plan = plans[0]
+    account = w["account"]
+    account["open_ns"] = tape.open_ns[first]
+    account["closing_ns"] = tape.open_ns[first] + tape.span_ns
+    for row in range(first, end):
+        b = tape.book[row] if len(tape.book) > 0 else 0
+        _load(w, b, tape, row)
+        before_open(w, s, log, b, tape.actions)
     if account["orders"] > 0:
-        _meet_open(account, orders, plan, events, cursor, scratch, open_ns, close_ns, open_ticks)
-        if account["orders"] > 0:
-            _meet_path(account, orders, plan, events, cursor, scratch, open_ns, close_ns, high, low)
-    account["last_ticks"] = close
-    account["now_ns"] = close_ns
+        for row in range(first, end):
+            if len(tape.live) == 0 or tape.live[row] == 1:
+                b = tape.book[row] if len(tape.book) > 0 else 0
+                meet_price(w, s, log, b, tape.open[row], account["open_ns"], True)
+        for row in range(first, end):
+            if len(tape.live) == 0 or tape.live[row] == 1:
+                b = tape.book[row] if len(tape.book) > 0 else 0
+                meet_path(w, s, log, b, tape.fine, tape.fine_bars, row)
+    account["now_ns"] = account["closing_ns"]
     account["bars"] += 1
-    if account["position_lots"] != 0:
-        account["bars_held"] += 1
-        if plan["horizon_bars"] > 0 and account["bars_held"] >= plan["horizon_bars"]:
-            leave(account, orders, events, cursor, HORIZON)
+    for row in range(first, end):
+        b = tape.book[row] if len(tape.book) > 0 else 0
+        mark(w, b, tape, row, 1)
+        expire(w, s, log, b, account["closing_ns"])
+    for m in range(account["moneys"]):
+        w["money"][m]["freed"] = 0
+    for row in range(first, end):
+        b = tape.book[row] if len(tape.book) > 0 else 0
+        book, rules = w["books"][b], s["rules"][b]
+        awake = len(tape.live) == 0 or tape.live[row] == 1
+        if awake and (rules["spread_method"] > 0 or rules["impact_k"] > 0.0):
+            observe(
+                w["estimates"][b], tape.high[row], tape.low[row], tape.close[row], tape.volume[row],
+                rules["spread_method"], rules["spread_window"], rules["impact_window"],
+            )  # fmt: skip
+        if rules["horizon_bars"] > 0 and book["position_lots"] != 0 and book["bars_held"] >= rules["horizon_bars"]:
+            leave(w, s, log, b, HORIZON)
+        wake(w, s, b)
 
 
 @compiled
-def submit(
-    accounts: Array,
-    orders: Array,
-    plans: Array,
-    events: Array,
-    cursor: Array,
-    kind: int,
-    role: int,
-    side: int,
-    qty_lots: int,
-    value: int,
-    price_ticks: int,
-    reduce_only: int,
-) -> int:
-    """Accept or reject an order after the last bar's close; it can fill from the next open on.
+def _crosses(rules: Record, book: Record, order: Record) -> bool:
+    ahead = (order["price_ticks"] - book["last_ticks"]) * order["side"]
+    return bool(ahead > 0 or (ahead == 0 and rules["touch_ppm"] >= PPM))
 
-    Either ``qty_lots`` or ``value`` (quanta to spend at the fill) is positive. An order with role ``ENTRY`` carries
-    the plan's bracket. Returns the order's id, or 0 if it was rejected; the reason is in the event.
+
+@compiled
+def _room(w: Record) -> bool:
+    """Whether one more order fits, with the brackets and liquidations that all waiting orders may bring."""
+    count = w["account"]["books"] + 1
+    for k in range(w["account"]["orders"]):
+        count += 3 if w["orders"][k]["role"] == ENTRY else 1
+    return bool(count + 3 <= CAPACITY)
+
+
+@compiled
+def _problem(w: Record, s: Record, order: Record) -> int:
+    """Why an order cannot be accepted; 0 if it can. Its funds are looked at apart, in `_funds`."""
+    account, b = w["account"], order["book"]
+    book, rules, side = w["books"][b], s["rules"][b], order["side"]
+    kind, lots, value, price, limit = (
+        order["kind"], order["qty_lots"], order["value"], order["price_ticks"], order["limit_ticks"],
+    )  # fmt: skip
+    if account["stale"] == 1:
+        return STALE_FEED
+    if kind < MARKET or kind > TRAILING or (side != 1 and side != -1):
+        return BAD_KIND
+    if (lots <= 0) == (value <= 0) or lots < 0 or value < 0:
+        return BAD_QUANTITY
+    trails = (order["trail_ticks"] > 0) != (0 < order["trail_ppm"] < PPM)
+    if order["trail_ticks"] < 0 or order["trail_ppm"] < 0 or trails != (kind == TRAILING):
+        return BAD_PRICE
+    if (price <= 0) != (kind == MARKET or kind == TRAILING) or price < 0 or (limit <= 0) == (kind == STOP_LIMIT):
+        return BAD_PRICE
+    if order["take_profit_ticks"] < 0 or order["stop_loss_ticks"] < 0 or limit < 0:
+        return BAD_PRICE
+    if not (0 <= order["take_profit_ppm"] <= 100 * PPM and 0 <= order["stop_loss_ppm"] < PPM):
+        return BAD_PRICE
+    highest = max(max(price, limit), max(order["take_profit_ticks"], order["stop_loss_ticks"]))
+    highest = max(highest, max(book["last_ticks"], 1) + order["trail_ticks"]) if order["trail_ticks"] < MAX_TICKS else MAX_TICKS
+    if highest >= MAX_TICKS or lots >= MAX_LOTS or value >= MAX_QUANTA:
+        return OVERFLOW
+    unit = (max(price, limit) if price > 0 else max(book["last_ticks"], 1)) * rules["tick_quanta"]
+    if unit >= MAX_QUANTA or (lots > 0 and unit > MAX_QUANTA // lots):
+        return OVERFLOW
+    tif = order["tif"]
+    dated = tif == DAY or tif == GTD
+    if tif < 0 or tif > GTD or dated != (order["expires_ns"] > 0) or (dated and order["expires_ns"] <= account["now_ns"]):
+        return BAD_TIF
+    if (tif == IOC or tif == FOK) and ((kind != MARKET and kind != LIMIT) or order["post_only"] == 1):
+        return BAD_TIF
+    if (tif == IOC or tif == FOK) and book["closed"] == 1:
+        return MARKET_CLOSED
+    if order["post_only"] == 1 and kind != LIMIT:
+        return BAD_KIND
+    if order["post_only"] == 1 and book["last_ticks"] > 0 and _crosses(rules, book, order):
+        return WOULD_CROSS
+    if not _room(w):
+        return TOO_MANY
+    if order["reduce_only"] == 1:
+        return REDUCE_ONLY if book["position_lots"] * side >= 0 else 0
+    if side < 0 and book["position_lots"] <= 0 and rules["allow_short"] == 0:
+        return NO_SHORT
+    notional = value if value > 0 else lots * unit
+    if notional < rules["min_notional"] or (value > 0 and value < unit):
+        return MIN_NOTIONAL
+    return 0
+
+
+@compiled
+def _funds(w: Record, s: Record, order: Record) -> int:
+    """Quanta to lock for an order; -1 if free cash does not cover it. One by value may be cut down for its fees."""
+    rules = s["rules"][order["book"]]
+    have = free(w, rules["money"])
+    need = reserve(w, s, order)
+    if need <= have:
+        return need
+    if order["value"] > 0 and mul_ppm(order["value"], margin_ppm(rules, order["side"]), FLOOR) <= have:
+        return have
+    return -1
+
+
+@compiled
+def submit(w: Record, s: Record, log: Record) -> int:
+    """Accept or reject the order in slot ``REQUEST`` after the last bar's close; it can fill from the next open on.
+
+    The caller fills the slot in; ids, times and reservations are set here. Returns the order's id, or 0 if it was
+    rejected; the reason is in the event.
     """
-    account = accounts[0]
-    plan = plans[0]
-    now_ns = account["now_ns"]
-    price = price_ticks if kind != MARKET else max(account["last_ticks"], 1)
-    unit = price * plan["tick_quanta"]
-    reason = 0
-    if (qty_lots <= 0) == (value <= 0) or qty_lots < 0 or value < 0:
-        reason = BAD_QUANTITY
-    elif kind != MARKET and price_ticks <= 0:
-        reason = BAD_PRICE
-    elif (
-        price >= MAX_TICKS
-        or qty_lots >= MAX_LOTS
-        or value >= MAX_QUANTA
-        or (qty_lots and unit > MAX_QUANTA // qty_lots)
-    ):
-        reason = OVERFLOW
-    elif account["orders"] > CAPACITY - 3:  # room for its bracket as well
-        reason = TOO_MANY
-    elif reduce_only == 1 and account["position_lots"] * side >= 0:
-        reason = REDUCE_ONLY
-    elif side < 0 and reduce_only == 0 and account["position_lots"] <= 0 and plan["allow_short"] == 0:
-        reason = NO_SHORT
-    elif reduce_only == 0:
-        notional = value if value > 0 else qty_lots * unit
-        if notional < plan["min_notional"] or (value > 0 and value < unit):
-            reason = MIN_NOTIONAL
-        elif account["position_lots"] * side >= 0 and notional > account["cash"]:
-            reason = NO_FUNDS
+    account, request = w["account"], w["orders"][REQUEST]
+    b, now_ns = request["book"], account["now_ns"]
+    book, rules = w["books"][b], s["rules"][b]
+    reason = _problem(w, s, request)
+    locked = 0
+    if reason == 0:
+        locked = _funds(w, s, request)
+        reason = NO_FUNDS if locked < 0 else 0
     if reason != 0:
-        event = emit(account, orders[CAPACITY], events, cursor, REJECTED, now_ns, reason)
-        event["order_kind"] = kind
-        event["role"] = role
-        event["side"] = side
-        event["qty_lots"] = qty_lots
-        event["price_ticks"] = price_ticks
+        request["id"] = 0
+        announce(w, s, log, request, REJECTED, now_ns, reason)
         return 0
-    order = add(account, orders, now_ns)
-    order["kind"] = kind
-    order["role"] = role
-    order["side"] = side
-    order["qty_lots"] = qty_lots
-    order["value"] = value
-    order["price_ticks"] = price_ticks
-    order["reduce_only"] = reduce_only
-    if role == ENTRY:
-        order["take_profit_ppm"] = plan["take_profit_ppm"]
-        order["stop_loss_ppm"] = plan["stop_loss_ppm"]
-    emit(account, order, events, cursor, ACCEPTED, now_ns, 0)
-    return int(order["id"])
+    order = add(w, b, now_ns)
+    number = order["id"]
+    copy_order(w, account["orders"] - 1, REQUEST)
+    order["id"] = number
+    book["orders_made"] += 1
+    order["draw"] = mix(rules["seed"], book["orders_made"])
+    count = rules["latencies_end"] - rules["latencies"]
+    late = s["latencies"][rules["latencies"] + order["draw"] % count] if count > 0 else 0
+    order["since_ns"] = now_ns + late
+    order["mark_ticks"] = book["last_ticks"] if order["kind"] == TRAILING else 0
+    order["reserved"] = locked
+    w["money"][rules["money"]]["locked"] += locked
+    event = announce(w, s, log, order, ACCEPTED, now_ns, 0)
+    if order["kind"] == TRAILING:
+        event["price_ticks"] = trigger(order)
+    _at_close(w, s, log, b)
+    wake(w, s, b)
+    return int(number)
 
 
 @compiled
-def cancel(accounts: Array, orders: Array, events: Array, cursor: Array, order_id: int) -> bool:
+def find(w: Record, order_id: int) -> int:
+    """Slot of a working order that a person or strategy placed or may change; -1 if there is none."""
+    for k in range(w["account"]["orders"]):
+        if w["orders"][k]["id"] == order_id and w["orders"][k]["role"] != LIQUIDATION:
+            return k
+    return -1
+
+
+@compiled
+def cancel(w: Record, s: Record, log: Record, order_id: int) -> bool:
     """Cancel a working order by its id; False if there is none."""
-    account = accounts[0]
-    for k in range(account["orders"]):
-        if orders[k]["id"] == order_id:
-            emit(account, orders[k], events, cursor, CANCELLED, account["now_ns"], REQUESTED)
-            remove(account, orders, k)
-            return True
-    return False
+    k = find(w, order_id)
+    if k < 0:
+        return False
+    b = w["orders"][k]["book"]
+    announce(w, s, log, w["orders"][k], CANCELLED, w["account"]["now_ns"], REQUESTED)
+    remove(w, s, k)
+    wake(w, s, b)
+    return True
 
 
 @compiled
-def act(
-    accounts: Array, orders: Array, plans: Array, events: Array, cursor: Array, signal: int, fraction_ppm: int
-) -> None:
+def amend(w: Record, s: Record, log: Record, order_id: int, qty_lots: int, price_ticks: int, limit_ticks: int) -> bool:
+    """Change a working order's quantity, price or limit (0: unchanged). It keeps its id and loses its priority.
+
+    What cannot be accepted is rejected with an event, and the order stays as it was.
+    """
+    account, orders = w["account"], w["orders"]
+    request = orders[REQUEST]
+    k = find(w, order_id)
+    if k < 0:
+        copy_order(w, REQUEST, ZERO)
+        request["id"] = order_id
+        announce(w, s, log, request, REJECTED, account["now_ns"], NO_ORDER)
+        return False
+    copy_order(w, REQUEST, k)
+    b = request["book"]
+    rules = s["rules"][b]
+    money = w["money"][rules["money"]]
+    if qty_lots != 0:
+        request["qty_lots"] = qty_lots
+        request["value"] = 0
+    elif request["value"] > 0:
+        request["qty_lots"] = 0
+    if price_ticks != 0:
+        request["price_ticks"] = price_ticks
+    if limit_ticks != 0:
+        request["limit_ticks"] = limit_ticks
+    money["locked"] -= request["reserved"]
+    reason = _problem(w, s, request)
+    locked = request["reserved"]
+    if reason == 0:
+        locked = _funds(w, s, request)
+        reason = NO_FUNDS if locked < 0 else 0
+    money["locked"] += request["reserved"]
+    if reason != 0:
+        announce(w, s, log, request, REJECTED, account["now_ns"], reason)
+        return False
+    remove(w, s, k)
+    account["orders"] += 1
+    last = account["orders"] - 1
+    copy_order(w, last, REQUEST)
+    order = orders[last]
+    count = rules["latencies_end"] - rules["latencies"]
+    late = s["latencies"][rules["latencies"] + order["draw"] % count] if count > 0 else 0
+    order["since_ns"] = account["now_ns"] + late
+    order["met"] = 0
+    order["reserved"] = locked
+    money["locked"] += locked
+    announce(w, s, log, order, AMENDED, account["now_ns"], REQUESTED)
+    wake(w, s, b)
+    return True
+
+
+@compiled
+def act(w: Record, s: Record, log: Record, b: int, signal: int, fraction_ppm: int) -> None:
     """Turn a strategy's signal into orders: an entry with the plan's bracket, or an exit.
 
     An entry is ignored while a position or another entry is there: one operation at a time.
     """
-    account = accounts[0]
     if signal == LEAVE:
-        leave(account, orders, events, cursor, REQUESTED)
-    elif signal in (ENTER_LONG, ENTER_SHORT):
-        if account["position_lots"] != 0:
+        leave(w, s, log, b, REQUESTED)
+    elif signal == ENTER_LONG or signal == ENTER_SHORT:
+        book, rules, orders = w["books"][b], s["rules"][b], w["orders"]
+        if book["position_lots"] != 0:
             return
-        for k in range(account["orders"]):
-            if orders[k]["role"] == ENTRY:
+        for k in range(w["account"]["orders"]):
+            if orders[k]["book"] == b and orders[k]["role"] == ENTRY:
                 return
-        value = mul_ppm(plans[0]["entry"], fraction_ppm, FLOOR)
-        submit(accounts, orders, plans, events, cursor, MARKET, ENTRY, signal, 0, value, 0, 0)
+        copy_order(w, REQUEST, ZERO)
+        request = orders[REQUEST]
+        request["book"] = b
+        request["kind"] = MARKET
+        request["role"] = ENTRY
+        request["side"] = signal
+        request["value"] = mul_ppm(rules["entry"], fraction_ppm, FLOOR)
+        request["take_profit_ppm"] = rules["take_profit_ppm"]
+        request["stop_loss_ppm"] = rules["stop_loss_ppm"]
+        last = book["last_ticks"]
+        if rules["size_from_signal"] == 1:
+            request["qty_lots"] = request["value"] // (last * rules["tick_quanta"])
+            request["value"] = 0
+        if rules["levels_from_signal"] == 1:
+            profit, stop = levels(rules, signal, last, rules["take_profit_ppm"], rules["stop_loss_ppm"])
+            request["take_profit_ticks"] = profit if rules["take_profit_ppm"] > 0 else 0
+            request["stop_loss_ticks"] = stop if rules["stop_loss_ppm"] > 0 else 0
+        submit(w, s, log)
 
 
 @compiled
-def equity(accounts: Array, plans: Array) -> int:
-    """Cash and the position at the last close, in quanta."""
-    account = accounts[0]
-    return int(account["cash"] + account["position_lots"] * account["last_ticks"] * plans[0]["tick_quanta"])
+def book_value(w: Record, s: Record, b: int) -> int:
+    """What an instrument's position adds to the equity at its last close, in its quote currency."""
+    book, rules = w["books"][b], s["rules"][b]
+    value = book["position_lots"] * book["last_ticks"] * rules["tick_quanta"]
+    return int(value - book["cost"] if rules["margined"] == 1 else value)
 
 
 @compiled
-def run(
-    accounts: Array,
-    orders: Array,
-    plans: Array,
-    events: Array,
-    cursor: Array,
-    scratch: Array,
-    open_ns: Array,
-    span_ns: int,
-    opens: Array,
-    highs: Array,
-    lows: Array,
-    closes: Array,
-    signals: Array,
-    start: int,
-    equities: Array,
-    positions: Array,
-) -> int:
-    """The driver over history: `step` and `act` for bar after bar from ``start``.
+def equity(w: Record, s: Record) -> int:
+    """Cash and positions at the last closes, in quanta of the reporting currency (other currencies rounded down)."""
+    account = w["account"]
+    if account["moneys"] == 1:
+        total = w["money"][0]["cash"]
+        for b in range(account["books"]):
+            total += book_value(w, s, b)
+        return int(total)
+    total = 0
+    for m in range(account["moneys"]):
+        money = w["money"][m]
+        amount = money["cash"]
+        for b in range(account["books"]):
+            if s["rules"][b]["money"] == m:
+                amount += book_value(w, s, b)
+        if money["rate_book"] >= 0:
+            ticks = w["books"][money["rate_book"]]["last_ticks"]
+            amount = mul_div(amount, ticks * money["rate_num"], money["rate_den"], FLOOR)
+        total += amount
+    return int(total)
 
-    Returns the index of the first bar not yet processed: ``len(closes)`` when done, or earlier when ``events`` has no
-    room for another step and the caller must make some.
+
+@compiled
+def convert(w: Record, s: Record, log: Record, m: int, amount: int, fee_ppm: int) -> bool:
+    """Change ``amount`` quanta of currency ``m`` into the reporting currency (negative: buy that much of it).
+
+    At the last price of its rate's instrument, less a fee, each rounded against the trader.
+    Returns False, and does nothing, if there is no rate yet or not enough free cash.
     """
-    for i in range(start, len(closes)):
-        if len(events) - cursor[0] < ROOM:
-            return i
-        step(
-            accounts, orders, plans, events, cursor, scratch,
-            open_ns[i], open_ns[i] + span_ns, opens[i], highs[i], lows[i], closes[i],
-        )  # fmt: skip
-        equities[i] = equity(accounts, plans)
-        positions[i] = accounts[0]["position_lots"]
-        if signals[i] != 0:
-            act(accounts, orders, plans, events, cursor, signals[i], PPM)
-    return len(closes)
+    money, home = w["money"][m], w["money"][0]
+    ticks = w["books"][money["rate_book"]]["last_ticks"] if money["rate_book"] >= 0 else 0
+    if ticks <= 0 or amount == 0:
+        return False
+    size = abs(amount)
+    if amount > 0:
+        got = mul_div(size, ticks * money["rate_num"], money["rate_den"], FLOOR)
+        got -= mul_ppm(got, fee_ppm, 1)
+        if size > free(w, m):
+            return False
+        money["cash"] -= size
+        home["cash"] += got
+        value = got
+    else:
+        cost = mul_div(size, ticks * money["rate_num"], money["rate_den"], 1)
+        cost += mul_ppm(cost, fee_ppm, 1)
+        if cost > free(w, 0):
+            return False
+        money["cash"] += size
+        home["cash"] -= cost
+        value = -cost
+    orders = w["orders"]
+    copy_order(w, REQUEST, ZERO)
+    orders[REQUEST]["book"] = money["rate_book"]
+    event = announce(w, s, log, orders[REQUEST], CONVERTED, w["account"]["now_ns"], 0)
+    event["amount"] = value
+    event["price_ticks"] = ticks
+    return True

@@ -1,7 +1,6 @@
-"""What an execution does: size, slippage, fee, position, cost, and the bracket that follows it.
+"""What an execution does: size, slippage, fee, position, cost, margin, and the bracket that follows it.
 
-Market and stop orders slip by ``slippage_ppm`` of the price, rounded up to a tick; limits do not. The fee is
-``fee_ppm`` of the notional, rounded up to a quantum. Every function is compiled and runs unchanged in plain Python.
+Every function is compiled and runs unchanged in plain Python. ``w`` is one record of `layout.WORLD`.
 """
 
 from __future__ import annotations
@@ -9,52 +8,75 @@ from __future__ import annotations
 from typing import Any
 
 from pregao.core.compiled import compiled
-from pregao.core.money import (
-    CEIL,
-    MAX_QUANTA,
-    NEAREST,
-    PPM,
-    mul_ppm,
+from pregao.core.money import CEIL, FLOOR, MAX_QUANTA, NEAREST, PPM, mul_div, mul_ppm, round_div
+from pregao.simulation.costs import (
+    DAY_NS,
+    affordable,
+    fee_rate,
+    fee_tier,
+    liquidity,
+    margin_ppm,
+    needed,
+    order_fee,
+    rate_fee,
+    sale_tax,
+    slippage,
 )
 from pregao.simulation.layout import (
     ACCEPTED,
+    AMENDED,
+    AT_CLOSE,
     CANCELLED,
     CAPACITY,
+    DAYS,
     ENTRY,
     FILLED,
     FLAT,
+    FOK,
+    IN_FINER,
     IN_PATH,
     LIMIT,
+    LIQUIDATION,
+    MAKER,
     MIN_NOTIONAL,
     NO_FUNDS,
     NO_SHORT,
+    ORDER_WORDS,
+    ORDERS_AT,
     OVERFLOW,
+    PESSIMISTIC,
     REJECTED,
     SIBLING,
+    SPENT,
     STOP,
     STOP_LOSS,
     TAKE_PROFIT,
+    TAKER,
+    UNFILLED,
+    WORK,
+    ZERO,
 )
 
 MAX_LOTS = 2**31
 """An order is smaller than this, so that a position's cost can be divided among its lots without overflow."""
 Record = Any
-Array = Any
 
 
 @compiled
-def emit(
-    account: Record,
-    order: Record,
-    events: Array,
-    cursor: Array,
-    kind: int,
-    ts_ns: int,
-    reason: int,
-) -> Record:
-    """Append an event about an order; the caller fills in what a fill has more."""
-    event = events[cursor[0]]
-    cursor[0] += 1
+def copy_order(w: Record, to: int, source: int) -> None:
+    """Copy an order from one slot to another, word by word: assigning records makes machine code of a byte at a time."""
+    words = w["words"]
+    a, b = ORDERS_AT + to * ORDER_WORDS, ORDERS_AT + source * ORDER_WORDS
+    for i in range(ORDER_WORDS):
+        words[a + i] = words[b + i]
+
+
+@compiled
+def emit(w: Record, log: Record, order: Record, kind: int, ts_ns: int, reason: int) -> Record:
+    """Append an event about an order; the caller fills in what a fill or a payment has more."""
+    event = log["events"][log["count"]]
+    log["count"] += 1
+    b = order["book"]
     event["kind"] = kind
     event["order_id"] = order["id"]
     event["ts_ns"] = ts_ns
@@ -67,205 +89,497 @@ def emit(
     event["slippage_ticks"] = 0
     event["fee"] = 0
     event["realised"] = 0
-    event["position_lots"] = account["position_lots"]
-    event["cash"] = account["cash"]
+    event["position_lots"] = w["books"][b]["position_lots"]
+    event["cash"] = 0
     event["rule"] = 0
     event["reason"] = reason
     event["ambiguous"] = 0
+    event["spread_ticks"] = 0
+    event["impact_ticks"] = 0
+    event["liquidity"] = 0
+    event["tier"] = 0
+    event["amount"] = 0
+    event["book"] = b
     return event
 
 
 @compiled
-def remove(account: Record, orders: Array, k: int) -> None:
-    """Take the order out of slot ``k``; the others close up and stay in order. The slot after the last stays zero."""
+def announce(w: Record, s: Record, log: Record, order: Record, kind: int, ts_ns: int, reason: int) -> Record:
+    """`emit` with the cash after the event."""
+    event = emit(w, log, order, kind, ts_ns, reason)
+    event["cash"] = w["money"][s["rules"][order["book"]]["money"]]["cash"]
+    return event
+
+
+@compiled
+def free(w: Record, m: int) -> int:
+    """Quanta of a currency that nothing locks and that were not freed in this very moment."""
+    money = w["money"][m]
+    return int(money["cash"] - money["locked"] - money["freed"])
+
+
+@compiled
+def remove(w: Record, s: Record, k: int) -> None:
+    """Take the order out of slot ``k`` and unlock its funds; the others close up and stay in order."""
+    account, orders = w["account"], w["orders"]
+    order = orders[k]
+    w["money"][s["rules"][order["book"]]["money"]]["locked"] -= order["reserved"]
     last = account["orders"] - 1
     for j in range(k, last):
-        orders[j] = orders[j + 1]
-    orders[last] = orders[CAPACITY]
+        copy_order(w, j, j + 1)
+    copy_order(w, last, ZERO)
     account["orders"] = last
 
 
 @compiled
-def add(account: Record, orders: Array, since_ns: int) -> Record:
+def drop(w: Record, s: Record, log: Record, k: int, ts_ns: int, reason: int) -> None:
+    """Cancel the order in slot ``k`` while a moment is on: what it had locked is free when the moment is over."""
+    order = w["orders"][k]
+    announce(w, s, log, order, CANCELLED, ts_ns, reason)
+    w["money"][s["rules"][order["book"]]["money"]]["freed"] += order["reserved"]
+    remove(w, s, k)
+
+
+@compiled
+def add(w: Record, b: int, since_ns: int) -> Record:
     """Take the next free slot for a working order with the next id; the caller fills in the rest and announces it."""
-    order = orders[account["orders"]]
+    account = w["account"]
+    order = w["orders"][account["orders"]]
     account["orders"] += 1
     account["last_order_id"] += 1
     order["id"] = account["last_order_id"]
+    order["book"] = b
     order["since_ns"] = since_ns
     return order
 
 
 @compiled
-def cancel_matching(
-    account: Record, orders: Array, events: Array, cursor: Array, ts_ns: int, group: int, reason: int
-) -> None:
-    """Cancel the working orders of a bracket, or with group 0 every reduce-only order."""
+def _cancel_exits(w: Record, s: Record, log: Record, b: int, group: int, ts_ns: int, reason: int) -> None:
+    """Cancel a bracket and what is left of its entry, or with group 0 every reduce-only order of an instrument."""
+    account, orders = w["account"], w["orders"]
     k = 0
     while k < account["orders"]:
         order = orders[k]
-        if (group > 0 and order["group"] == group) or (group == 0 and order["reduce_only"] == 1):
-            emit(account, order, events, cursor, CANCELLED, ts_ns, reason)
-            remove(account, orders, k)
+        mine = order["book"] == b and order["role"] != LIQUIDATION
+        if group > 0:
+            mine = mine and (order["group"] == group or order["id"] == group)
+        else:
+            mine = mine and order["reduce_only"] == 1
+        if mine:
+            drop(w, s, log, k, ts_ns, reason)
         else:
             k += 1
 
 
 @compiled
-def _affordable_lots(cash: int, price_ticks: int, plan: Record) -> int:
-    """The most lots that cash buys at this price with the fee."""
-    unit = price_ticks * plan["tick_quanta"]
-    rate = PPM + plan["fee_ppm"]
-    lots = ((cash // rate) * PPM + (cash % rate) * PPM // rate) // unit
-    while lots > 0 and lots * unit + mul_ppm(lots * unit, plan["fee_ppm"], CEIL) > cash:
-        lots -= 1  # the fee is rounded up to a quantum: one lot at most
-    return max(int(lots), 0)
+def _resize_siblings(w: Record, s: Record, log: Record, order: Record, lots: int, ts_ns: int) -> None:
+    """After a part of a bracket's exit has filled: its sibling shrinks by as much, what is left of the entry goes."""
+    account, orders = w["account"], w["orders"]
+    k = 0
+    while k < account["orders"]:
+        other = orders[k]
+        if other["id"] == order["group"]:
+            drop(w, s, log, k, ts_ns, SIBLING)
+            continue
+        if other["group"] == order["group"] and other["id"] != order["id"]:
+            other["qty_lots"] -= lots
+            if other["qty_lots"] <= 0:
+                drop(w, s, log, k, ts_ns, SIBLING)
+                continue
+            announce(w, s, log, other, AMENDED, ts_ns, SIBLING)
+        k += 1
 
 
 @compiled
-def _attach_bracket(
-    account: Record,
-    orders: Array,
-    events: Array,
-    cursor: Array,
-    entry: Record,
-    filled: Record,
-    ts_ns: int,
-    open_ns: int,
-    in_path: bool,
-) -> None:
-    """Place the take profit and the stop loss of an entry that has just filled, sized to what has filled.
+def levels(rules: Record, side: int, price: int, take_profit_ppm: int, stop_loss_ppm: int) -> tuple[int, int]:
+    """Prices of a bracket's take profit and stop loss around an entry's price, to the nearest tick, at least one away."""
+    distance = max(mul_ppm(price, take_profit_ppm, NEAREST), 1)
+    if rules["profit_after_fees"] == 1:
+        # So that what is left after both fees is the profit asked for.
+        paid = mul_ppm(price * 1_000, PPM + side * rules["taker_ppm"], NEAREST)
+        goal = mul_ppm(paid, PPM + side * take_profit_ppm, NEAREST)
+        distance = max(side * (mul_div(goal, PPM, 1_000 * (PPM - side * rules["maker_ppm"]), NEAREST) - price), 1)
+    profit = max(price + side * distance, 1)
+    away = max(mul_ppm(price, stop_loss_ppm, FLOOR if rules["stop_rounds_up"] == 1 and side > 0 else NEAREST), 1)
+    return int(profit), int(max(price - side * away, 1))
 
-    ``filled`` holds the id, side, quantity and price of the fill.
-    """
-    side, lots, price = filled["side"], filled["qty_lots"], filled["price_ticks"]
-    if entry["take_profit_ppm"] > 0:
-        profit = add(account, orders, ts_ns if in_path else open_ns)
+
+@compiled
+def _attach_bracket(w: Record, s: Record, log: Record, entry: Record, lots: int, price: int, rule: int, ts_ns: int) -> None:
+    """Place the exits of an entry that has just filled, or let them grow by what has filled now."""
+    account, orders, b, side = w["account"], w["orders"], entry["book"], entry["side"]
+    grown = False
+    for k in range(account["orders"]):
+        other = orders[k]
+        if other["group"] == entry["id"]:
+            other["qty_lots"] += lots
+            announce(w, s, log, other, AMENDED, ts_ns, 0)
+            grown = True
+    if grown:
+        return
+    rules = s["rules"][b]
+    profit_ticks, stop_ticks = levels(rules, side, price, entry["take_profit_ppm"], entry["stop_loss_ppm"])
+    if entry["take_profit_ticks"] > 0:
+        profit_ticks = entry["take_profit_ticks"]
+    if entry["stop_loss_ticks"] > 0:
+        stop_ticks = entry["stop_loss_ticks"]
+    since = account["open_ns"]
+    if rules["children_next_bar"] == 1 or rule == AT_CLOSE:
+        since = account["closing_ns"]
+    if entry["take_profit_ppm"] > 0 or entry["take_profit_ticks"] > 0:
+        late = rule == IN_PATH and rules["path"] == PESSIMISTIC
+        profit = add(w, b, account["closing_ns"] if late else since)
         profit["kind"] = LIMIT
         profit["role"] = TAKE_PROFIT
         profit["side"] = -side
         profit["qty_lots"] = lots
-        profit["price_ticks"] = max(price + side * max(mul_ppm(price, entry["take_profit_ppm"], NEAREST), 1), 1)
-        profit["group"] = filled["id"]
+        profit["price_ticks"] = profit_ticks
+        profit["group"] = entry["id"]
         profit["reduce_only"] = 1
-        emit(account, profit, events, cursor, ACCEPTED, ts_ns, 0)
-    if entry["stop_loss_ppm"] > 0:
-        stop = add(account, orders, open_ns)
+        profit["draw"] = entry["draw"] + 1
+        announce(w, s, log, profit, ACCEPTED, ts_ns, 0)
+    if entry["stop_loss_ppm"] > 0 or entry["stop_loss_ticks"] > 0:
+        stop = add(w, b, since)
         stop["kind"] = STOP
         stop["role"] = STOP_LOSS
         stop["side"] = -side
         stop["qty_lots"] = lots
-        stop["price_ticks"] = max(price - side * max(mul_ppm(price, entry["stop_loss_ppm"], NEAREST), 1), 1)
-        stop["group"] = filled["id"]
+        stop["price_ticks"] = stop_ticks
+        stop["group"] = entry["id"]
         stop["reduce_only"] = 1
-        emit(account, stop, events, cursor, ACCEPTED, ts_ns, 0)
+        announce(w, s, log, stop, ACCEPTED, ts_ns, 0)
 
 
 @compiled
-def fill(
-    account: Record,
-    orders: Array,
-    plan: Record,
-    events: Array,
-    cursor: Array,
-    scratch: Array,
-    k: int,
-    reference: int,
-    rule: int,
-    open_ns: int,
-    close_ns: int,
-    ambiguous: bool,
-) -> None:
-    """Execute the order in slot ``k`` at a reference price: slippage, size, fee, position, bracket, siblings.
+def share(total: int, part: int, whole: int) -> int:
+    """``total * part // whole`` without overflow for ``part <= whole < 2**31``."""
+    each = total // whole
+    return int(each * part + (total - each * whole) * part // whole)
 
-    ``scratch`` has two order slots: the first keeps the order while its slot is taken out.
+
+@compiled
+def bankruptcy(book: Record, rules: Record) -> int:
+    """Price in ticks at which the margin of the open position is used up, in the trader's favour by up to a tick."""
+    unit = abs(book["position_lots"]) * rules["tick_quanta"]
+    if book["position_lots"] > 0:
+        return int(max(round_div(book["cost"] - book["margin"], unit, CEIL), 0))
+    owed = book["margin"] if rules["margined"] == 0 else book["margin"] - book["cost"]
+    return int(owed // unit)
+
+
+@compiled
+def guard(w: Record, s: Record, b: int) -> None:
+    """Place, move or take away the order that liquidates a position whose margin is nearly used up.
+
+    Long: ``margin + lots * p - cost <= maintenance * lots * p``; short: ``margin + |cost| - lots * p`` likewise.
     """
-    scratch[0] = orders[k]
-    order = scratch[0]
-    remove(account, orders, k)
-    ts_ns = close_ns if rule == IN_PATH else open_ns
-    side = order["side"]
-    position = account["position_lots"]
+    account, orders, book, rules = w["account"], w["orders"], w["books"][b], s["rules"][b]
+    if rules["maintenance_margin_ppm"] == 0:
+        return
+    found = -1
+    for k in range(account["orders"]):
+        if orders[k]["role"] == LIQUIDATION and orders[k]["book"] == b:
+            found = k
+    lots = book["position_lots"]
+    unit = abs(lots) * rules["tick_quanta"]
+    trigger = 0
+    if lots > 0 and rules["margined"] == 1:
+        at_stake = book["cost"] - book["margin"]
+        if at_stake > 0:
+            trigger = mul_div(at_stake, PPM, PPM - rules["maintenance_margin_ppm"], FLOOR) // unit
+    elif lots < 0:
+        backing = book["margin"] - (book["cost"] if rules["margined"] == 1 else 0)
+        trigger = round_div(mul_div(backing, PPM, PPM + rules["maintenance_margin_ppm"], CEIL), unit, CEIL)
+    if trigger <= 0:
+        if found >= 0:
+            remove(w, s, found)
+        return
+    if found < 0:
+        order = add(w, b, account["open_ns"])
+        order["kind"] = STOP
+        order["role"] = LIQUIDATION
+        order["reduce_only"] = 1
+    else:
+        order = orders[found]
+    order["side"] = -1 if lots > 0 else 1
+    order["qty_lots"] = abs(lots)
+    order["price_ticks"] = trigger
 
-    slippage = 0
-    if order["kind"] != LIMIT:
-        slippage = mul_ppm(reference, plan["slippage_ppm"], CEIL)
-    price = max(reference + side * slippage, 1)
-    unit = price * plan["tick_quanta"]
 
-    lots = order["qty_lots"]
-    if order["value"] > 0:
-        lots = order["value"] // unit
-        if side > 0:
-            lots = min(lots, _affordable_lots(account["cash"], price, plan))
-        order["qty_lots"] = lots
-    closes = position * side < 0
+@compiled
+def charge(w: Record, s: Record, b: int, amount: int) -> None:
+    """Take ``amount`` (negative: give) from the cash; what free cash does not cover comes out of the position's margin."""
+    m = s["rules"][b]["money"]
+    money, book = w["money"][m], w["books"][b]
+    money["cash"] -= amount
+    missing = money["locked"] - money["cash"]
+    if amount > 0 and missing > 0:
+        taken = min(missing, book["margin"])
+        book["margin"] -= taken
+        money["locked"] -= taken
+        guard(w, s, b)
+
+
+@compiled
+def reserve(w: Record, s: Record, order: Record) -> int:
+    """Quanta that a working order locks: what it may need to open what it can still open, fees included."""
+    b = order["book"]
+    rules, book = s["rules"][b], w["books"][b]
     if order["reduce_only"] == 1:
-        lots = min(lots, abs(position)) if closes else 0
-        if lots == 0:
-            emit(account, order, events, cursor, CANCELLED, ts_ns, FLAT)
-            return
-    opened = lots
-    if closes:
-        opened = max(lots - abs(position), 0)
+        return 0
+    price = order["price_ticks"]
+    if order["limit_ticks"] > 0:
+        price = max(price, order["limit_ticks"]) if order["side"] > 0 else price
+    if price <= 0:
+        price = max(book["last_ticks"], 1)
+    unit = price * rules["tick_quanta"]
+    side, position = order["side"], book["position_lots"]
+    closing = abs(position) if position * side < 0 else 0
+    rate = max(rules["maker_ppm"], rules["taker_ppm"])
+    if order["value"] > 0:
+        notional = max(order["value"] - min(closing, MAX_QUANTA // unit) * unit, 0)
+        if notional == 0:
+            return 0
+        fee = order_fee(rules, rate_fee(rules, rate, notional // unit, notional), notional)
+        return int(mul_ppm(notional, margin_ppm(rules, side), CEIL) + max(fee + sale_tax(rules, side, notional), 0))
+    opening = max(order["qty_lots"] - closing, 0)
+    return needed(rules, side, rate, opening, unit) if opening > 0 else 0
 
+
+@compiled
+def _value_in_reporting(w: Record, money: Record, amount: int, mode: int) -> int:
+    if money["rate_book"] < 0:
+        return amount
+    ticks = w["books"][money["rate_book"]]["last_ticks"]
+    return mul_div(amount, ticks * money["rate_num"], money["rate_den"], mode)
+
+
+@compiled
+def _pay_elsewhere(w: Record, s: Record, b: int, fee: int) -> int:
+    """Pay a fee in the schedule's own currency if it suffices; what was paid, valued in the quote currency, else -1."""
+    rules = s["rules"][b]
+    m = rules["fee_money"]
+    if m < 0 or fee <= 0:
+        return -1
+    money = w["money"][m]
+    ticks = w["books"][money["rate_book"]]["last_ticks"]
+    if ticks <= 0:
+        return -1
+    discounted = mul_ppm(fee, PPM - rules["fee_discount_ppm"], CEIL)
+    amount = mul_div(discounted, money["rate_den"], ticks * money["rate_num"], CEIL)
+    if amount > free(w, m):
+        return -1
+    money["cash"] -= amount
+    return int(discounted)
+
+
+@compiled
+def _rival(w: Record, b: int, order: Record, beyond: int) -> int:
+    """Slot of the bracket's other exit if this bar's range reaches it too; -1 if not."""
+    if order["group"] == 0:
+        return -1
+    book = w["books"][b]
+    for k in range(w["account"]["orders"]):
+        other = w["orders"][k]
+        if other["group"] == order["group"] and other["id"] != order["id"]:
+            if other["since_ns"] > w["account"]["open_ns"]:
+                return -1
+            price = other["price_ticks"]
+            if other["kind"] == LIMIT:
+                reached = book["bar_high"] >= price + beyond if other["side"] < 0 else book["bar_low"] <= price - beyond
+            else:
+                reached = book["bar_low"] <= price if other["side"] < 0 else book["bar_high"] >= price
+            return k if reached else -1
+    return -1
+
+
+@compiled
+def _reject(w: Record, s: Record, log: Record, k: int, ts_ns: int, reason: int) -> None:
+    order = w["orders"][k]
+    kind = CANCELLED if reason in (FLAT, UNFILLED, SPENT) else REJECTED
+    announce(w, s, log, order, kind, ts_ns, reason)
+    w["money"][s["rules"][order["book"]]["money"]]["freed"] += order["reserved"]
+    remove(w, s, k)
+
+
+@compiled
+def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, ts_ns: int, taker_limit: int) -> bool:
+    """Execute the order in slot ``k`` at a reference price, as far as liquidity and funds go.
+
+    Args:
+        taker_limit: 1 if it is a limit order that takes liquidity, 2 if it slips too (a stop-limit just triggered).
+
+    Returns:
+        Whether anything happened to it: a fill, a rejection or a cancellation. False if there is no liquidity left.
+    """
+    order = w["orders"][k]
+    b, side, role = order["book"], order["side"], order["role"]
+    rules, book = s["rules"][b], w["books"][b]
+    m = rules["money"]
+    money = w["money"][m]
+    most = liquidity(book, rules, role)
+    if most <= 0:
+        return False
+    position = book["position_lots"]
+    closes = position * side < 0
+    size = abs(position)
+    tick_quanta = rules["tick_quanta"]
+    wanted = order["qty_lots"]
+    if order["value"] > 0:
+        wanted = order["value"] // (reference * tick_quanta)
+    if order["reduce_only"] == 1:
+        wanted = min(wanted, size) if closes else 0
+        if wanted == 0:
+            order["qty_lots"] = 0
+            _reject(w, s, log, k, ts_ns, FLAT)
+            return True
+
+    kind = LIQUIDATION if role == LIQUIDATION else order["kind"]
+    slip, spread, pressure = 0, 0, 0
+    if order["kind"] != LIMIT or taker_limit == 2:
+        slip, spread, pressure = slippage(w, s, b, reference, min(wanted, most))
+        if taker_limit == 2:
+            slip = min(slip, max((order["price_ticks"] - reference) * side, 0))
+            spread, pressure = min(spread, slip), min(pressure, slip)
+    price = max(reference + side * slip, 1)
+    if kind == LIQUIDATION and book["margin"] > 0:
+        bound = bankruptcy(book, rules)
+        price = max(price, bound) if side < 0 else max(min(price, bound), 1)
+    unit = price * tick_quanta
+    if order["value"] > 0:
+        wanted = order["value"] // unit
+    taker = order["kind"] != LIMIT or taker_limit > 0
+    tier = fee_tier(w, s, b, ts_ns)
+    rate = fee_rate(w, s, b, TAKER if taker else MAKER, tier)
+
+    lots = min(wanted, most)
+    closed = min(lots, size) if closes else 0
+    available = free(w, m) + order["reserved"]
+    if order["value"] > 0 and lots > closed and lots < MAX_LOTS and unit <= MAX_QUANTA // lots:
+        lots = closed + affordable(rules, side, rate, available, unit, lots - closed)
+        order["qty_lots"] = lots
+    opened = lots - closed
     reason = 0
     if lots <= 0:
-        reason = MIN_NOTIONAL if order["value"] < unit else NO_FUNDS
-    elif lots >= MAX_LOTS or unit > MAX_QUANTA // lots:
+        reason = (SPENT if order["filled_lots"] > 0 else MIN_NOTIONAL) if 0 < order["value"] < unit else NO_FUNDS
+    elif lots >= MAX_LOTS or unit > MAX_QUANTA // lots or abs(book["cost"]) > MAX_QUANTA - lots * unit:
         reason = OVERFLOW
-    elif order["reduce_only"] == 0 and lots * unit < plan["min_notional"]:
+    elif order["tif"] == FOK and lots < wanted:
+        reason = UNFILLED
+    elif order["reduce_only"] == 0 and order["filled_lots"] == 0 and min(wanted, MAX_QUANTA // unit) * unit < rules["min_notional"]:
         reason = MIN_NOTIONAL
-    elif opened > 0 and side < 0 and plan["allow_short"] == 0:
+    elif opened > 0 and side < 0 and rules["allow_short"] == 0:
         reason = NO_SHORT
-    elif opened > 0:
-        needed = opened * unit + mul_ppm(lots * unit, plan["fee_ppm"], CEIL)
-        if needed > account["cash"]:
-            reason = NO_FUNDS
+    elif opened > 0 and needed(rules, side, rate, opened, unit) > available:
+        reason = NO_FUNDS
     if reason != 0:
-        emit(account, order, events, cursor, REJECTED, ts_ns, reason)
-        return
+        _reject(w, s, log, k, ts_ns, reason)
+        return True
 
+    before = money["cash"] - money["locked"]
     notional = lots * unit
-    fee = mul_ppm(notional, plan["fee_ppm"], CEIL)
-    realised = 0
-    closed = lots - opened
+    realised, released = 0, 0
     if closed > 0:
-        size = abs(position)
-        per_lot = account["cost"] // size
-        cost = per_lot * closed + (account["cost"] - per_lot * size) * closed // size
+        cost = share(book["cost"], closed, size)
         realised = -side * closed * unit - cost
-        account["cost"] -= cost
-        account["realised"] += realised
-    account["cost"] += side * opened * unit
-    account["cash"] -= side * notional + fee
-    account["fees"] += fee
-    account["position_lots"] = position + side * lots
-    account["fills"] += 1
+        released = share(book["margin"], closed, size)
+        book["cost"] -= cost
+        book["realised"] += realised
+    order["fee_base"] += rate_fee(rules, rate, lots, notional)
+    order["notional"] += notional
+    due = order_fee(rules, order["fee_base"], order["notional"])
+    fee = due - order["fee_paid"]
+    order["fee_paid"] = due
+    if role == LIQUIDATION:
+        fee += mul_ppm(notional, rules["liquidation_fee_ppm"], CEIL)
+        fee = min(fee, max(released + realised, 0))
+    added = mul_ppm(opened * unit, margin_ppm(rules, side), CEIL) if rules["margined"] == 1 or side < 0 else 0
+    if rules["margined"] == 0 and side < 0:
+        added += opened * unit  # what a short sale brings in stays as security
+    book["margin"] += added - released
+    book["cost"] += side * opened * unit
+    book["position_lots"] = position + side * lots
+    book["used_lots"] += lots
+    money["cash"] += realised if rules["margined"] == 1 else -side * notional
+    elsewhere = _pay_elsewhere(w, s, b, fee)
+    tax = sale_tax(rules, side, notional)
+    money["cash"] -= tax if elsewhere >= 0 else fee + tax
+    fee = tax + (elsewhere if elsewhere >= 0 else fee)
+    book["fees"] += fee
+    w["account"]["fills"] += 1
+    w["volumes"][m, ts_ns // DAY_NS % DAYS] += notional if rules["tiers_end"] > rules["tiers"] else 0
     if opened > 0 and (position == 0 or closed > 0):
-        account["bars_held"] = 0
+        book["bars_held"] = 0
+        book["borrow_day"] = ts_ns // DAY_NS
 
-    event = emit(account, order, events, cursor, FILLED, ts_ns, 0)
+    order["filled_lots"] += lots
+    if order["value"] > 0:
+        order["value"] -= notional
+        done = order["value"] < unit or lots < min(wanted, most)
+    else:
+        order["qty_lots"] -= lots
+        done = order["qty_lots"] == 0 or (order["reduce_only"] == 1 and lots == size)
+    reserved = 0 if done else min(reserve(w, s, order), order["reserved"])
+    money["locked"] += added - released + reserved - order["reserved"]
+    order["reserved"] = reserved
+
+    event = announce(w, s, log, order, FILLED, ts_ns, 0)
     event["qty_lots"] = lots
     event["price_ticks"] = price
     event["reference_ticks"] = reference
     event["slippage_ticks"] = abs(price - reference)
+    event["spread_ticks"] = spread
+    event["impact_ticks"] = pressure
+    event["liquidity"] = TAKER if taker else MAKER
+    event["tier"] = tier
     event["fee"] = fee
     event["realised"] = realised
     event["rule"] = rule
-    event["ambiguous"] = 1 if ambiguous else 0
-    if ambiguous:
-        account["ambiguous"] += 1
+    if rule == IN_PATH or rule == IN_FINER:
+        rival = _rival(w, b, order, 0 if rules["touch_ppm"] == PPM else 1)
+        if rival >= 0:
+            _note_ambiguity(w, s, b, order, w["orders"][rival], lots, price, rate)
+            event["ambiguous"] = 1
 
-    if order["group"] > 0:
-        cancel_matching(account, orders, events, cursor, ts_ns, order["group"], SIBLING)
-    if account["position_lots"] == 0:
-        account["bars_held"] = 0
-        cancel_matching(account, orders, events, cursor, ts_ns, 0, FLAT)
-    elif order["role"] == ENTRY and opened > 0 and account["orders"] <= CAPACITY - 2:
-        filled = scratch[1]
-        filled["id"] = order["id"]
-        filled["side"] = side
-        filled["qty_lots"] = opened
-        filled["price_ticks"] = price
-        _attach_bracket(account, orders, events, cursor, order, filled, ts_ns, open_ns, rule == IN_PATH)
+    work = w["orders"][WORK]
+    copy_order(w, WORK, k)
+    if done:
+        remove(w, s, k)
+    if work["group"] > 0:
+        if done:
+            _cancel_exits(w, s, log, b, work["group"], ts_ns, SIBLING)
+        else:
+            _resize_siblings(w, s, log, work, lots, ts_ns)
+    if book["position_lots"] == 0:
+        book["bars_held"] = 0
+        _cancel_exits(w, s, log, b, 0, ts_ns, FLAT)
+    elif role == ENTRY and opened > 0:
+        _attach_bracket(w, s, log, work, opened, price, rule, ts_ns)
+    guard(w, s, b)
+    after = money["cash"] - money["locked"]
+    if after > before:
+        money["freed"] = max(money["freed"], 0) + after - before
+    return True
+
+
+@compiled
+def _note_ambiguity(
+    w: Record, s: Record, b: int, taken: Record, other: Record, lots: int, price: int, rate: int
+) -> None:
+    """Count a bar that reached both exits, and by how much the other one would have ended better or worse."""
+    rules, book, side = s["rules"][b], w["books"][b], taken["side"]
+    level = other["price_ticks"]
+    other_rate = rules["maker_ppm"]
+    if other["kind"] != LIMIT:
+        slip, _, _ = slippage(w, s, b, level, lots)
+        level = max(level + side * slip, 1)
+        other_rate = rules["taker_ppm"]
+    value = lots * price * rules["tick_quanta"]
+    other_value = lots * level * rules["tick_quanta"]
+    gain = -side * (other_value - value) - rate_fee(rules, other_rate, lots, other_value)
+    gain += rate_fee(rules, rate, lots, value)
+    if gain > 0:
+        book["best"] += gain
+    else:
+        book["worst"] -= gain
+    w["account"]["ambiguous"] += 1

@@ -13,8 +13,14 @@ from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
 from pregao.core.money import PPM
 from pregao.simulation import layout
-from pregao.simulation.kernel import act, step
+from pregao.simulation.engine import tape_of
+from pregao.simulation.hours import live_rows
+from pregao.simulation.kernel import act, mark, quiet, step
+from pregao.simulation.layout import ENTRY, FILLED, ORDERS_AT, ZERO
+from pregao.simulation.ledger import copy_order
 from pregao.simulation.plan import Plan
+from pregao.simulation.tape import Tape
+from pregao.simulation.world import build
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,55 +39,40 @@ class Outcomes:
 
 
 @compiled
-def _outcomes(
-    plans: Any,
-    account: Any,
-    orders: Any,
-    events: Any,
-    scratch: Any,
-    open_ns: Any,
-    span_ns: int,
-    opens: Any,
-    highs: Any,
-    lows: Any,
-    closes: Any,
-    signal: int,
-    net: Any,
-    end: Any,
-    role: Any,
-) -> None:
-    cursor = np.zeros(1, np.int64)
-    empty = account[1]
-    for i in range(len(closes)):
+def _outcomes(worlds: Any, setting: Any, logs: Any, tape: Tape, signal: int, net: Any, end: Any, role: Any) -> None:
+    """Fill ``net``, ``end`` and ``role``; ``worlds`` has a world to work in and a fresh one to begin from."""
+    w, fresh, s, log = worlds[0], worlds[1], setting[0], logs[0]
+    account, book, money = w["account"], w["books"][0], w["money"][0]
+    for i in range(len(tape.close)):
         net[i] = np.nan
         end[i] = -1
         role[i] = 0
-        account[0] = empty
-        for k in range(len(orders)):
-            if orders[k]["id"] == 0:
-                break
-            orders[k] = orders[len(orders) - 1]
-        account[0]["cash"] = plans[0]["cash"]
-        account[0]["last_ticks"] = closes[i]
-        account[0]["now_ns"] = open_ns[i] + span_ns
-        cursor[0] = 0
-        act(account, orders, plans, events, cursor, signal, PPM)
+        for k in range(account["orders"]):
+            copy_order(w, k, ZERO)
+        for i_word in range(ORDERS_AT):
+            w["words"][i_word] = fresh["words"][i_word]
+        w["volumes"][0, :] = 0
+        book["last_ticks"] = tape.close[i]
+        account["now_ns"] = tape.open_ns[i] + tape.span_ns
+        log["count"] = 0
+        act(w, s, log, 0, signal, PPM)
         put_in = 0
-        for j in range(i + 1, len(closes)):
-            seen = cursor[0]
-            step(
-                account, orders, plans, events, cursor, scratch,
-                open_ns[j], open_ns[j] + span_ns, opens[j], highs[j], lows[j], closes[j],
-            )  # fmt: skip
-            for e in range(seen, cursor[0]):
-                if events[e]["kind"] == layout.FILLED:
-                    if put_in == 0:
-                        put_in = events[e]["qty_lots"] * events[e]["price_ticks"] * plans[0]["tick_quanta"]
+        for j in range(i + 1, len(tape.close)):
+            if quiet(w, s, tape, j, 0):
+                mark(w, 0, tape, j, 1)
+                continue
+            log["count"] = 0
+            step(w, s, log, tape, j, j + 1)
+            for e in range(log["count"]):
+                event = log["events"][e]
+                if event["kind"] == FILLED:
+                    if event["role"] == ENTRY:
+                        put_in += event["qty_lots"] * event["price_ticks"] * s["rules"][0]["tick_quanta"]
                     else:
-                        role[i] = events[e]["role"]
-            if account[0]["position_lots"] == 0:
+                        role[i] = event["role"]
+            if book["position_lots"] == 0 and account["orders"] == 0:
                 if put_in > 0:
-                    net[i] = (account[0]["cash"] - plans[0]["cash"]) / put_in
+                    net[i] = (money["cash"] - fresh["money"][0]["cash"]) / put_in
                     end[i] = j
                 break
 
@@ -98,9 +89,9 @@ def bracket_outcomes(bars: Bars, plan: Plan, side: int = 1) -> Outcomes:
         raise UsageError("A bracket needs a take profit, a stop loss or a horizon.")
     n = len(bars)
     net, end, role = np.empty(n), np.empty(n, np.int64), np.empty(n, np.int64)
-    _outcomes(
-        plan.record(), np.zeros(2, layout.ACCOUNT), np.zeros(layout.CAPACITY + 1, layout.ORDER),
-        np.zeros(3 * layout.ROOM, layout.EVENT), np.zeros(2, layout.ORDER), bars.open_ns, bars.timeframe.ns,
-        bars.open, bars.high, bars.low, bars.close, side, net, end, role,
-    )  # fmt: skip
+    built = build([plan], None, None)
+    tape = tape_of(bars, live_rows(bars), actions=built.actions)
+    worlds = np.zeros(2, layout.WORLD)
+    worlds["words"] = built.world["words"]
+    _outcomes(worlds, built.setting, np.zeros(1, layout.LOG), tape, side, net, end, role)
     return Outcomes(net, end, role)

@@ -1,18 +1,17 @@
-"""The plan of an operation: how much to trade, with which exits, at what costs. All integers."""
+"""The plan of an operation: how much to trade, with which exits, on which terms. All integers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pregao.core.errors import UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.money import MAX_QUANTA, PPM, decimal_of, percent_to_ppm
 from pregao.core.timeframe import Timeframe
-from pregao.simulation.layout import PLAN
+from pregao.simulation.fees import FeeSchedule
+from pregao.simulation.slippage import FixedSlippage
+from pregao.simulation.terms import Terms
 
 Number = str | int | float | Decimal
 
@@ -26,8 +25,7 @@ class Plan:
         entry_quanta: spent on each entry, fees not included.
         take_profit_ppm, stop_loss_ppm: distance of the exits from the entry's fill price; 0 is none.
         horizon_bars: an open position is closed at the open after this many bars; 0 is never.
-        fee_ppm: of the notional, each side.
-        slippage_ppm: of the price, against the trader, for market and stop orders.
+        terms: costs and rules.
     """
 
     instrument: Instrument
@@ -37,8 +35,7 @@ class Plan:
     take_profit_ppm: int = 0
     stop_loss_ppm: int = 0
     horizon_bars: int = 0
-    fee_ppm: int = 0
-    slippage_ppm: int = 0
+    terms: Terms = field(default_factory=Terms)
 
     @classmethod
     def of(
@@ -53,8 +50,12 @@ class Plan:
         horizon: int = 0,
         fee: Number = "0.1",
         slippage: Number = "0.02",
+        terms: Terms | None = None,
     ) -> Plan:
         """A checked plan from money in the quote currency and rates in per cent (0 is no exit).
+
+        Args:
+            fee, slippage: of the notional, each side, and of the price; the simple way to say ``terms``, which win.
 
         Raises:
             UsageError: naming the value that is out of range, and the range.
@@ -89,15 +90,12 @@ class Plan:
         quanta = {k: int((v / instrument.quantum).to_integral_value(ROUND_FLOOR)) for k, v in money.items()}
         return cls(
             instrument, timeframe, quanta["cash"], quanta["entry value"],
-            rates["take profit"], rates["stop loss"], horizon, rates["fee"], rates["slippage"],
+            rates["take profit"], rates["stop loss"], horizon,
+            simple_terms(rates["fee"], rates["slippage"]) if terms is None else terms,
         )  # fmt: skip
 
-    def record(self) -> NDArray[np.void]:
-        """The plan as the kernel reads it, shape ``(1,)`` of `layout.PLAN`."""
-        record = np.zeros(1, PLAN)
-        least = int(-(-self.instrument.min_notional // self.instrument.quantum))
-        record[0] = (
-            self.instrument.tick_quanta, self.cash_quanta, self.entry_quanta, self.take_profit_ppm, self.stop_loss_ppm,
-            self.horizon_bars, self.fee_ppm, self.slippage_ppm, least, int(self.instrument.allow_short),
-        )  # fmt: skip
-        return record
+
+def simple_terms(fee_ppm: int = 0, slippage_ppm: int = 0) -> Terms:
+    """Terms with one fee for all, in ppm of the notional, and a fixed slippage, in ppm of the price."""
+    slips = (FixedSlippage(slippage_ppm),) if slippage_ppm else ()
+    return Terms(fees=FeeSchedule.flat_rate(fee_ppm), slippage=slips)

@@ -49,6 +49,6 @@ def trades_of(events: NDArray[Any], plan: Plan) -> pd.DataFrame:
             int(part["ts_ns"][0]), int(part["ts_ns"][-1]), side, lots * lot,
             paid * quantum / (lots * lot), received * quantum / (lots * lot),
             pnl * quantum, pnl / paid, fees * quantum,
-            layout.ROLES[int(part["role"][-1])], layout.RULES[int(part["rule"][-1])], bool(part["ambiguous"].any()),
+            layout.ROLES[int(part["role"][-1])], layout.RULE_NAMES[int(part["rule"][-1])], bool(part["ambiguous"].any()),
         ))  # fmt: skip
     return pd.DataFrame(rows, columns=list(COLUMNS))

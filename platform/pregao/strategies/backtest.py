@@ -21,7 +21,8 @@ _CODES = {
     "kind": {v: k for k, v in layout.EVENT_KINDS.items()},
     "order_kind": {v: k for k, v in layout.ORDER_KINDS.items()},
     "role": {v: k for k, v in layout.ROLES.items()},
-    "rule": {v: k for k, v in layout.RULES.items()},
+    "rule": {v: k for k, v in layout.RULE_NAMES.items()},
+    "liquidity": {v: k for k, v in layout.LIQUIDITY.items()},
     "reason": {v: k for k, v in layout.REASONS.items()},
 }
 
@@ -86,10 +87,5 @@ def _encode(events: list[Event]) -> np.ndarray[Any, np.dtype[np.void]]:
     """Events as rows of `layout.EVENT`, the same bytes that the compiled driver writes."""
     rows = np.zeros(len(events), layout.EVENT)
     for i, event in enumerate(events):
-        rows[i] = (
-            _CODES["kind"][event.kind], event.order_id, event.ts_ns, _CODES["order_kind"][event.order_kind],
-            _CODES["role"][event.role], event.side, event.qty_lots, event.price_ticks, event.reference_ticks,
-            event.slippage_ticks, event.fee_quanta, event.realised_quanta, event.position_lots, event.cash_quanta,
-            _CODES["rule"][event.rule], _CODES["reason"][event.reason], int(event.ambiguous),
-        )  # fmt: skip
+        rows[i] = tuple(_CODES[name][value] if name in _CODES else value for name, value in event._asdict().items())
     return rows

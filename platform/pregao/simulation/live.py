@@ -1,0 +1,53 @@
+"""The compiled functions as the engine calls them from Python: with its records in arrays of one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pregao.core.compiled import compiled
+from pregao.simulation import kernel
+from pregao.simulation.tape import Tape
+
+Array = Any
+
+
+@compiled
+def step(world: Array, setting: Array, logs: Array, row: Tape, count: int) -> None:
+    """`kernel.step` of the first ``count`` rows."""
+    kernel.step(world[0], setting[0], logs[0], row, 0, count)
+
+
+@compiled
+def act(world: Array, setting: Array, logs: Array, b: int, signal: int, fraction_ppm: int) -> None:
+    """`kernel.act`."""
+    kernel.act(world[0], setting[0], logs[0], b, signal, fraction_ppm)
+
+
+@compiled
+def submit(world: Array, setting: Array, logs: Array) -> None:
+    """`kernel.submit`."""
+    kernel.submit(world[0], setting[0], logs[0])
+
+
+@compiled
+def amend(world: Array, setting: Array, logs: Array, order_id: int, qty_lots: int, price_ticks: int, limit_ticks: int) -> None:
+    """`kernel.amend`."""
+    kernel.amend(world[0], setting[0], logs[0], order_id, qty_lots, price_ticks, limit_ticks)
+
+
+@compiled
+def cancel(world: Array, setting: Array, logs: Array, order_id: int) -> None:
+    """`kernel.cancel`."""
+    kernel.cancel(world[0], setting[0], logs[0], order_id)
+
+
+@compiled
+def convert(world: Array, setting: Array, logs: Array, m: int, amount: int, fee_ppm: int) -> None:
+    """`kernel.convert`."""
+    kernel.convert(world[0], setting[0], logs[0], m, amount, fee_ppm)
+
+
+@compiled
+def equity(world: Array, setting: Array) -> int:
+    """`kernel.equity`."""
+    return kernel.equity(world[0], setting[0])
