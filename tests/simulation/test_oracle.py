@@ -96,7 +96,10 @@ TABLES = [
     Table("post-only makes", f"{FLAT}\n99 100 90 100", [(0, "limit", BUY, {"limit": F(98), "post_only": True})],
           [(1, BUY, 10, 98, "path")]),
     Table("an order acts its latency later", f"{FLAT}\n101 101 101 101\n102 102 102 102", [(0, "market", BUY, {})],
-          [(2, BUY, 10, 102, "open")], {"latency": 1}),
+          [(2, BUY, 10, 102, "open")], {"latency": MINUTE}),
+    # Half a bar later, of 100-110-90-95 and 100-90-110-95 (35 and 45 ticks), it is at 103 or 102.
+    Table("a late order gets the worse price of that time", f"{FLAT}\n100 110 90 95", [(0, "market", BUY, {})],
+          [(1, BUY, 10, 103, "path")], {"latency": MINUTE // 2}),
     Table("reduce-only never turns a position round", f"{FLAT}\n{FLAT}\n{FLAT}",
           [(0, "market", BUY, {}), (1, "market", SELL, {"quantity": F(25), "reduce_only": True})],
           [(1, BUY, 10, 100, "open"), (2, SELL, 10, 100, "open")]),

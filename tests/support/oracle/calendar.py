@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -33,10 +34,13 @@ def before_the_open(exchange: Exchange, book: int, bar: Candle) -> None:
 def _pay(exchange: Exchange, book: int, kind: str, at: int, amount: Fraction, realised: Fraction = ZERO) -> None:
     account = exchange.account
     account.cash += amount
-    held = account.positions[book].quantity
+    held = account.positions[book]
     exchange.events.append(
-        Event(kind, 0, at, realised=realised, position=held, cash=account.cash, amount=amount, book=book)
-    )
+        Event(
+            kind, 0, at, price=held.last, realised=realised, position=held.quantity, cash=account.cash, amount=amount,
+            book=book,
+        )
+    )  # fmt: skip
 
 
 def _fund(exchange: Exchange, book: int, action: Funding) -> None:
@@ -53,19 +57,9 @@ def _split(exchange: Exchange, book: int, action: Split) -> None:
     """Quantities * new / old in whole lots, the rest paid out in cash at the last close; prices * old / new."""
     market, position = exchange.markets[book], exchange.account.positions[book]
     ratio = Fraction(action.new, action.old)
-    if position.quantity != 0:
-        side = 1 if position.quantity > 0 else -1
-        exact = abs(position.quantity) * ratio
-        kept = down(exact, market.lot)
-        rest = exact - kept
-        amount = down(side * rest * position.last / ratio, market.quantum)
-        cost = down(position.cost * rest / exact, market.quantum)  # unchanged but for the part paid out
-        position.quantity = side * kept
-        position.cost -= cost
-        position.realised += amount - cost
-        _pay(exchange, book, "split", action.at, amount, amount - cost)
-    position.last = nearest(position.last / ratio, market.tick)
-    for order in [o for o in exchange.account.orders if o.book == book]:
+    before, position.last = position.last, nearest(position.last / ratio, market.tick)
+    working = [o for o in exchange.account.orders if o.book == book]
+    for order in working:
         if not order.by_value:
             order.quantity = down(order.quantity * ratio, market.lot)
             if order.quantity == 0:
@@ -76,6 +70,28 @@ def _split(exchange: Exchange, book: int, action: Split) -> None:
         for name in ("trigger", "trail", "mark"):
             price = getattr(order, name)
             setattr(order, name, max(nearest(price / ratio, market.tick), market.tick) if price else ZERO)
+        target, stop = order.bracket.profit_price, order.bracket.loss_price
+        of_exit = up if order.side == BUY else down  # the exits are on the other side
+        order.bracket = replace(
+            order.bracket,
+            profit_price=max(of_exit(target / ratio, market.tick), market.tick) if target else ZERO,
+            loss_price=max(nearest(stop / ratio, market.tick), market.tick) if stop else ZERO,
+        )
+        order.reserve = min(order.reserve, exchange.needed(order))  # rounding must not lock more than there is
+    if position.quantity == 0 and working:
+        _pay(exchange, book, "split", action.at, ZERO)
+    elif position.quantity != 0:
+        side = 1 if position.quantity > 0 else -1
+        exact = abs(position.quantity) * ratio
+        kept = down(exact, market.lot)
+        rest = exact - kept
+        amount = down(side * rest * before / ratio, market.quantum)
+        cost = down(position.cost * rest / exact, market.quantum)  # unchanged but for the part paid out
+        position.quantity = side * kept
+        position.cost -= cost
+        position.margin -= down(position.margin * rest / exact, market.quantum)
+        position.realised += amount - cost
+        _pay(exchange, book, "split", action.at, amount, amount - cost)
 
 
 def _pay_dividend(exchange: Exchange, book: int, action: Dividend) -> None:
@@ -89,8 +105,12 @@ def _pay_dividend(exchange: Exchange, book: int, action: Dividend) -> None:
     for order in [o for o in exchange.account.orders if o.book == book]:
         if order.kind == "limit" and order.side == BUY:
             order.limit = max(order.limit - fall, market.tick)
-        if order.kind in ("stop", "stop_limit", "trailing") and order.side == SELL:
+        if order.kind in ("stop", "stop_limit") and order.side == SELL:
             order.trigger = max(order.trigger - fall, market.tick)
+            order.limit = max(order.limit - fall, market.tick) if order.kind == "stop_limit" else ZERO
+        if order.kind == "trailing" and order.side == SELL:
+            order.mark = max(order.mark - fall, market.tick)
+            order.trigger = exchange.trailing_level(order)
 
 
 def _charge_borrowing(exchange: Exchange, book: int, bar: Candle) -> None:

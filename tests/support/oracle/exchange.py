@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -69,8 +70,6 @@ class Exchange:
             reduce_only, post_only, tif, expires, self.account.now + terms.latency,
             bracket if role == "entry" else NO_BRACKET,
         )  # fmt: skip
-        if kind == "trailing" and position.last > 0:
-            order.trigger = self.trailing_level(order)
         reason = self._fault(order)
         order.reserve = ZERO if reason else self.needed(order)
         if not reason and order.reserve > 0 and self.account.free < order.reserve:
@@ -78,6 +77,8 @@ class Exchange:
         if reason:
             self.tell("rejected", order, self.account.now, reason)
             return self.events
+        if kind == "trailing":
+            order.trigger = self.trailing_level(order)
         self.place(order)
         self.tell("accepted", order, self.account.now)
         return self.events
@@ -85,6 +86,7 @@ class Exchange:
     def _fault(self, order: Order) -> str:
         """Why an order is refused before it is known what it costs."""
         market, position = self.markets[order.book], self.account.positions[order.book]
+        shortable = market.allow_short or market.terms.margined  # a perpetual can always be sold
         priced = {"limit": [order.limit], "stop": [order.trigger], "stop_limit": [order.trigger, order.limit]}
         if (order.quantity <= 0) == (order.value <= 0) or order.quantity < 0 or order.value < 0:
             return "quantity is not positive"
@@ -98,16 +100,26 @@ class Exchange:
             return "time in force does not suit the order"
         if order.post_only and order.kind != "limit":
             return "time in force does not suit the order"
+        if order.post_only and order.tif in ("IOC", "FOK"):
+            return "time in force does not suit the order"
+        if self._crosses(order):
+            return "post-only order would cross"
         if order.reduce_only and position.quantity * order.side >= 0:
             return "reduce-only order would open a position"
-        if order.side == SELL and not order.reduce_only and position.quantity <= 0 and not market.allow_short:
+        if order.side == SELL and not order.reduce_only and position.quantity <= 0 and not shortable:
             return "the instrument cannot be sold short"
         if not order.reduce_only:
-            price = self.expected_price(order)
+            price = order.limit if order.kind == "stop_limit" else self.expected_price(order)
             worth = order.value or order.quantity * price
             if worth < market.least_value or (order.by_value and worth < price * market.lot):
                 return "below the minimum notional"
         return ""
+
+    def _crosses(self, order: Order) -> bool:
+        """Whether a post-only order would take at the last close."""
+        better = (order.limit - self.account.positions[order.book].last) * order.side
+        crosses = better > 0 or (better == 0 and self.markets[order.book].terms.touch)
+        return order.post_only and crosses
 
     def amend(
         self, order_id: int, *, quantity: Fraction = ZERO, limit: Fraction = ZERO, trigger: Fraction = ZERO
@@ -118,17 +130,25 @@ class Exchange:
         if order is None:
             self.events.append(Event("rejected", order_id, self.account.now, reason="there is no such working order"))
             return self.events
-        changed = replace(
-            order, quantity=quantity or order.quantity, limit=limit or order.limit, trigger=trigger or order.trigger
-        )
+        changed = replace(order, limit=limit or order.limit, trigger=trigger or order.trigger)
+        if quantity:
+            changed.quantity, changed.value = quantity, ZERO
+        if (trigger and order.kind == "trailing") or ((limit or trigger) and order.kind == "market"):
+            self.tell("rejected", changed, self.account.now, "price is not positive")
+            return self.events
+        reason = self._fault(changed)
+        if reason:
+            self.tell("rejected", changed, self.account.now, reason)
+            return self.events
         changed.reserve = self.needed(changed)
         if changed.reserve > self.account.free + order.reserve:
-            self.tell("rejected", order, self.account.now, "no funds")
+            self.tell("rejected", changed, self.account.now, "no funds")
             return self.events
+        changed.met = False
         changed.since = self.account.now + self.markets[order.book].terms.latency
         self.account.orders.remove(order)
         self.account.orders.append(changed)
-        self.tell("amended", changed, self.account.now)
+        self.tell("amended", changed, self.account.now, "requested")
         return self.events
 
     def cancel(self, order_id: int) -> list[Event]:
@@ -150,16 +170,16 @@ class Exchange:
     def find(self, order_id: int) -> Order | None:
         return next((o for o in self.account.orders if o.id == order_id), None)
 
-    def drop(self, order: Order, at: int, reason: str) -> None:
+    def drop(self, order: Order, at: int, reason: str, quantity: Fraction = ZERO) -> None:
         self.account.orders.remove(order)
-        self.tell("cancelled", order, at, reason)
+        self.tell("cancelled", order, at, reason, quantity)
 
-    def tell(self, kind: str, order: Order, at: int, reason: str = "") -> None:
+    def tell(self, kind: str, order: Order, at: int, reason: str = "", quantity: Fraction = ZERO) -> None:
         position = self.account.positions[order.book]
         self.events.append(
             Event(
-                kind, order.id, at, order.kind, order.role, order.side, order.quantity, order.price, reason=reason,
-                position=position.quantity, cash=self.account.cash, book=order.book,
+                kind, order.id, at, order.kind, order.role, order.side, order.quantity or quantity, order.price,
+                reason=reason, position=position.quantity, cash=self.account.cash, book=order.book,
             )
         )  # fmt: skip
 
@@ -173,9 +193,11 @@ class Exchange:
 
     def expected_price(self, order: Order) -> Fraction:
         """The price at which an order locks money."""
-        if order.kind in ("limit", "stop_limit"):
+        if order.kind == "limit":
             return order.limit
-        if order.kind == "market":
+        if order.kind == "stop_limit":
+            return max(order.limit, order.trigger) if order.side > 0 else order.trigger
+        if order.kind in ("market", "trailing"):
             return max(self.account.positions[order.book].last, self.markets[order.book].tick)
         return order.trigger
 
@@ -188,7 +210,8 @@ class Exchange:
         fees, quantum = self.markets[order.book].terms.fees, self.markets[order.book].quantum
         by_rate = order.rate_fees + up(value * rate, quantum)
         total = by_rate + up(fees.per_unit * (order.filled + quantity), quantum) + fees.flat
-        total = max(total, fees.minimum)
+        if fees.minimum:
+            total = max(total, fees.minimum)
         if fees.cap:
             total = min(total, down(fees.cap * (order.turnover + value), quantum))
         if order.side == SELL:
@@ -209,24 +232,38 @@ class Exchange:
         """An order that opens locks price * quantity (or its value) times the margin, and the taker fee."""
         if order.reduce_only:
             return ZERO
-        market = self.markets[order.book]
-        worth = order.value or self.opening(order, order.quantity) * self.expected_price(order)
-        whole = order.value or order.quantity * self.expected_price(order)
+        market, price = self.markets[order.book], self.expected_price(order)
+        held = self.account.positions[order.book].quantity
+        closing = abs(held) if held * order.side < 0 else ZERO
+        worth = max(order.value - closing * price, ZERO) or self.opening(order, order.quantity) * price
         if worth == 0:
             return ZERO
-        fee = self.fee_of(order, whole, order.quantity, market.terms.fees.taker)
+        quantity = down(worth / price, market.lot)
+        unpaid = replace(order, filled=ZERO, turnover=ZERO, rate_fees=ZERO, sale_fees=ZERO, fees_paid=ZERO)
+        fee = self.fee_of(unpaid, worth, quantity, market.terms.fees.taker)
         return up(worth * self.share_locked(order), market.quantum) + fee
 
     def affordable(self, order: Order, price: Fraction, rate: Fraction, money: Fraction) -> Fraction:
         """The most that an amount of money opens at this price with the fee."""
         lot = self.markets[order.book].lot
-        quantity = down(money / price / max(self.share_locked(order), Fraction(1, 10**6)), lot)
-        while quantity > 0:
-            worth = quantity * price
-            if worth * self.share_locked(order) + self.fee_of(order, worth, quantity, rate) <= money:
-                break
-            quantity -= lot
-        return max(quantity, ZERO)
+
+        def fits(lots: int) -> bool:
+            worth = lots * lot * price
+            return worth * self.share_locked(order) + self.fee_of(order, worth, lots * lot, rate) <= money
+
+        most = 0 if money <= 0 else math.floor(order.value / price / lot)
+        least = 0  # the most that fits is searched between the two, by halves
+        while least < most:
+            middle = (least + most + 1) // 2
+            least, most = (middle, most) if fits(middle) else (least, middle - 1)
+        return least * lot
+
+    def equity(self) -> Fraction:
+        """Cash, and what the positions are worth at the last close; of a perpetual, what it has won or lost."""
+        worth = ZERO
+        for market, held in zip(self.markets, self.account.positions, strict=True):
+            worth += held.quantity * held.last - (held.cost if market.terms.margined else ZERO)
+        return self.account.cash + worth
 
     # A fill ----------------------------------------------------------------------------------------------------
 
@@ -240,8 +277,6 @@ class Exchange:
 
     def slippage(self, order: Order, reference: Fraction, quantity: Fraction) -> Fraction:
         """Summed over the models, each rounded up to a tick; market and stop orders only."""
-        if order.kind == "limit":
-            return ZERO
         market, volume = self.markets[order.book], self.bars[order.book].volume
         terms, tick = market.terms, market.tick
         # The share of the volume is at most 1, and 1 in a bar without volume.
@@ -258,14 +293,14 @@ class Exchange:
         *,
         taker: bool,
         live_from: tuple[int, int],
-        ambiguous: Fraction | None = None,
-        cap: Fraction | None = None,
+        rival: Order | None = None,
+        slips: bool = False,
     ) -> bool:
         """Execute as much of an order as there is liquidity and money for; say whether anything happened.
 
         ``live_from`` are the times from which the take profit and the stop loss of an entry can fill.
-        ``cap`` is the limit of a stop-limit order that fills as it is triggered. ``ambiguous`` is the level of the
-        other exit, if the bar reached it too.
+        ``slips``: a stop-limit order that fills as it is triggered, at a slipped price within its limit.
+        ``rival`` is the other exit, if the bar reached it too.
         """
         book, side = order.book, order.side
         market, position, account = self.markets[book], self.account.positions[book], self.account
@@ -275,34 +310,41 @@ class Exchange:
             return False
 
         # Price: the reference and the slippage, which needs the size; size by value needs the price.
+        closing = abs(position.quantity) if position.quantity * side < 0 else ZERO
+        if order.reduce_only and closing == 0:
+            self.drop(order, at, "the position is closed")
+            return True
         wanted = order.quantity or down(order.value / reference, market.lot)
+        wanted = min(wanted, closing) if order.reduce_only else wanted
         possible = wanted if liquidity is None else min(wanted, liquidity)
-        price = max(reference + side * self.slippage(order, reference, possible), market.tick)
-        if cap is not None:
-            price = min(price, cap) if side > 0 else max(price, cap)
+        slippage = self.slippage(order, reference, possible) if slips or order.kind != "limit" else ZERO
+        price = max(reference + side * slippage, market.tick)
+        worst = None
+        if slips:
+            worst = order.limit
+        elif order.role == "liquidation":
+            worst = matching.bankruptcy(self, book)
+        if worst is not None:
+            price = min(price, worst) if side > 0 else max(price, worst)
         rate = terms.fees.taker if taker else terms.fees.maker
 
-        # Size.
+        # Size: not more than the money affords with the fee, but closing needs none.
         free = account.free + order.reserve - account.freed
         if order.by_value:
             wanted = down(order.value / price, market.lot)
-            if order.value < price * market.lot:
-                spent = order.filled > 0
+            if wanted == 0:
                 account.orders.remove(order)
-                if spent:
+                if order.filled > 0:
                     self.tell("cancelled", order, at, "what is left is less than a lot")
                 else:
                     self.tell("rejected", order, at, "below the minimum notional")
                 return True
-            wanted = min(wanted, self.affordable(order, price, rate, free))
-        if order.reduce_only:
-            wanted = min(wanted, abs(position.quantity)) if position.quantity * side < 0 else ZERO
-            if wanted == 0:
-                self.drop(order, at, "the position is closed")
-                return True
+            wanted = min(wanted, closing) if order.reduce_only else wanted
         quantity = wanted if liquidity is None else min(wanted, liquidity)
+        if order.by_value and quantity > closing:
+            quantity = closing + min(quantity - closing, self.affordable(order, price, rate, free))
         if order.tif == "FOK" and quantity < wanted:
-            self.drop(order, at, "not filled at once")
+            self.drop(order, at, "not filled at once", quantity)
             return True
         opened = self.opening(order, quantity)
         closed = quantity - opened
@@ -310,18 +352,23 @@ class Exchange:
 
         # What the account cannot take is refused.
         fee = self.fee_of(order, notional, quantity, rate)
+        if order.role == "liquidation":
+            # The venue's own fee on top; a liquidation loses no more than the margin, fees included.
+            loss = position.cost * quantity / abs(position.quantity) + side * notional
+            fee += up(notional * terms.liquidation_fee, market.quantum)
+            fee = max(min(fee, position.margin - max(loss, ZERO)), ZERO)
         reason = ""
         if quantity <= 0:
             reason = "no funds"
         elif not order.reduce_only and order.filled == 0 and wanted * price < market.least_value:
             reason = "below the minimum notional"
-        elif opened > 0 and side == SELL and not market.allow_short:
+        elif opened > 0 and side == SELL and not (market.allow_short or terms.margined):
             reason = "the instrument cannot be sold short"
         elif opened > 0 and up(opened * price * self.share_locked(order), market.quantum) + fee > free:
             reason = "no funds"
         if reason:
             account.orders.remove(order)
-            self.tell("rejected", order, at, reason)
+            self.tell("rejected", order, at, reason, quantity)
             return True
 
         # The position and the money.
@@ -369,28 +416,43 @@ class Exchange:
             account.orders.remove(order)
             order.reserve = ZERO
         else:
-            order.reserve = self.needed(order)
+            order.reserve = min(order.reserve, self.needed(order))
         if account.free > before:  # money that a fill frees cannot be used in the same moment
             account.freed += account.free - before
 
-        if ambiguous is not None:
-            account.ambiguous += 1
-            other = abs(price - ambiguous) * quantity
-            if order.role == "stop_loss":
-                position.best += other
-            else:
-                position.worst += other
+        if rival is not None:
+            self._note_ambiguity(order, rival, quantity, price, rate)
         self.events.append(
             Event(
                 "fill", order.id, at, order.kind, order.role, side, quantity, price, reference, fee, realised,
-                position.quantity, account.cash, rule, "", ambiguous is not None, "taker" if taker else "maker",
+                position.quantity, account.cash, rule, "", rival is not None, "taker" if taker else "maker",
                 ZERO, book,
             )
         )  # fmt: skip
+        matching.guard(self, book)
         self._after_a_fill(order, quantity, opened, price, at, done, live_from)
         if not done and order in account.orders and order.tif in ("IOC", "FOK"):
             self.drop(order, at, "not filled at once")
         return True
+
+    def _note_ambiguity(
+        self, taken: Order, rival: Order, quantity: Fraction, price: Fraction, rate: Fraction
+    ) -> None:
+        """By how much the other exit would have ended better or worse, with its slippage and both fees by rate."""
+        market, position = self.markets[taken.book], self.account.positions[taken.book]
+        fees, quantum = market.terms.fees, market.quantum
+        level, other_rate = rival.limit, fees.maker
+        if rival.kind != "limit":
+            level = max(rival.trigger + taken.side * self.slippage(rival, rival.trigger, quantity), market.tick)
+            other_rate = fees.taker
+        value, other_value = quantity * price, quantity * level
+        costs = up(value * rate, quantum) - up(other_value * other_rate, quantum)
+        gain = -taken.side * (other_value - value) + costs
+        self.account.ambiguous += 1
+        if gain > 0:
+            position.best += gain
+        else:
+            position.worst -= gain
 
     def _after_a_fill(
         self,
@@ -405,14 +467,13 @@ class Exchange:
         """One exit cancels the other; a flat position has no exits; an entry gets its bracket."""
         account, position = self.account, self.account.positions[order.book]
         if order.group:
-            for other in [o for o in account.orders if o.group == order.group and o is not order]:
-                if done:
+            for other in [o for o in account.orders if order.group in (o.group, o.id) and o is not order]:
+                # When an exit fills while the entry still works, the rest of the entry is cancelled.
+                if done or other.id == order.group:
                     self.drop(other, at, "the other exit filled")
                 else:  # a partial fill of an exit reduces its sibling by the same
                     other.quantity -= quantity
-            entry = self.find(order.group)
-            if entry is not None:  # when an exit fills while the entry still works, its rest is cancelled
-                self.drop(entry, at, "the other exit filled")
+                    self.tell("amended", other, at, "the other exit filled")
         if position.quantity == 0:
             position.bars_held = 0
             for other in [o for o in account.orders if o.book == order.book and o.reduce_only]:
@@ -428,6 +489,7 @@ class Exchange:
         if working:
             for exit_ in working:
                 exit_.quantity += opened
+                self.tell("amended", exit_, at)
             return
         tick, bracket, side = self.markets[entry.book].tick, entry.bracket, entry.side
         profit, loss = bracket.profit_price, bracket.loss_price

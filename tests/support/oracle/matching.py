@@ -2,64 +2,92 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from oracle.book import Order
-from oracle.rules import BUY, SELL, Candle, down, up
+from oracle.rules import BUY, SELL, Candle
 
 if TYPE_CHECKING:
     from oracle.exchange import Exchange
 
 STOPS = ("stop", "trailing")
+PPM = 10**6
+
+
+def present(exchange: Exchange, book: int, by: int) -> list[Order]:
+    """The orders of an instrument that have arrived by a time, in time priority."""
+    return [o for o in exchange.account.orders if o.book == book and o.since <= by]
+
+
+def again_and_again(exchange: Exchange, book: int, by: int, meet: Callable[[Order], bool]) -> None:
+    """Show a price to the orders in time priority; after each fill look again from the oldest."""
+    looking = True
+    while looking:
+        looking = any(meet(order) for order in present(exchange, book, by) if order in exchange.account.orders)
+
+
+# A price that is suddenly there: the open, or what an order finds when it arrives ------------------------------------
 
 
 def meet_open(exchange: Exchange, book: int, bar: Candle) -> None:
-    """Working orders in time priority meet the open. After each fill look again from the oldest."""
-    looking = True
-    while looking:
-        looking = any(
-            _meet_price(exchange, order, bar.open, bar.opens, "open")
-            for order in list(exchange.account.orders)
-            if order.book == book and order.since <= bar.opens and order in exchange.account.orders
-        )
-    _liquidate_at(exchange, book, bar.open, bar.opens)
+    """Working orders in time priority meet the open."""
+    _jump(exchange, book, bar.open, bar.opens, "open")
 
 
-def _meet_price(exchange: Exchange, order: Order, price: Fraction, at: int, market_rule: str) -> bool:
-    """An order meets an open; say whether it filled, so that all are looked at again."""
-    first, order.met = not order.met, True
-    if order.kind == "trailing":  # the best price seen moves with the open before the check
+def _jump(exchange: Exchange, book: int, price: Fraction, at: int, market_rule: str) -> None:
+    for order in present(exchange, book, at):  # trailing stops: the best price seen moves before the check
         _move_mark(exchange, order, price)
+    again_and_again(
+        exchange, book, at, lambda order: _meet_price(exchange, order, price, at, (market_rule, "gap"), (at, at))
+    )
+    for order in present(exchange, book, at):
+        order.met = True
+
+
+def _meet_price(
+    exchange: Exchange, order: Order, price: Fraction, at: int, rules: tuple[str, str], live_from: tuple[int, int]
+) -> bool:
+    """Fill the order if the price has reached it or jumped over it; say whether all have to be looked at again.
+
+    ``rules`` are the names of the rule by which a market order and any other fills.
+    """
+    # A stop-limit whose trigger the price has reached becomes a limit order and meets the price as one.
     if order.kind == "stop_limit" and (price - order.trigger) * order.side >= 0:
-        order.kind = "limit"  # whose trigger the open has reached: becomes a limit order and meets the open as one
-        exchange.tell("triggered", order, at)
-    touch = exchange.markets[order.book].terms.touch
+        _become_limit(exchange, order, at)
     rule = ""
     if order.kind == "market":
-        rule = market_rule
+        rule = rules[0]
     elif order.kind in STOPS and (price - order.trigger) * order.side >= 0:
-        rule = "gap"
+        rule = rules[1]
     elif order.kind == "limit":
         better = (order.limit - price) * order.side
-        if better > 0 or (touch and better == 0):
-            rule = "gap"
-    if rule and order.post_only and first:
+        if better > 0 or (better == 0 and exchange.markets[order.book].terms.touch):
+            rule = rules[1]
+    if rule and order.post_only and not order.met:
         exchange.drop(order, at, "post-only order would cross")
         return True
-    # A limit that fills at the first open it meets is a taker, else a maker. Market and stop: takers.
-    taker = order.kind != "limit" or first
-    filled = bool(rule) and exchange.fill(order, price, rule, at, taker=taker, live_from=(at, at))
-    if not filled and order.tif in ("IOC", "FOK"):
+    # A limit that fills at the first open it meets is a taker, otherwise (and as an exit of a bracket) a maker.
+    taker = order.kind != "limit" or (not order.met and not order.group)
+    filled = bool(rule) and exchange.fill(order, price, rule, at, taker=taker, live_from=live_from)
+    if not filled and order.tif in ("IOC", "FOK"):  # what cannot be filled at the first open met is cancelled
         exchange.drop(order, at, "not filled at once")
     return filled
 
 
+def _become_limit(exchange: Exchange, order: Order, at: int) -> None:
+    order.kind, order.met = "limit", False
+    exchange.tell("triggered", order, at)
+
+
 def _move_mark(exchange: Exchange, order: Order, price: Fraction) -> None:
     """A trailing stop follows the best price seen: the highest before it sells, the lowest before it buys."""
-    order.mark = max(order.mark, price) if order.side == SELL else min(order.mark, price)
-    order.trigger = exchange.trailing_level(order)
+    if order.kind == "trailing":
+        order.mark = max(order.mark, price) if order.side == SELL else min(order.mark, price)
+        order.trigger = exchange.trailing_level(order)
 
 
 def follow_path(exchange: Exchange, book: int, bar: Candle) -> None:
@@ -67,9 +95,12 @@ def follow_path(exchange: Exchange, book: int, bar: Candle) -> None:
     if path in ("pessimistic", "optimistic"):
         _by_range(exchange, book, bar, path)
     elif path == "finer" and bar.finer:
-        _by_finer_bars(exchange, book, bar)
+        for number, finer in enumerate(bar.finer):  # legs of each finer bar, joined by jumps
+            if number > 0:
+                _jump(exchange, book, finer.open, finer.opens, "finer")
+            _Walk(exchange, book, finer, "shortest", "finer").go()
     else:
-        _by_legs(exchange, book, bar, _corners(bar, "shortest" if path == "finer" else path), "path", bar.closes)
+        _Walk(exchange, book, bar, "shortest" if path == "finer" else path, "path").go()
 
 
 # The range: what order of events was the worst, or the best ---------------------------------------------------------
@@ -77,44 +108,71 @@ def follow_path(exchange: Exchange, book: int, bar: Candle) -> None:
 
 def _by_range(exchange: Exchange, book: int, bar: Candle, path: str) -> None:
     """Again and again until nothing fills: (a) stops in time priority, (b) limits; optimistic: (b) before (a)."""
+    _let_the_late_arrive(exchange, book, bar, path)
     steps = [_stops_in_range, _limits_in_range]
     if path == "optimistic":
         steps.reverse()
     while any(step(exchange, book, bar) for step in steps):
         pass
     # Trailing stops move with the bar's extremes at the end of the path.
-    for order in [o for o in exchange.account.orders if o.book == book and o.kind == "trailing"]:
-        if order.since < bar.closes and order in exchange.account.orders:
+    for order in present(exchange, book, bar.closes - 1):
+        if order.kind == "trailing" and order in exchange.account.orders:
             _move_mark(exchange, order, bar.high if order.side == SELL else bar.low)
             if (bar.close - order.trigger) * order.side >= 0:
-                _fill_in_path(exchange, order, order.trigger, bar)
+                _fill_in_path(exchange, order, order.trigger, bar, "path")
 
 
-def _live(exchange: Exchange, book: int, bar: Candle) -> list[Order]:
-    return [o for o in exchange.account.orders if o.book == book and o.since < bar.closes and not o.resting]
+def _let_the_late_arrive(exchange: Exchange, book: int, bar: Candle, path: str) -> None:
+    """What arrives while the bar is on meets the price of that time, on the worse of the two ways over the extremes.
+
+    On the optimistic path it is the better one.
+    """
+    late = {o.id for o in present(exchange, book, bar.closes - 1) if o.since > bar.opens}
+
+    def arrive(order: Order) -> bool:
+        if order.id not in late:
+            return False
+        late.discard(order.id)
+        part = math.floor(Fraction((order.since - bar.opens) * PPM, bar.closes - bar.opens))
+        ways = [_price_after(exchange, book, bar, high_first, part) for high_first in (True, False)]
+        price = max(ways) if (order.side == BUY) == (path == "pessimistic") else min(ways)
+        _move_mark(exchange, order, price)
+        at = bar.closes
+        done = _meet_price(exchange, order, price, at, ("path", "path"), _live_from(exchange, order, bar))
+        order.met = True
+        return done
+
+    again_and_again(exchange, book, bar.closes - 1, arrive)
+
+
+def _price_after(exchange: Exchange, book: int, bar: Candle, high_first: bool, part: int) -> Fraction:
+    """The price after so many millionths of the way from the open over both extremes to the close, in whole ticks."""
+    corners = _corners(bar, high_first)
+    tick = exchange.markets[book].tick
+    left = math.floor(_length(corners) / tick * part / PPM) * tick
+    for here, there in itertools.pairwise(corners):
+        if left <= abs(there - here):
+            return here + (left if there > here else -left)
+        left -= abs(there - here)
+    return corners[-1]
 
 
 def _stops_in_range(exchange: Exchange, book: int, bar: Candle) -> bool:
-    """Any stop whose trigger the bar has reached, in time priority; the liquidation before them."""
-    level = liquidation_level(exchange, book)
-    if level is not None:
-        held = exchange.account.positions[book].quantity
-        if (bar.low <= level) if held > 0 else (bar.high >= level):
-            _liquidate(exchange, book, level, "path", bar.closes)
-            return True
-    for order in _live(exchange, book, bar):
+    """Any stop whose trigger the bar has reached, in time priority."""
+    for order in present(exchange, book, bar.closes - 1):
         if order.kind not in (*STOPS, "stop_limit"):
             continue
         reached = bar.high >= order.trigger if order.side == BUY else bar.low <= order.trigger
-        if reached and _fill_in_path(exchange, order, order.trigger, bar):
+        if reached and _fill_in_path(exchange, order, order.trigger, bar, "path"):
             return True
     return False
 
 
 def _limits_in_range(exchange: Exchange, book: int, bar: Candle) -> bool:
     """Any limit that the bar has traded through, in time priority, at its limit."""
-    for order in _live(exchange, book, bar):
-        if order.kind == "limit" and _traded(exchange, order, bar) and _fill_in_path(exchange, order, order.limit, bar):
+    for order in present(exchange, book, bar.closes - 1):
+        traded = order.kind == "limit" and not order.resting and _traded(exchange, order, bar)
+        if traded and _fill_in_path(exchange, order, order.limit, bar, "path"):
             return True
     return False
 
@@ -125,154 +183,159 @@ def _traded(exchange: Exchange, order: Order, bar: Candle) -> bool:
     return through or (touch and order.limit == (bar.low if order.side == BUY else bar.high))
 
 
-def _other_exit(exchange: Exchange, order: Order, bar: Candle) -> Fraction | None:
-    """The level of the other exit of the bracket, if it too was within the bar."""
-    for other in _live(exchange, order.book, bar):
+def _rival(exchange: Exchange, order: Order, bar: Candle) -> Order | None:
+    """The other exit of the bracket, if its level too was within the bar and it was live before."""
+    live, bar = present(exchange, order.book, bar.opens), exchange.bars[order.book]  # of finer bars, the whole bar
+    for other in live:
         if order.group and other.group == order.group and other is not order:
             if other.kind == "limit" and _traded(exchange, other, bar):
-                return other.limit
-            if other.kind == "stop" and bar.low <= other.trigger <= bar.high:
-                return other.trigger
+                return other
+            if other.kind == "stop" and (bar.high >= other.trigger if other.side == BUY else bar.low <= other.trigger):
+                return other
     return None
 
 
+def _live_from(exchange: Exchange, order: Order, bar: Candle) -> tuple[int, int]:
+    """From when the exits of an entry that fills in the path are live: the stop in the same bar.
+
+    The take profit is too, but not on the pessimistic path.
+    """
+    pessimistic = exchange.markets[order.book].terms.path == "pessimistic"
+    return (bar.closes if pessimistic else bar.opens, bar.opens)
+
+
 def _fill_in_path(
-    exchange: Exchange, order: Order, price: Fraction, bar: Candle, rule: str = "path", at: int | None = None
+    exchange: Exchange, order: Order, price: Fraction, bar: Candle, rule: str, taker: bool = False
 ) -> bool:
-    """A stop at its trigger, a limit at its limit; the exits of an entry are live from then on, by the path's rule."""
-    path = exchange.markets[order.book].terms.path
-    at = bar.closes if at is None else at
-    # The take profit of an entry that fills in the path is live in the same bar, but not on the pessimistic path.
-    live_from = (bar.closes if path == "pessimistic" else bar.opens, bar.opens)
-    cap = None
-    taker = order.kind != "limit"
+    """A stop at its trigger, a limit at its limit."""
+    at = bar.closes
+    slips = False
     if order.kind == "stop_limit":
-        liquidity = exchange.liquidity(order.book)
-        if liquidity is not None and liquidity <= 0:
-            return False
-        marketable = (order.limit - order.trigger) * order.side >= 0
-        exchange.tell("triggered", order, at)
-        if not marketable:  # it rests and cannot fill in this bar
-            order.kind, order.resting = "limit", path in ("pessimistic", "optimistic")
+        _become_limit(exchange, order, at)
+        if (order.limit - price) * order.side < 0:  # it rests and cannot fill in this bar
+            order.resting = order.met = True
             return True
-        cap = order.limit  # min(trigger + slippage, limit), as a taker
-    other = _other_exit(exchange, order, bar)
-    return exchange.fill(order, price, rule, at, taker=taker, live_from=live_from, ambiguous=other, cap=cap)
+        slips = True  # at min(trigger + slippage, limit), as a taker
+    taker = taker or slips or order.kind != "limit"
+    rival = _rival(exchange, order, bar)
+    return exchange.fill(
+        order, price, rule, at, taker=taker, live_from=_live_from(exchange, order, bar), rival=rival, slips=slips
+    )
 
 
 # Legs: the price moves along straight lines -----------------------------------------------------------------------
 
 
-def _corners(bar: Candle, path: str) -> list[Fraction]:
-    if path == "ohlc":
-        high_first = True
-    elif path == "nearest":
-        high_first = bar.high - bar.open <= bar.open - bar.low
-    else:  # shortest
-        high_first = bar.close < bar.open
+def _corners(bar: Candle, high_first: bool) -> list[Fraction]:
     return [bar.open, *((bar.high, bar.low) if high_first else (bar.low, bar.high)), bar.close]
 
 
-def _by_legs(exchange: Exchange, book: int, bar: Candle, corners: list[Fraction], rule: str, at: int) -> None:
-    """The order whose trigger comes first fills at its price; ties by time priority."""
-    here = corners[0]
-    for there in corners[1:]:
-        while True:
-            _trail(exchange, book, bar, here)
-            ahead = [
-                (abs(point - here), order)
-                for order in _live(exchange, book, bar)
-                if (point := _point(exchange, order, here, there)) is not None
-            ]
-            if not ahead:
-                break
-            distance, order = min(ahead, key=lambda found: found[0])
-            here += distance if there > here else -distance
-            _trail(exchange, book, bar, here)
-            price = order.limit if order.kind == "limit" else order.trigger
-            if not _fill_in_path(exchange, order, price, bar, rule, at):
-                break
-        here = there
-        _trail(exchange, book, bar, here)
+def _length(corners: list[Fraction]) -> Fraction:
+    return sum((abs(b - a) for a, b in itertools.pairwise(corners)), Fraction(0))
 
 
-def _trail(exchange: Exchange, book: int, bar: Candle, price: Fraction) -> None:
-    for order in _live(exchange, book, bar):
-        if order.kind == "trailing":
-            _move_mark(exchange, order, price)
+class _Walk:
+    """The price walks from corner to corner, a tick at a time, and each order fills when it comes to its point.
 
+    Ties go by time priority. Orders placed by a fill are live from that point on. An order that is on its way joins
+    when its part of the walk is done, and meets the price that it finds.
+    """
 
-def _point(exchange: Exchange, order: Order, here: Fraction, there: Fraction) -> Fraction | None:
-    """Where on the leg the order comes to its turn: a limit one tick beyond its limit unless touching is enough."""
-    market = exchange.markets[order.book]
-    if order.kind == "market":
-        return None
-    if order.kind == "limit":
-        point = order.limit - (0 if market.terms.touch else order.side * market.tick)
-        if (point - here) * order.side >= 0:
-            return here
-        return point if (point - there) * order.side >= 0 else None
-    if (here - order.trigger) * order.side >= 0:
-        return here
-    return order.trigger if (there - order.trigger) * order.side >= 0 else None
+    def __init__(self, exchange: Exchange, book: int, bar: Candle, path: str, rule: str) -> None:
+        high_first = {
+            "ohlc": True,
+            "nearest": bar.high - bar.open <= bar.open - bar.low,
+            "shortest": bar.close < bar.open,
+        }[path]
+        self.exchange, self.book, self.bar, self.rule = exchange, book, bar, rule
+        self.corners = _corners(bar, high_first)
+        self.tick = exchange.markets[book].tick
+        self.steps = 0
+        self.whole = _length(self.corners) / self.tick
 
+    def joins(self, order: Order) -> int:
+        """After how many ticks of the walk an order is there."""
+        if order.since <= self.bar.opens:
+            return 0
+        part = math.floor(Fraction((order.since - self.bar.opens) * PPM, self.bar.closes - self.bar.opens))
+        return math.ceil(self.whole * part / PPM)
 
-def _by_finer_bars(exchange: Exchange, book: int, bar: Candle) -> None:
-    """Legs of each finer bar, by the shortest rule, joined by jumps."""
-    for number, finer in enumerate(bar.finer):
-        if number > 0:  # a jump fills what it jumped over at the finer bar's open
-            looking = True
-            while looking:
-                looking = any(
-                    _meet_price(exchange, order, finer.open, finer.opens, "open")
-                    for order in _live(exchange, book, bar)
-                    if order.since <= finer.opens and order in exchange.account.orders
-                )
-        _by_legs(exchange, book, bar, _corners(finer, "shortest"), "finer", finer.closes)
+    def go(self) -> None:
+        here = self.corners[0]
+        self.stop_at(here)
+        for corner in self.corners[1:]:
+            step = self.tick if corner > here else -self.tick
+            while here != corner:
+                here += step
+                self.steps += 1
+                self.stop_at(here)
+
+    def there(self) -> list[Order]:
+        orders = present(self.exchange, self.book, self.bar.closes - 1)
+        return [order for order in orders if self.joins(order) <= self.steps]
+
+    def stop_at(self, here: Fraction) -> None:
+        """Let the orders that are there meet a price of the walk, again and again from the oldest."""
+        for order in self.there():
+            _move_mark(self.exchange, order, here)
+        while any(self.meet(order, here) for order in self.there() if order in self.exchange.account.orders):
+            pass
+
+    def meet(self, order: Order, here: Fraction) -> bool:
+        exchange, bar = self.exchange, self.bar
+        if order.since > bar.opens and not order.met:  # it has just arrived
+            _move_mark(exchange, order, here)
+            done = _meet_price(
+                exchange, order, here, bar.closes, (self.rule, self.rule), _live_from(exchange, order, bar)
+            )
+            order.met = True
+            return done
+        if order.kind == "limit":
+            beyond = 0 if exchange.markets[order.book].terms.touch else self.tick
+            found = not order.met and order.group > 0  # an exit that was placed just now meets the price it finds
+            order.met = order.met or found
+            if (order.limit - here) * order.side >= beyond:
+                return _fill_in_path(exchange, order, here if found else order.limit, bar, self.rule)
+        elif order.kind != "market" and (here - order.trigger) * order.side >= 0:
+            return _fill_in_path(exchange, order, here, bar, self.rule)
+        return False
 
 
 # Liquidation: isolated --------------------------------------------------------------------------------------------
 
 
-def liquidation_level(exchange: Exchange, book: int) -> Fraction | None:
-    """The first tick at which the equity of the position is at most its maintenance margin.
+def guard(exchange: Exchange, book: int) -> None:
+    """Keep the order that liquidates a position, at the first tick where its equity is at most its maintenance margin.
 
-    Long: margin + quantity * price - cost <= maintenance * quantity * price.
+    Long: margin + quantity * price - cost <= maintenance * quantity * price; a short likewise. It is a stop among the
+    other stops, in time priority from when the position first needed it.
     """
-    market, position = exchange.markets[book], exchange.account.positions[book]
+    market, position, account = exchange.markets[book], exchange.account.positions[book], exchange.account
     kept, held = market.terms.maintenance_margin, position.quantity
-    if not kept or held == 0:
-        return None
-    own = position.margin if market.terms.margined else position.margin + position.cost
-    if held > 0:
-        return max(down((position.cost - own) / (held * (1 - kept)), market.tick), market.tick)
-    return up((own - position.cost) / (-held * (1 + kept)), market.tick)
+    order = next((o for o in account.orders if o.book == book and o.role == "liquidation"), None)
+    level = Fraction(0)
+    if kept and held:
+        # What is locked for a short in cash holds what its sale brought in, its cost, already.
+        own = position.margin if market.terms.margined or held > 0 else position.margin + position.cost
+        if held < 0:
+            level = math.ceil((own - position.cost) / (-held * (1 + kept)) / market.tick) * market.tick
+        elif market.terms.margined:
+            level = math.floor((position.cost - own) / (held * (1 - kept)) / market.tick) * market.tick
+    if level <= 0:
+        if order is not None:
+            account.orders.remove(order)
+        return
+    if order is None:
+        order = Order(0, book, "stop", SELL, role="liquidation", reduce_only=True)
+        order.since = exchange.bars[book].opens if book in exchange.bars else account.now
+        exchange.place(order)
+    order.side, order.quantity, order.trigger = (SELL if held > 0 else BUY), abs(held), level
 
 
-def _bankruptcy(exchange: Exchange, book: int) -> Fraction:
-    """The price at which the margin is gone."""
+def bankruptcy(exchange: Exchange, book: int) -> Fraction:
+    """The price at which the margin is gone: a liquidation loses no more."""
     market, position = exchange.markets[book], exchange.account.positions[book]
-    own = position.margin if market.terms.margined else position.margin + position.cost
+    own = position.margin if market.terms.margined or position.quantity > 0 else position.margin + position.cost
     price = (position.cost - own) / position.quantity
     rounded = math.ceil(price / market.tick) if position.quantity > 0 else math.floor(price / market.tick)
     return max(rounded * market.tick, market.tick)
-
-
-def _liquidate_at(exchange: Exchange, book: int, price: Fraction, at: int) -> None:
-    level = liquidation_level(exchange, book)
-    if level is None:
-        return
-    held = exchange.account.positions[book].quantity
-    if (price - level) * (1 if held > 0 else -1) <= 0:
-        _liquidate(exchange, book, price, "gap", at)
-
-
-def _liquidate(exchange: Exchange, book: int, price: Fraction, rule: str, at: int) -> None:
-    """Close all of the position at that price or at a gap's open, never worse than bankruptcy."""
-    held = exchange.account.positions[book].quantity
-    bankrupt = _bankruptcy(exchange, book)
-    price = max(price, bankrupt) if held > 0 else min(price, bankrupt)
-    side = SELL if held > 0 else BUY
-    order = Order(0, book, "stop", side, abs(held), trigger=price, role="liquidation", reduce_only=True)
-    exchange.place(order)
-    exchange.fill(order, price, rule, at, taker=True, live_from=(at, at))
