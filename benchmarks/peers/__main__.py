@@ -8,6 +8,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks.peers import engines
@@ -66,6 +67,7 @@ def stand_beside(peer: Peer, python: Path, job: Job, file: Path, folder: Path, r
         "our_bars_per_s": round(ours.bars_per_s),
         "our_best_bars_per_s": round(ours.best_bars_per_s),
         "ratio": ours.bars_per_s / theirs.bars_per_s,
+        "our_engine_bars_per_s": round(ours.report["bars"] / median(ours.report["engine_cpu_s"])),
         "our_peak_mb": round(ours.report["peak_mb"]),
         "our_first_run_s": ours.report["first_run_s"],
     }

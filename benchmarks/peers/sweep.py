@@ -11,7 +11,6 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
-
 from benchmarks.peers.job import SLOW, Job, average
 
 FASTS = tuple(range(5, 15))

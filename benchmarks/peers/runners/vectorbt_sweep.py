@@ -1,12 +1,11 @@
-"""vectorbt over many settings at once: one column each, as its documentation teaches, ``from_signals`` over all of them.
+"""vectorbt over many settings at once: one column each, as its documentation teaches, and ``from_signals`` over all.
 
-The averages are made by its own ``MA.run`` with ``ewm`` (the same formula, and the same crosses), also over many windows
-at once. Timed apart: making the crosses, and simulation with the final values and the trades of every column.
+The averages are made by its own ``MA.run`` with ``ewm`` (the same formula, and the same crosses), also over many
+windows at once. Timed apart: making the crosses, and simulation with the final values and the trades of every column.
 """
 
 from __future__ import annotations
 
-import json
 import time
 
 began = time.perf_counter()
@@ -65,7 +64,6 @@ def main() -> None:
         first_run_s=first.run_wall_s[0], settings=len(wanted), crosses=int(np.unique(of).size),
     )  # fmt: skip
     np.save(given.out.with_suffix(".sweep.npy"), results)
-    print(json.dumps({"settings": len(wanted)}))
 
 
 if __name__ == "__main__":
