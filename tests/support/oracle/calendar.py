@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from oracle.book import ZERO, Event
+from oracle import matching
+from oracle.book import ZERO, Event, Order
 from oracle.rules import BUY, DAY_NS, SELL, Candle, Dividend, Funding, Split, down, nearest, up
 
 if TYPE_CHECKING:
@@ -31,16 +33,23 @@ def before_the_open(exchange: Exchange, book: int, bar: Candle) -> None:
     expire(exchange, book, bar.opens)
 
 
-def _pay(exchange: Exchange, book: int, kind: str, at: int, amount: Fraction, realised: Fraction = ZERO) -> None:
-    account = exchange.account
+def _pay(exchange: Exchange, book: int, kind: str, at: int, amount: Fraction) -> None:
+    """Money in or out. What free cash does not cover of a charge comes out of the margin of the position."""
+    account, position = exchange.account, exchange.account.positions[book]
     account.cash += amount
-    held = account.positions[book]
+    if amount < 0 and account.free < 0:
+        position.margin -= min(-amount, -account.free, position.margin)
+        matching.guard(exchange, book)
+    _tell(exchange, book, kind, at, amount)
+
+
+def _tell(exchange: Exchange, book: int, kind: str, at: int, amount: Fraction, realised: Fraction = ZERO) -> None:
+    held, cash = exchange.account.positions[book], exchange.account.cash
     exchange.events.append(
         Event(
-            kind, 0, at, price=held.last, realised=realised, position=held.quantity, cash=account.cash, amount=amount,
-            book=book,
+            kind, 0, at, price=held.last, realised=realised, position=held.quantity, cash=cash, amount=amount, book=book
         )
-    )  # fmt: skip
+    )
 
 
 def _fund(exchange: Exchange, book: int, action: Funding) -> None:
@@ -57,41 +66,52 @@ def _split(exchange: Exchange, book: int, action: Split) -> None:
     """Quantities * new / old in whole lots, the rest paid out in cash at the last close; prices * old / new."""
     market, position = exchange.markets[book], exchange.account.positions[book]
     ratio = Fraction(action.new, action.old)
-    before, position.last = position.last, nearest(position.last / ratio, market.tick)
     working = [o for o in exchange.account.orders if o.book == book]
-    for order in working:
-        if not order.by_value:
-            order.quantity = down(order.quantity * ratio, market.lot)
-            if order.quantity == 0:
-                exchange.drop(order, action.at, "a split left less than a lot")
-                continue
-        to_limit = down if order.side == BUY else up  # limit buys floor, limit sells ceil, stops nearest
-        order.limit = max(to_limit(order.limit / ratio, market.tick), market.tick) if order.limit else ZERO
-        for name in ("trigger", "trail", "mark"):
-            price = getattr(order, name)
-            setattr(order, name, max(nearest(price / ratio, market.tick), market.tick) if price else ZERO)
-        target, stop = order.bracket.profit_price, order.bracket.loss_price
-        of_exit = up if order.side == BUY else down  # the exits are on the other side
-        order.bracket = replace(
-            order.bracket,
-            profit_price=max(of_exit(target / ratio, market.tick), market.tick) if target else ZERO,
-            loss_price=max(nearest(stop / ratio, market.tick), market.tick) if stop else ZERO,
-        )
-        order.reserve = min(order.reserve, exchange.needed(order))  # rounding must not lock more than there is
-    if position.quantity == 0 and working:
-        _pay(exchange, book, "split", action.at, ZERO)
-    elif position.quantity != 0:
+    affected = position.quantity != 0 or working
+    amount = realised = ZERO
+    if position.quantity != 0:
         side = 1 if position.quantity > 0 else -1
         exact = abs(position.quantity) * ratio
         kept = down(exact, market.lot)
         rest = exact - kept
-        amount = down(side * rest * before / ratio, market.quantum)
+        amount = down(side * rest * position.last / ratio, market.quantum)
         cost = down(position.cost * rest / exact, market.quantum)  # unchanged but for the part paid out
+        realised = amount - cost
         position.quantity = side * kept
         position.cost -= cost
         position.margin -= down(position.margin * rest / exact, market.quantum)
-        position.realised += amount - cost
-        _pay(exchange, book, "split", action.at, amount, amount - cost)
+        position.realised += realised
+        exchange.account.cash += amount
+    position.last = nearest(position.last / ratio, market.tick)
+    for order in working:
+        _split_order(exchange, order, ratio, action.at)
+    if affected:
+        _tell(exchange, book, "split", action.at, amount, realised)
+
+
+def _split_order(exchange: Exchange, order: Order, ratio: Fraction, at: int) -> None:
+    """Limit buys are rounded down to a tick, limit sells up, stops to the nearest."""
+    market = exchange.markets[order.book]
+    if not order.by_value:
+        order.quantity = down(order.quantity * ratio, market.lot)
+        if order.quantity == 0:
+            exchange.drop(order, at, "a split left less than a lot")
+            return
+
+    def scaled(price: Fraction, rounded: Callable[[Fraction, Fraction], Fraction]) -> Fraction:
+        return max(rounded(price / ratio, market.tick), market.tick) if price else ZERO
+
+    of_entry, of_exit = (down, up) if order.side == BUY else (up, down)
+    order.limit = scaled(order.limit, of_entry)
+    order.trigger, order.trail, order.mark = (
+        scaled(price, nearest) for price in (order.trigger, order.trail, order.mark)
+    )
+    order.bracket = replace(
+        order.bracket,
+        profit_price=scaled(order.bracket.profit_price, of_exit),
+        loss_price=scaled(order.bracket.loss_price, nearest),
+    )
+    order.reserve = min(order.reserve, exchange.needed(order))  # rounding must not lock more than there is
 
 
 def _pay_dividend(exchange: Exchange, book: int, action: Dividend) -> None:

@@ -109,7 +109,7 @@ class Exchange:
         if order.side == SELL and not order.reduce_only and position.quantity <= 0 and not shortable:
             return "the instrument cannot be sold short"
         if not order.reduce_only:
-            price = order.limit if order.kind == "stop_limit" else self.expected_price(order)
+            price = max(order.limit, self.expected_price(order))
             worth = order.value or order.quantity * price
             if worth < market.least_value or (order.by_value and worth < price * market.lot):
                 return "below the minimum notional"
@@ -127,8 +127,10 @@ class Exchange:
         """Other figures for a working order: it keeps its id and loses its time priority. 0 leaves as it is."""
         self.events = []
         order = self.find(order_id)
-        if order is None:
-            self.events.append(Event("rejected", order_id, self.account.now, reason="there is no such working order"))
+        if order is None or order.role == "liquidation":
+            held, cash = self.account.positions[0].quantity, self.account.cash
+            why = "there is no such working order"
+            self.events.append(Event("rejected", order_id, self.account.now, reason=why, position=held, cash=cash))
             return self.events
         changed = replace(order, limit=limit or order.limit, trigger=trigger or order.trigger)
         if quantity:
@@ -155,7 +157,7 @@ class Exchange:
         """Take a working order out; nothing happens if there is none."""
         self.events = []
         order = self.find(order_id)
-        if order is not None:
+        if order is not None and order.role != "liquidation":
             self.drop(order, self.account.now, "requested")
         return self.events
 
@@ -356,7 +358,8 @@ class Exchange:
             # The venue's own fee on top; a liquidation loses no more than the margin, fees included.
             loss = position.cost * quantity / abs(position.quantity) + side * notional
             fee += up(notional * terms.liquidation_fee, market.quantum)
-            fee = max(min(fee, position.margin - max(loss, ZERO)), ZERO)
+            tax = up(notional * terms.fees.sale, market.quantum) if side == SELL else ZERO
+            fee = max(min(fee - tax, position.margin - loss), ZERO) + tax  # taxes are due in any case
         reason = ""
         if quantity <= 0:
             reason = "no funds"
@@ -405,7 +408,8 @@ class Exchange:
         order.fees_paid += fee
         if order.by_value:
             left = order.value - notional
-            done = left < price * market.lot or quantity == wanted
+            most = wanted if liquidity is None else min(wanted, liquidity)
+            done = left < price * market.lot or quantity < most  # for want of money it does not wait
             order.value = ZERO if done else left
         else:
             done = quantity == wanted
@@ -416,7 +420,8 @@ class Exchange:
             account.orders.remove(order)
             order.reserve = ZERO
         else:
-            order.reserve = min(order.reserve, self.needed(order))
+            wanted_for_rest, order.reserve = min(order.reserve, self.needed(order)), ZERO
+            order.reserve = max(min(wanted_for_rest, account.free), ZERO)  # it locks no more than there is
         if account.free > before:  # money that a fill frees cannot be used in the same moment
             account.freed += account.free - before
 
@@ -429,8 +434,8 @@ class Exchange:
                 ZERO, book,
             )
         )  # fmt: skip
-        matching.guard(self, book)
         self._after_a_fill(order, quantity, opened, price, at, done, live_from)
+        matching.guard(self, book)
         if not done and order in account.orders and order.tif in ("IOC", "FOK"):
             self.drop(order, at, "not filled at once")
         return True
@@ -469,14 +474,15 @@ class Exchange:
         if order.group:
             for other in [o for o in account.orders if order.group in (o.group, o.id) and o is not order]:
                 # When an exit fills while the entry still works, the rest of the entry is cancelled.
-                if done or other.id == order.group:
+                if done or other.id == order.group or other.quantity <= quantity:
                     self.drop(other, at, "the other exit filled")
                 else:  # a partial fill of an exit reduces its sibling by the same
                     other.quantity -= quantity
                     self.tell("amended", other, at, "the other exit filled")
         if position.quantity == 0:
             position.bars_held = 0
-            for other in [o for o in account.orders if o.book == order.book and o.reduce_only]:
+            waiting = [o for o in account.orders if o.book == order.book and o.reduce_only]
+            for other in [o for o in waiting if o.role != "liquidation"]:
                 self.drop(other, at, "the position is closed")
         elif order.role == "entry" and opened > 0:
             self._attach_bracket(order, opened, price, at, live_from)
