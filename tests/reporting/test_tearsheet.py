@@ -150,6 +150,29 @@ def test_the_trades_say_why(english: str) -> None:
     assert "take profit, limit, within the bar from 101.00, maker" in said
 
 
+def test_prices_have_the_decimals_of_their_instrument(sheet: Sheet) -> None:
+    """References lie on the grid of the prices; a mean of several fills may have any number of decimals."""
+    trades = sheet.trades.copy()
+    trades["quantity"], trades["entry_price"] = 1.5, 100 + 1 / 3
+    trades.loc[trades["instrument"] == "B/USD", ["quantity", "entry_reference"]] = [0.125, 0.00012345]
+    said = Page(tearsheet(dataclasses.replace(sheet, trades=trades))).said()
+    assert "A/USD Long 100.33 " in said
+    assert "B/USD Short 100.33333333 " in said
+    assert " 1.5 " in said
+    assert " 0.125 " in said
+
+
+def test_a_day_that_closes_at_midnight_is_not_the_next(make_sheet: Callable[..., Sheet]) -> None:
+    """With bars of a day, an exit within the bar of the 3rd is told at its close: the 4th, 00:00."""
+    sheet = make_sheet(trades=1)
+    trades = sheet.trades.copy()
+    trades["entry_time"] = pd.Timestamp("2024-01-02", tz="UTC")
+    trades["exit_time"] = pd.Timestamp("2024-01-04", tz="UTC")
+    said = Page(tearsheet(dataclasses.replace(sheet, trades=trades, intraday=False))).said()
+    assert "100.00 2024-01-02 market, at the open" in said
+    assert "99.00 2024-01-03 stop loss" in said
+
+
 def test_the_first_and_the_last_trades_are_listed(sheet: Sheet) -> None:
     def numbers(html: str) -> list[int]:
         return [int(n) for n in re.findall(r'<th scope="row" class="n">(\d+)</th>', html)]

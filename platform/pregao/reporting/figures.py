@@ -36,10 +36,11 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Figures under one heading."""
+    """Figures under one heading; ``compared`` if buy and hold has any of them."""
 
     title: str
     figures: list[Figure]
+    compared: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,9 @@ _HELD = frozenset({
 """Figures that mean something of a purchase that is never sold."""
 
 
+_LATE = ("path", "finer", "close")
+
+
 def shows(words: Words, currency: str) -> dict[str, Show]:
     """How each figure is written."""
 
@@ -171,7 +175,7 @@ def groups(sheet: Sheet, words: Words) -> list[Group]:
         return Figure(title, cell(own, name), cell(held if name in _HELD else None, name))
 
     found = [(title, [figure(name) for name in names if name in own]) for title, names in _GROUPS]
-    return [Group(words(title), figures) for title, figures in found if figures]
+    return [Group(words(title), rows, any(f.held.text for f in rows)) for title, rows in found if rows]
 
 
 def _all(sheet: Sheet, figures: Mapping[str, float]) -> dict[str, float]:
@@ -251,37 +255,60 @@ def trades(sheet: Sheet, words: Words, head: int, tail: int) -> tuple[list[Trade
 
 
 def _trades(frame: pd.DataFrame, first: int, sheet: Sheet, words: Words) -> list[Trade]:
-    def when(time: pd.Timestamp) -> str:
-        return "" if pd.isna(time) else words.moment(time.value) if sheet.intraday else words.day(time.value)
+    def when(time: pd.Timestamp, rule: str) -> str:
+        if pd.isna(time):
+            return ""
+        if sheet.intraday:
+            return words.moment(time.value)
+        # What fills after the open is told at the close of its bar, which is midnight: it was the day before.
+        return words.day(time.value - (not pd.isna(rule) and rule in _LATE))
 
+    price_of, quantity_of = _digits(sheet.trades, words)
     rows = []
     for i, row in enumerate(rows_of(frame), first):
-        why_in = _why(words, "", row.entry_order, row.entry_rule, row.entry_reference, row.entry_slippage,
-                      row.entry_liquidity, False)  # fmt: skip
-        why_out = _why(words, row.exit_role, row.exit_order, row.exit_rule, row.exit_reference, row.exit_slippage,
-                       row.exit_liquidity, bool(row.ambiguous))  # fmt: skip
+        price, quantity = price_of(row.instrument), quantity_of(row.instrument)
         rows.append(Trade(
-            str(i), row.instrument, words.named("", row.side), when(row.entry_time), when(row.exit_time),
-            words.price(row.quantity), words.price(row.entry_price), words.price(row.exit_price), why_in, why_out,
+            str(i), row.instrument, words.named("", row.side),
+            when(row.entry_time, row.entry_rule), when(row.exit_time, row.exit_rule),
+            quantity(row.quantity), price(row.entry_price), price(row.exit_price),
+            _why(words, price, row, "entry"), _why(words, price, row, "exit"),
             Cell(words.money(row.pnl, sign=True), sign_of(row.pnl)),
             Cell(words.percent(row.net_return, sign=True), sign_of(row.net_return)),
         ))  # fmt: skip
     return rows
 
 
-def _why(
-    words: Words, role: str, order: str, rule: str, reference: float, slippage: float, liquidity: str, ambiguous: bool
-) -> Fill:
-    """What is missing (NA, an empty text, NaN) is not told."""
+def _digits(trades: pd.DataFrame, words: Words) -> tuple[Callable[[str], Show], Callable[[str], Show]]:
+    """How an instrument's prices and quantities are written: with the decimals of its grid, as far as trades show it.
+
+    References and quantities lie on the grid; mean prices of several fills need not.
+    """
+
+    def shows_for(columns: tuple[str, ...], least: int) -> Callable[[str], Show]:
+        needed = {
+            str(name): max(least, *(words.decimals(value) for column in columns for value in group[column]))
+            for name, group in trades.groupby("instrument")
+        }
+        return lambda instrument: lambda value: words.number(value, needed[instrument])
+
+    return shows_for(("entry_reference", "exit_reference"), 2), shows_for(("quantity",), 0)
+
+
+def _why(words: Words, price: Show, row: Any, which: str) -> Fill:
+    """Why a trade was entered (``which`` is entry) or left (exit); what is missing (NA, empty, NaN) is not told."""
+    reference, slippage = (float(getattr(row, f"{which}_{name}")) for name in ("reference", "slippage"))
+    order, rule, liquidity = (getattr(row, f"{which}_{name}") for name in ("order", "rule", "liquidity"))
+    role = row.exit_role if which == "exit" else ""
 
     def told(prefix: str, name: str) -> list[str]:
         return [words.named(prefix, name)] if not pd.isna(name) and name else []
 
-    price = [] if math.isnan(reference) else [words("reference", price=words.price(reference))]
-    if price and slippage and not math.isnan(slippage):
-        price.append(words("slipped", price=words.price(slippage)))
+    prices = [] if math.isnan(reference) else [words("reference", price=price(reference))]
+    if prices and slippage and not math.isnan(slippage):
+        prices.append(words("slipped", price=price(slippage)))
     how = told("role_", role) + told("kind_", order) + told("rule_", rule)
-    return Fill(", ".join(how), ", ".join(price + told("", liquidity)), words("ambiguous") if ambiguous else "")
+    doubt = words("ambiguous") if which == "exit" and row.ambiguous else ""
+    return Fill(", ".join(how), ", ".join(prices + told("", liquidity)), doubt)
 
 
 def _last_day(words: Words) -> Callable[[int], str]:

@@ -50,12 +50,9 @@ class Words:
         shown = self.number(100 * value, decimals, sign)
         return shown if math.isnan(value) else f"{shown}{THIN}%"
 
-    def price(self, value: float) -> str:
-        """A price or quantity with the decimals that it has: at least two, at most eight."""
-        if not math.isfinite(value):
-            return self.number(value)
-        decimals = len(f"{value:.8f}".rstrip("0").partition(".")[2])
-        return self.number(value, max(2, decimals))
+    def decimals(self, value: float) -> int:
+        """How many decimals a number has, at most eight: 3 for 0.125, 0 for what is not finite."""
+        return len(f"{value:.8f}".rstrip("0").partition(".")[2]) if math.isfinite(value) else 0
 
     def money(self, value: float, currency: str = "", sign: bool = False) -> str:
         """An amount with two decimals, more if it is small, and its currency."""
