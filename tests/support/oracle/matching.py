@@ -212,8 +212,9 @@ def _fill_in_path(
     slips = False
     if order.kind == "stop_limit":
         _become_limit(exchange, order, at)
+        order.met = True
         if (order.limit - price) * order.side < 0:  # it rests and cannot fill in this bar
-            order.resting = order.met = True
+            order.resting = True
             return True
         slips = True  # at min(trigger + slippage, limit), as a taker
     taker = taker or slips or order.kind != "limit"
@@ -283,7 +284,7 @@ class _Walk:
 
     def meet(self, order: Order, here: Fraction) -> bool:
         exchange, bar = self.exchange, self.bar
-        if order.since > bar.opens and not order.met:  # it has just arrived
+        if order.since > bar.opens and not order.met and order.kind != "stop_limit":  # it has just arrived
             _move_mark(exchange, order, here)
             done = _meet_price(
                 exchange, order, here, bar.closes, (self.rule, self.rule), _live_from(exchange, order, bar)
