@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from pregao.reporting.sheet import INSTRUMENT_COLUMNS, Interval, Luck, Sheet, no
 from pregao.reporting.tearsheet import tearsheet, write_tearsheet
 from pregao.reporting.texts import TEXTS
 
+ROOT = Path(__file__).parents[2]
 EVIL = "<script>alert('x')</script>\"'&{{ 7 * 7 }}"
 VOID = {"meta", "link", "br", "path"}
 
@@ -243,6 +246,24 @@ def test_what_does_not_fit_is_refused(sheet: Sheet) -> None:
         dataclasses.replace(sheet, close_ns=sheet.close_ns[:0])
     with pytest.raises(NotFoundError, match="language"):
         tearsheet(sheet, "de")
+
+
+def test_its_colours_are_the_panels() -> None:
+    """The panel's palette is read, not imported: Gradio takes seconds."""
+    theme = ast.parse((ROOT / "ui" / "pregao_ui" / "theme.py").read_text(encoding="utf-8"))
+    palettes = [
+        ast.literal_eval(node.value)
+        for node in theme.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("LIGHT", "DARK")
+    ]
+    style = files("pregao.reporting").joinpath("tearsheet.css").read_text(encoding="utf-8")
+    blocks = [dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", part)) for part in style.split("@media screen", 2)[:2]]
+    for palette, block in zip(palettes, blocks, strict=True):
+        shared = set(palette) & set(block)
+        assert len(shared) > 9
+        assert {name: block[name] for name in shared} == {name: palette[name] for name in shared}
 
 
 def test_luck_is_a_permutation_test() -> None:

@@ -148,7 +148,7 @@ def shows(words: Words, currency: str) -> dict[str, Show]:
         **dict.fromkeys(("payoff_ratio", "turnover"), ratio),
         **dict.fromkeys(("trades", "losing_streak", "minimum_track_record"), count),
         **dict.fromkeys(("probabilistic_sharpe", "deflated_sharpe", "random_p", "hit_rate", "exposure"), chance),
-        "longest_drawdown_days": lambda v: words.number(v, 0 if v >= 10 else 1),
+        "longest_drawdown_days": lambda days: span(words, days),
         "mean_bars_held": lambda v: words.number(v, 1),
         **dict.fromkeys(("final_equity", "fees"), money),
         **dict.fromkeys(("pnl", "expectancy"), profit),
@@ -211,7 +211,7 @@ def falls(sheet: Sheet, words: Words) -> list[tuple[str, str, str, str, str, str
         (
             words.percent(row.depth), when(row.start.value), when(row.trough.value),
             words("not_recovered") if pd.isna(row.recovery) else when(row.recovery.value),
-            words.number(row.days, 0 if row.days >= 10 else 1), words.number(row.bars, 0),
+            span(words, row.days), words.number(row.bars, 0),
         )
         for row in rows_of(drawdowns(sheet.equity, sheet.close_ns))
     ]  # fmt: skip
@@ -319,6 +319,11 @@ def _last_day(words: Words) -> Callable[[int], str]:
 def rows_of(frame: pd.DataFrame) -> Iterator[Any]:
     """The rows as tuples with names, whose types only the frame's columns know."""
     return iter(frame.itertuples(index=False))
+
+
+def span(words: Words, days: float) -> str:
+    """A number of days: to a tenth below ten, unless it is whole."""
+    return words.number(days, 1 if days < 10 and days % 1 else 0)
 
 
 def sign_of(value: float) -> int:
