@@ -26,7 +26,7 @@ def stamp(package: Path) -> str:
     """
     digest = hashlib.sha256(numba.__version__.encode())
     modules = sorted(package.rglob("*.py"))
-    folders = {path.parent for path in modules if b"@compiled" in path.read_bytes()}
+    folders = {path.parent for path in modules if any(mark in path.read_bytes() for mark in (b"@compiled", b"@inner"))}
     for path in modules:
         if path.parent in folders:
             digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
@@ -48,9 +48,35 @@ def _cache_folder() -> Path | None:
     return None
 
 
+def _ask_for_blas_later() -> None:
+    """Without this, numba imports scipy.linalg, a third of a second, only to see whether it is there.
+
+    It asks again where a function uses linear algebra; none of ours does.
+    """
+    from numba.np import linalg
+
+    real, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        import numba.np.arraymath  # noqa: F401
+    finally:
+        linalg.ensure_blas = real
+
+
+_ask_for_blas_later()
 _folder = _cache_folder()
 if _folder is not None and not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(_folder)
+
+
+def inner(function: Function) -> Function:
+    """Compile a function that only other compiled functions call: quicker to compile, cached with its callers.
+
+    Python cannot call it, unless the compiler is off. A division by zero is not looked for.
+    """
+    made: Function = numba.njit(function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    if not numba.config.DISABLE_JIT:
+        _compile_once_for_all_constants(made)
+    return made
 
 
 def compiled(function: Function) -> Function:

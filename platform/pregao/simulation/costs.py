@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from pregao.core.compiled import compiled
-from pregao.core.money import CEIL, PPM, mul_ppm
+from pregao.core.compiled import inner
+from pregao.core.money import CEIL, FLOOR, PPM, mul_ppm
 from pregao.simulation.estimators import half_spread, impact, volume_share
 from pregao.simulation.layout import DAYS, LIQUIDATION, MAKER
 
@@ -15,16 +15,19 @@ UNLIMITED = 2**60
 DAY_NS = 86_400_000_000_000
 
 
-@compiled
+@inner
 def liquidity(book: Record, rules: Record, role: int) -> int:
     """Lots of this bar that may still fill: its volume by the participation rate, less what has filled."""
     if rules["participation_ppm"] == 0 or role == LIQUIDATION:
         return UNLIMITED
     volume = min(book["bar_volume"] / rules["lot_size"], 2.0**60)
-    return max(int(mul_ppm(int(volume), rules["participation_ppm"], 0) - book["used_lots"]), 0)
+    lots = int(volume + 0.5)
+    if lots - volume > volume * 1e-15:  # else it is a whole number of lots, but for the noise of the division
+        lots -= 1
+    return max(int(mul_ppm(lots, rules["participation_ppm"], FLOOR) - book["used_lots"]), 0)
 
 
-@compiled
+@inner
 def slippage(w: Record, s: Record, b: int, reference: int, lots: int) -> tuple[int, int, int]:
     """Ticks by which a market or stop order fills worse than its reference price: in all, of it spread, of it impact."""
     rules, book = s["rules"][b], w["books"][b]
@@ -40,7 +43,7 @@ def slippage(w: Record, s: Record, b: int, reference: int, lots: int) -> tuple[i
     return mul_ppm(reference, rules["fixed_ppm"], CEIL) + spread + pressure, spread, pressure
 
 
-@compiled
+@inner
 def roll_volume(w: Record, m: int, ts_ns: int) -> None:
     """Begin a new day in the record of traded volume; days without trades are zero."""
     today = ts_ns // DAY_NS
@@ -52,7 +55,7 @@ def roll_volume(w: Record, m: int, ts_ns: int) -> None:
     money["volume_day"] = today
 
 
-@compiled
+@inner
 def fee_tier(w: Record, s: Record, b: int, ts_ns: int) -> int:
     """Row of the fee tier that holds: by the volume traded in the 30 UTC days before this one; 0 is the first."""
     rules = s["rules"][b]
@@ -72,7 +75,7 @@ def fee_tier(w: Record, s: Record, b: int, ts_ns: int) -> int:
     return int(tier)
 
 
-@compiled
+@inner
 def fee_rate(w: Record, s: Record, b: int, liquidity_kind: int, tier: int) -> int:
     """Fee in ppm of the notional for a maker or a taker in a tier (0: before the first)."""
     rules = s["rules"][b]
@@ -82,13 +85,13 @@ def fee_rate(w: Record, s: Record, b: int, liquidity_kind: int, tier: int) -> in
     return int(rules["maker_ppm"] if liquidity_kind == MAKER else rules["taker_ppm"])
 
 
-@compiled
+@inner
 def rate_fee(rules: Record, rate_ppm: int, lots: int, notional: int) -> int:
     """Fee by rate and by unit of a fill, before flat parts, minimum and cap."""
     return mul_ppm(notional, rate_ppm, CEIL) + mul_ppm(rules["unit_fee"], lots, CEIL)
 
 
-@compiled
+@inner
 def order_fee(rules: Record, by_rate: int, notional: int) -> int:
     """What an order pays in all: by rate and unit, plus flat, at least the minimum, at most the cap."""
     total = max(by_rate + rules["flat_fee"], rules["least_fee"]) if rules["least_fee"] > 0 else by_rate + rules["flat_fee"]
@@ -97,19 +100,19 @@ def order_fee(rules: Record, by_rate: int, notional: int) -> int:
     return int(total)
 
 
-@compiled
+@inner
 def sale_tax(rules: Record, side: int, notional: int) -> int:
     """Tax on a sale."""
     return mul_ppm(notional, rules["sell_ppm"], CEIL) if side < 0 else 0
 
 
-@compiled
+@inner
 def margin_ppm(rules: Record, side: int) -> int:
     """What opening locks of the notional: all of it where it is paid in cash, else the initial margin."""
     return int(rules["initial_margin_ppm"] if rules["margined"] == 1 or side < 0 else PPM)
 
 
-@compiled
+@inner
 def needed(rules: Record, side: int, rate_ppm: int, lots: int, unit: int) -> int:
     """Quanta that opening ``lots`` at ``unit`` quanta a lot takes, fees included; ``lots * unit < 2**62``."""
     notional = lots * unit
@@ -117,7 +120,7 @@ def needed(rules: Record, side: int, rate_ppm: int, lots: int, unit: int) -> int
     return mul_ppm(notional, margin_ppm(rules, side), CEIL) + max(fee, 0)
 
 
-@compiled
+@inner
 def affordable(rules: Record, side: int, rate_ppm: int, funds: int, unit: int, most: int) -> int:
     """The most lots, up to ``most``, that ``funds`` open at ``unit`` quanta a lot with the fees."""
     if funds <= 0:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.money import MAX_QUANTA, PPM
-from pregao.simulation import kernel, layout, live
+from pregao.simulation import layout, live
 from pregao.simulation.actions import ACTION
 from pregao.simulation.plan import Plan
 from pregao.simulation.tape import Tape
@@ -149,6 +149,30 @@ def tape_of(
     return Tape(_NO_INTS, dead, *columns, fine, fine_bars, table, bars.timeframe.ns)
 
 
+_CODES = {
+    name: {text: code for code, text in names.items()}
+    for name, names in {
+        "kind": layout.EVENT_KINDS,
+        "order_kind": layout.ORDER_KINDS,
+        "role": layout.ROLES,
+        "rule": layout.RULE_NAMES,
+        "reason": layout.REASONS,
+        "liquidity": layout.LIQUIDITY,
+    }.items()
+}
+
+
+def rows_of(events: Sequence[Event]) -> NDArray[Any]:
+    """Events as rows of `layout.EVENT`, the same bytes that the compiled driver writes."""
+    rows = np.zeros(len(events), layout.EVENT)
+    for i, event in enumerate(events):
+        rows[i] = tuple(
+            _CODES[name][value] if name in _CODES else value
+            for name, value in zip(Event._fields, event, strict=True)
+        )
+    return rows
+
+
 class Engine:
     """One simulated account on one instrument or several. The same bars and orders give the same bytes, always.
 
@@ -204,9 +228,16 @@ class Engine:
         return self.step_all({0: bar}, None if finer is None else {0: finer}, live_bar)
 
     def step_all(
-        self, bars: Mapping[int, Bar], finer: Mapping[int, Bars] | None = None, live_bars: bool = True
+        self,
+        bars: Mapping[int, Bar],
+        finer: Mapping[int, Bars] | None = None,
+        live_bars: bool | Mapping[int, bool] = True,
     ) -> list[Event]:
         """The closed bars of one moment arrive, by the instruments' places in the account.
+
+        Args:
+            finer: the finer bars within each, for the path rule ``finer``.
+            live_bars: False outside the exchanges' sessions: the account is only marked; for all, or each.
 
         Raises:
             PregaoError: if they do not open at the same time, are not of the account's timeframe, or come too late.
@@ -220,7 +251,8 @@ class Engine:
             bar = bars[b]
             if bar.open_ns != opened or bar.close_ns - bar.open_ns != span:
                 raise PregaoError("Bars of one moment must open together and have the account's timeframe.")
-            row.book[i], row.live[i], row.open_ns[i] = b, live_bars, bar.open_ns
+            alive = live_bars if isinstance(live_bars, bool) else live_bars.get(b, True)
+            row.book[i], row.live[i], row.open_ns[i] = b, alive, bar.open_ns
             row.open[i], row.high[i], row.low[i], row.close[i] = bar.open, bar.high, bar.low, bar.close
             row.volume[i] = bar.volume
         if finer:
@@ -297,6 +329,14 @@ class Engine:
         live.submit(self._world, self._setting, self._log)
         return self._drain()
 
+    def refuse(self, reason: int, kind: int = 0, side: int = 0, role: int = layout.PLAIN, book: int = 0) -> list[Event]:
+        """Reject an order that cannot even be put into integers, with a reason of `layout.REASONS`."""
+        slot = self._w["orders"][layout.REQUEST : layout.REQUEST + 1]
+        request = dict(book=book, kind=kind, side=side, role=role)
+        slot[0] = tuple(request.get(name, 0) for name in layout.ORDER.names or ())
+        live.refuse(self._world, self._setting, self._log, reason)
+        return self._drain()
+
     def amend(
         self, order_id: int, *, qty_lots: int = 0, price_ticks: int = 0, limit_ticks: int = 0
     ) -> list[Event]:
@@ -359,7 +399,12 @@ class Engine:
     @property
     def waiting(self) -> bool:
         """Whether an entry or an exit of a signal waits to fill."""
-        roles = self._w["orders"]["role"][: int(self._w["account"]["orders"])].tolist()
+        return any(self.waiting_of(b) for b in range(len(self.plans)))
+
+    def waiting_of(self, book: int) -> bool:
+        """Whether an entry or an exit of a signal waits to fill, of one instrument."""
+        orders = self._w["orders"][: int(self._w["account"]["orders"])]
+        roles = orders["role"][orders["book"] == book].tolist()
         return layout.ENTRY in roles or layout.EXIT in roles
 
     def open_orders(self) -> list[WorkingOrder]:
@@ -368,11 +413,11 @@ class Engine:
             WorkingOrder(
                 int(o["id"]), layout.ORDER_KINDS[int(o["kind"])], layout.ROLES[int(o["role"])], int(o["side"]),
                 int(o["qty_lots"]), int(o["value"]),
-                int(kernel.trigger(o)) if o["kind"] == layout.TRAILING else int(o["price_ticks"]),
+                int(live.trigger_of(self._world, k)) if o["kind"] == layout.TRAILING else int(o["price_ticks"]),
                 int(o["limit_ticks"]), layout.TIMES_IN_FORCE[int(o["tif"])], int(o["expires_ns"]),
                 int(o["filled_lots"]), int(o["reserved"]), int(o["book"]),
             )
-            for o in self._w["orders"][: int(self._w["account"]["orders"])]
+            for k, o in enumerate(self._w["orders"][: int(self._w["account"]["orders"])])
         ]  # fmt: skip
 
     def to_bytes(self) -> bytes:

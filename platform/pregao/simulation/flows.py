@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pregao.core.compiled import compiled
+from pregao.core.compiled import inner
 from pregao.core.money import CEIL, FLOOR, NEAREST, PPM, mul_div, mul_ppm, round_div
 from pregao.simulation.actions import DIVIDEND, SPLIT
 from pregao.simulation.costs import DAY_NS
@@ -31,32 +31,39 @@ RATE = 100_000_000
 """Funding rates are whole multiples of 1e-8."""
 
 
-@compiled
-def _tell(w: Record, s: Record, log: Record, b: int, kind: int, ts_ns: int, amount: int) -> None:
-    """An event about the position itself: money paid in (negative: out)."""
+@inner
+def _tell(w: Record, s: Record, log: Record, b: int, kind: int, ts_ns: int, amount: int, realised: int) -> None:
+    """An event about the position itself: money paid in (negative: out), and what was won by it."""
     order = w["orders"][WORK]
     copy_order(w, WORK, ZERO)
     order["book"] = b
     event = announce(w, s, log, order, kind, ts_ns, 0)
     event["amount"] = amount
     event["price_ticks"] = w["books"][b]["last_ticks"]
+    event["realised"] = realised
     order["book"] = 0
 
 
-@compiled
+@inner
 def _rescale(ticks: int, num: int, den: int, mode: int) -> int:
     """A price after a split: at least a tick where there was a price, 0 where there was none."""
     return max(mul_div(ticks, den, num, mode), 1) if ticks > 0 else 0
 
 
-@compiled
+@inner
 def _split(w: Record, s: Record, log: Record, b: int, num: int, den: int, ts_ns: int) -> None:
     """``num`` new shares for ``den`` old ones: position, orders and last prices; the rest of a share is paid out."""
     account, orders, book, rules = w["account"], w["orders"], w["books"][b], s["rules"][b]
     touched = book["position_lots"] != 0
+    for k in range(account["orders"]):
+        touched = touched or (orders[k]["book"] == b and orders[k]["role"] != LIQUIDATION)
+    if not touched:
+        book["last_ticks"] = _rescale(book["last_ticks"], num, den, NEAREST)
+        restate(w["estimates"][b], num, den)
+        return
     lots = abs(book["position_lots"])
     sign = 1 if book["position_lots"] > 0 else -1
-    paid = 0
+    paid, realised = 0, 0
     if lots > 0:
         whole = mul_div(lots, num, den, FLOOR)
         rest = lots * num - whole * den  # of a new share, in 1/den lots; worth rest / num old lots each
@@ -64,12 +71,13 @@ def _split(w: Record, s: Record, log: Record, b: int, num: int, den: int, ts_ns:
             value = mul_div(book["last_ticks"] * rules["tick_quanta"], rest, num, FLOOR if sign > 0 else CEIL)
             cost = mul_div(abs(book["cost"]), rest, lots * num, NEAREST)
             margin = mul_div(book["margin"], rest, lots * num, FLOOR)
-            book["realised"] += sign * (value - cost)
+            realised = sign * (value - cost)
+            book["realised"] += realised
             book["cost"] -= sign * cost
             book["margin"] -= margin
             money = w["money"][rules["money"]]
             money["locked"] -= margin
-            paid = sign * (value - cost) if rules["margined"] == 1 else sign * value
+            paid = realised if rules["margined"] == 1 else sign * value
             money["cash"] += paid
         book["position_lots"] = sign * whole
         if whole == 0:
@@ -79,20 +87,22 @@ def _split(w: Record, s: Record, log: Record, b: int, num: int, den: int, ts_ns:
             book["bars_held"] = 0
     book["last_ticks"] = _rescale(book["last_ticks"], num, den, NEAREST)
     restate(w["estimates"][b], num, den)
+    _tell(w, s, log, b, WAS_SPLIT, ts_ns, paid, realised)
     k = 0
     while k < account["orders"]:
         order = orders[k]
         if order["book"] != b or order["role"] == LIQUIDATION:
             k += 1
             continue
-        touched = True
         order["qty_lots"] = mul_div(order["qty_lots"], num, den, FLOOR)
         resting = (FLOOR if order["side"] > 0 else CEIL) if order["kind"] == LIMIT else NEAREST
         order["price_ticks"] = _rescale(order["price_ticks"], num, den, resting)
         order["limit_ticks"] = _rescale(order["limit_ticks"], num, den, FLOOR if order["side"] > 0 else CEIL)
         order["trail_ticks"] = _rescale(order["trail_ticks"], num, den, NEAREST)
         order["mark_ticks"] = _rescale(order["mark_ticks"], num, den, NEAREST)
-        order["take_profit_ticks"] = _rescale(order["take_profit_ticks"], num, den, NEAREST)
+        order["take_profit_ticks"] = _rescale(
+            order["take_profit_ticks"], num, den, CEIL if order["side"] > 0 else FLOOR
+        )
         order["stop_loss_ticks"] = _rescale(order["stop_loss_ticks"], num, den, NEAREST)
         if (order["qty_lots"] == 0 and order["value"] == 0) or (
             order["reduce_only"] == 1 and book["position_lots"] == 0
@@ -103,12 +113,10 @@ def _split(w: Record, s: Record, log: Record, b: int, num: int, den: int, ts_ns:
         w["money"][rules["money"]]["locked"] += locked - order["reserved"]
         order["reserved"] = locked
         k += 1
-    if touched:
-        _tell(w, s, log, b, WAS_SPLIT, ts_ns, paid)
-        guard(w, s, b)
+    guard(w, s, b)
 
 
-@compiled
+@inner
 def _dividend(w: Record, s: Record, log: Record, b: int, whole: int, micro: int, ts_ns: int) -> None:
     """Cash to the long, from the short; resting buy limits and sell stops are lowered by it (FINRA rule 5330)."""
     account, orders, book, rules = w["account"], w["orders"], w["books"][b], s["rules"][b]
@@ -120,7 +128,7 @@ def _dividend(w: Record, s: Record, log: Record, b: int, whole: int, micro: int,
             amount = -amount
         book["dividends"] += amount
         charge(w, s, b, -amount)
-        _tell(w, s, log, b, PAID_DIVIDEND, ts_ns, amount)
+        _tell(w, s, log, b, PAID_DIVIDEND, ts_ns, amount, 0)
     ticks = round_div(whole + (1 if micro > 0 else 0), rules["tick_quanta"], CEIL)
     for k in range(account["orders"]):
         order = orders[k]
@@ -137,7 +145,7 @@ def _dividend(w: Record, s: Record, log: Record, b: int, whole: int, micro: int,
                 order["mark_ticks"] = max(order["mark_ticks"] - ticks, 1)
 
 
-@compiled
+@inner
 def _funding(w: Record, s: Record, log: Record, b: int, rate: int, ts_ns: int) -> None:
     """Longs pay the shorts ``rate`` (1e-8) of the position's value at the last close; negative the other way."""
     book = w["books"][b]
@@ -147,10 +155,10 @@ def _funding(w: Record, s: Record, log: Record, b: int, rate: int, ts_ns: int) -
     due = value // RATE * rate + round_div(value % RATE * rate, RATE, CEIL)
     book["funding"] += due
     charge(w, s, b, due)
-    _tell(w, s, log, b, FUNDED, ts_ns, -due)
+    _tell(w, s, log, b, FUNDED, ts_ns, -due, 0)
 
 
-@compiled
+@inner
 def _interest(w: Record, s: Record, log: Record, b: int) -> None:
     """Interest on borrowed shares for each UTC day that has begun since it was last paid."""
     book, rules = w["books"][b], s["rules"][b]
@@ -165,10 +173,10 @@ def _interest(w: Record, s: Record, log: Record, b: int) -> None:
     book["borrow_day"] = today
     book["interest"] += due
     charge(w, s, b, due)
-    _tell(w, s, log, b, PAID_INTEREST, today * DAY_NS, -due)
+    _tell(w, s, log, b, PAID_INTEREST, today * DAY_NS, -due, 0)
 
 
-@compiled
+@inner
 def expire(w: Record, s: Record, log: Record, b: int, until_ns: int) -> None:
     """Cancel the orders of an instrument whose time is over."""
     account, orders = w["account"], w["orders"]
@@ -181,14 +189,14 @@ def expire(w: Record, s: Record, log: Record, b: int, until_ns: int) -> None:
             k += 1
 
 
-@compiled
+@inner
 def await_action(w: Record, b: int, actions: Any, end: int) -> None:
     """Note when the next action of an instrument is due."""
     book = w["books"][b]
     book["action_ns"] = actions[book["next_action"]]["ts_ns"] if book["next_action"] < end else NEVER
 
 
-@compiled
+@inner
 def before_open(w: Record, s: Record, log: Record, b: int, actions: Any) -> None:
     """Everything that is due before an instrument's next open."""
     book, end = w["books"][b], s["rules"][b]["actions_end"]

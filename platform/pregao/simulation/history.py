@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from pregao.core.compiled import compiled
 from pregao.core.money import PPM
 from pregao.simulation.flows import NEVER
@@ -68,7 +70,7 @@ def run_one(
             equities[i] = equity(w, s)
             positions[i] = book["position_lots"]
         if len(signals) > 0 and signals[i] != 0:
-            act(w, s, log, 0, int(signals[i]), PPM)
+            act(w, s, log, 0, np.int64(signals[i]), PPM)
         i += 1
         if watch and log["count"] > seen:
             return i
@@ -112,5 +114,5 @@ def run_many(
         for row in range(first, end):
             positions[row] = w["books"][tape.book[row]]["position_lots"]
             if signals[row] != 0:
-                act(w, s, log, tape.book[row], int(signals[row]), PPM)
+                act(w, s, log, tape.book[row], np.int64(signals[row]), PPM)
     return len(moments) - 1

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pregao.core.compiled import compiled
+from pregao.core.compiled import inner
 from pregao.core.money import FLOOR, MAX_QUANTA, PPM, mul_div, mul_ppm
 from pregao.simulation.chance import mix
 from pregao.simulation.costs import DAY_NS, margin_ppm
@@ -74,7 +74,7 @@ MAX_TICKS = 2**52
 Record = Any
 
 
-@compiled
+@inner
 def wake(w: Record, s: Record, b: int) -> None:
     """Work out which bars of an instrument are quiet from now on. Careful: a bar may wake it and fill nothing."""
     account, orders, book, rules = w["account"], w["orders"], w["books"][b], s["rules"][b]
@@ -101,7 +101,7 @@ def wake(w: Record, s: Record, b: int) -> None:
     book["wake_ns"] = until
 
 
-@compiled
+@inner
 def quiet(w: Record, s: Record, tape: Tape, row: int, b: int) -> bool:
     """Whether a bar does nothing but mark the account."""
     book = w["books"][b]
@@ -111,7 +111,7 @@ def quiet(w: Record, s: Record, tape: Tape, row: int, b: int) -> bool:
     return bool(horizon == 0 or book["position_lots"] == 0 or book["bars_held"] + 1 < horizon)
 
 
-@compiled
+@inner
 def _load(w: Record, b: int, tape: Tape, row: int) -> None:
     book = w["books"][b]
     book["bar_open"] = tape.open[row]
@@ -122,7 +122,7 @@ def _load(w: Record, b: int, tape: Tape, row: int) -> None:
     book["used_lots"] = 0
 
 
-@compiled
+@inner
 def mark(w: Record, b: int, tape: Tape, row: int, count: int) -> None:
     """Take in ``count`` quiet bars of an instrument of which the last is ``row``."""
     book = w["books"][b]
@@ -133,7 +133,15 @@ def mark(w: Record, b: int, tape: Tape, row: int, count: int) -> None:
         book["bars_held"] += count
 
 
-@compiled
+@inner
+def latency(s: Record, b: int, draw: int) -> int:
+    """Time in ns until an order acts, drawn from the instrument's samples."""
+    rules = s["rules"][b]
+    count = rules["latencies_end"] - rules["latencies"]
+    return int(s["latencies"][rules["latencies"] + draw % count]) if count > 0 else 0
+
+
+@inner
 def leave(w: Record, s: Record, log: Record, b: int, reason: int) -> None:
     """Close an open position at the market, at the next open; waiting entries are cancelled. Harmless when flat."""
     account, orders, book = w["account"], w["orders"], w["books"][b]
@@ -155,12 +163,15 @@ def leave(w: Record, s: Record, log: Record, b: int, reason: int) -> None:
         order["side"] = -1 if book["position_lots"] > 0 else 1
         order["qty_lots"] = abs(book["position_lots"])
         order["reduce_only"] = 1
+        book["orders_made"] += 1
+        order["draw"] = mix(s["rules"][b]["seed"], book["orders_made"])
+        order["since_ns"] = now_ns + latency(s, b, order["draw"])
         announce(w, s, log, order, ACCEPTED, now_ns, reason)
         _at_close(w, s, log, b)
     wake(w, s, b)
 
 
-@compiled
+@inner
 def _at_close(w: Record, s: Record, log: Record, b: int) -> None:
     """Where the rules say so, fill the newest order, a market order, at the close at which it was decided."""
     k = w["account"]["orders"] - 1
@@ -170,7 +181,7 @@ def _at_close(w: Record, s: Record, log: Record, b: int) -> None:
             w["money"][m]["freed"] = 0
 
 
-@compiled
+@inner
 def step(w: Record, s: Record, log: Record, tape: Tape, first: int, end: int) -> None:
     """The bars ``first`` to ``end`` of the tape, which open at the same time, arrive: see the module's docstring.
 
@@ -216,13 +227,13 @@ def step(w: Record, s: Record, log: Record, tape: Tape, first: int, end: int) ->
         wake(w, s, b)
 
 
-@compiled
+@inner
 def _crosses(rules: Record, book: Record, order: Record) -> bool:
     ahead = (order["price_ticks"] - book["last_ticks"]) * order["side"]
     return bool(ahead > 0 or (ahead == 0 and rules["touch_ppm"] >= PPM))
 
 
-@compiled
+@inner
 def _room(w: Record) -> bool:
     """Whether one more order fits, with the brackets and liquidations that all waiting orders may bring."""
     count = w["account"]["books"] + 1
@@ -231,7 +242,7 @@ def _room(w: Record) -> bool:
     return bool(count + 3 <= CAPACITY)
 
 
-@compiled
+@inner
 def _problem(w: Record, s: Record, order: Record) -> int:
     """Why an order cannot be accepted; 0 if it can. Its funds are looked at apart, in `_funds`."""
     account, b = w["account"], order["book"]
@@ -285,7 +296,7 @@ def _problem(w: Record, s: Record, order: Record) -> int:
     return 0
 
 
-@compiled
+@inner
 def _funds(w: Record, s: Record, order: Record) -> int:
     """Quanta to lock for an order; -1 if free cash does not cover it. One by value may be cut down for its fees."""
     rules = s["rules"][order["book"]]
@@ -298,7 +309,7 @@ def _funds(w: Record, s: Record, order: Record) -> int:
     return -1
 
 
-@compiled
+@inner
 def submit(w: Record, s: Record, log: Record) -> int:
     """Accept or reject the order in slot ``REQUEST`` after the last bar's close; it can fill from the next open on.
 
@@ -323,9 +334,7 @@ def submit(w: Record, s: Record, log: Record) -> int:
     order["id"] = number
     book["orders_made"] += 1
     order["draw"] = mix(rules["seed"], book["orders_made"])
-    count = rules["latencies_end"] - rules["latencies"]
-    late = s["latencies"][rules["latencies"] + order["draw"] % count] if count > 0 else 0
-    order["since_ns"] = now_ns + late
+    order["since_ns"] = now_ns + latency(s, b, order["draw"])
     order["mark_ticks"] = book["last_ticks"] if order["kind"] == TRAILING else 0
     order["reserved"] = locked
     w["money"][rules["money"]]["locked"] += locked
@@ -337,7 +346,13 @@ def submit(w: Record, s: Record, log: Record) -> int:
     return int(number)
 
 
-@compiled
+@inner
+def refuse(w: Record, s: Record, log: Record, reason: int) -> None:
+    """Reject the order in slot ``REQUEST`` for a reason found by the caller."""
+    announce(w, s, log, w["orders"][REQUEST], REJECTED, w["account"]["now_ns"], reason)
+
+
+@inner
 def find(w: Record, order_id: int) -> int:
     """Slot of a working order that a person or strategy placed or may change; -1 if there is none."""
     for k in range(w["account"]["orders"]):
@@ -346,7 +361,7 @@ def find(w: Record, order_id: int) -> int:
     return -1
 
 
-@compiled
+@inner
 def cancel(w: Record, s: Record, log: Record, order_id: int) -> bool:
     """Cancel a working order by its id; False if there is none."""
     k = find(w, order_id)
@@ -359,7 +374,7 @@ def cancel(w: Record, s: Record, log: Record, order_id: int) -> bool:
     return True
 
 
-@compiled
+@inner
 def amend(w: Record, s: Record, log: Record, order_id: int, qty_lots: int, price_ticks: int, limit_ticks: int) -> bool:
     """Change a working order's quantity, price or limit (0: unchanged). It keeps its id and loses its priority.
 
@@ -401,9 +416,7 @@ def amend(w: Record, s: Record, log: Record, order_id: int, qty_lots: int, price
     last = account["orders"] - 1
     copy_order(w, last, REQUEST)
     order = orders[last]
-    count = rules["latencies_end"] - rules["latencies"]
-    late = s["latencies"][rules["latencies"] + order["draw"] % count] if count > 0 else 0
-    order["since_ns"] = account["now_ns"] + late
+    order["since_ns"] = account["now_ns"] + latency(s, b, order["draw"])
     order["met"] = 0
     order["reserved"] = locked
     money["locked"] += locked
@@ -412,7 +425,7 @@ def amend(w: Record, s: Record, log: Record, order_id: int, qty_lots: int, price
     return True
 
 
-@compiled
+@inner
 def act(w: Record, s: Record, log: Record, b: int, signal: int, fraction_ppm: int) -> None:
     """Turn a strategy's signal into orders: an entry with the plan's bracket, or an exit.
 
@@ -447,7 +460,7 @@ def act(w: Record, s: Record, log: Record, b: int, signal: int, fraction_ppm: in
         submit(w, s, log)
 
 
-@compiled
+@inner
 def book_value(w: Record, s: Record, b: int) -> int:
     """What an instrument's position adds to the equity at its last close, in its quote currency."""
     book, rules = w["books"][b], s["rules"][b]
@@ -455,7 +468,7 @@ def book_value(w: Record, s: Record, b: int) -> int:
     return int(value - book["cost"] if rules["margined"] == 1 else value)
 
 
-@compiled
+@inner
 def equity(w: Record, s: Record) -> int:
     """Cash and positions at the last closes, in quanta of the reporting currency (other currencies rounded down)."""
     account = w["account"]
@@ -478,7 +491,7 @@ def equity(w: Record, s: Record) -> int:
     return int(total)
 
 
-@compiled
+@inner
 def convert(w: Record, s: Record, log: Record, m: int, amount: int, fee_ppm: int) -> bool:
     """Change ``amount`` quanta of currency ``m`` into the reporting currency (negative: buy that much of it).
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pregao.core.compiled import compiled
+from pregao.core.compiled import inner
 from pregao.core.money import CEIL, FLOOR, MAX_QUANTA, NEAREST, PPM, mul_div, mul_ppm, round_div
 from pregao.simulation.costs import (
     DAY_NS,
@@ -62,7 +62,7 @@ MAX_LOTS = 2**31
 Record = Any
 
 
-@compiled
+@inner
 def copy_order(w: Record, to: int, source: int) -> None:
     """Copy an order from one slot to another, word by word: assigning records makes machine code of a byte at a time."""
     words = w["words"]
@@ -71,7 +71,7 @@ def copy_order(w: Record, to: int, source: int) -> None:
         words[a + i] = words[b + i]
 
 
-@compiled
+@inner
 def emit(w: Record, log: Record, order: Record, kind: int, ts_ns: int, reason: int) -> Record:
     """Append an event about an order; the caller fills in what a fill or a payment has more."""
     event = log["events"][log["count"]]
@@ -103,7 +103,7 @@ def emit(w: Record, log: Record, order: Record, kind: int, ts_ns: int, reason: i
     return event
 
 
-@compiled
+@inner
 def announce(w: Record, s: Record, log: Record, order: Record, kind: int, ts_ns: int, reason: int) -> Record:
     """`emit` with the cash after the event."""
     event = emit(w, log, order, kind, ts_ns, reason)
@@ -111,14 +111,14 @@ def announce(w: Record, s: Record, log: Record, order: Record, kind: int, ts_ns:
     return event
 
 
-@compiled
+@inner
 def free(w: Record, m: int) -> int:
     """Quanta of a currency that nothing locks and that were not freed in this very moment."""
     money = w["money"][m]
     return int(money["cash"] - money["locked"] - money["freed"])
 
 
-@compiled
+@inner
 def remove(w: Record, s: Record, k: int) -> None:
     """Take the order out of slot ``k`` and unlock its funds; the others close up and stay in order."""
     account, orders = w["account"], w["orders"]
@@ -131,7 +131,7 @@ def remove(w: Record, s: Record, k: int) -> None:
     account["orders"] = last
 
 
-@compiled
+@inner
 def drop(w: Record, s: Record, log: Record, k: int, ts_ns: int, reason: int) -> None:
     """Cancel the order in slot ``k`` while a moment is on: what it had locked is free when the moment is over."""
     order = w["orders"][k]
@@ -140,7 +140,7 @@ def drop(w: Record, s: Record, log: Record, k: int, ts_ns: int, reason: int) -> 
     remove(w, s, k)
 
 
-@compiled
+@inner
 def add(w: Record, b: int, since_ns: int) -> Record:
     """Take the next free slot for a working order with the next id; the caller fills in the rest and announces it."""
     account = w["account"]
@@ -153,7 +153,7 @@ def add(w: Record, b: int, since_ns: int) -> Record:
     return order
 
 
-@compiled
+@inner
 def _cancel_exits(w: Record, s: Record, log: Record, b: int, group: int, ts_ns: int, reason: int) -> None:
     """Cancel a bracket and what is left of its entry, or with group 0 every reduce-only order of an instrument."""
     account, orders = w["account"], w["orders"]
@@ -171,7 +171,7 @@ def _cancel_exits(w: Record, s: Record, log: Record, b: int, group: int, ts_ns: 
             k += 1
 
 
-@compiled
+@inner
 def _resize_siblings(w: Record, s: Record, log: Record, order: Record, lots: int, ts_ns: int) -> None:
     """After a part of a bracket's exit has filled: its sibling shrinks by as much, what is left of the entry goes."""
     account, orders = w["account"], w["orders"]
@@ -190,7 +190,7 @@ def _resize_siblings(w: Record, s: Record, log: Record, order: Record, lots: int
         k += 1
 
 
-@compiled
+@inner
 def levels(rules: Record, side: int, price: int, take_profit_ppm: int, stop_loss_ppm: int) -> tuple[int, int]:
     """Prices of a bracket's take profit and stop loss around an entry's price, to the nearest tick, at least one away."""
     distance = max(mul_ppm(price, take_profit_ppm, NEAREST), 1)
@@ -204,7 +204,7 @@ def levels(rules: Record, side: int, price: int, take_profit_ppm: int, stop_loss
     return int(profit), int(max(price - side * away, 1))
 
 
-@compiled
+@inner
 def _attach_bracket(w: Record, s: Record, log: Record, entry: Record, lots: int, price: int, rule: int, ts_ns: int) -> None:
     """Place the exits of an entry that has just filled, or let them grow by what has filled now."""
     account, orders, b, side = w["account"], w["orders"], entry["book"], entry["side"]
@@ -250,14 +250,14 @@ def _attach_bracket(w: Record, s: Record, log: Record, entry: Record, lots: int,
         announce(w, s, log, stop, ACCEPTED, ts_ns, 0)
 
 
-@compiled
+@inner
 def share(total: int, part: int, whole: int) -> int:
     """``total * part // whole`` without overflow for ``part <= whole < 2**31``."""
     each = total // whole
     return int(each * part + (total - each * whole) * part // whole)
 
 
-@compiled
+@inner
 def bankruptcy(book: Record, rules: Record) -> int:
     """Price in ticks at which the margin of the open position is used up, in the trader's favour by up to a tick."""
     unit = abs(book["position_lots"]) * rules["tick_quanta"]
@@ -267,7 +267,7 @@ def bankruptcy(book: Record, rules: Record) -> int:
     return int(owed // unit)
 
 
-@compiled
+@inner
 def guard(w: Record, s: Record, b: int) -> None:
     """Place, move or take away the order that liquidates a position whose margin is nearly used up.
 
@@ -306,7 +306,7 @@ def guard(w: Record, s: Record, b: int) -> None:
     order["price_ticks"] = trigger
 
 
-@compiled
+@inner
 def charge(w: Record, s: Record, b: int, amount: int) -> None:
     """Take ``amount`` (negative: give) from the cash; what free cash does not cover comes out of the position's margin."""
     m = s["rules"][b]["money"]
@@ -314,13 +314,13 @@ def charge(w: Record, s: Record, b: int, amount: int) -> None:
     money["cash"] -= amount
     missing = money["locked"] - money["cash"]
     if amount > 0 and missing > 0:
-        taken = min(missing, book["margin"])
+        taken = min(min(missing, amount), book["margin"])
         book["margin"] -= taken
         money["locked"] -= taken
         guard(w, s, b)
 
 
-@compiled
+@inner
 def reserve(w: Record, s: Record, order: Record) -> int:
     """Quanta that a working order locks: what it may need to open what it can still open, fees included."""
     b = order["book"]
@@ -329,7 +329,7 @@ def reserve(w: Record, s: Record, order: Record) -> int:
         return 0
     price = order["price_ticks"]
     if order["limit_ticks"] > 0:
-        price = max(price, order["limit_ticks"]) if order["side"] > 0 else price
+        price = max(price, order["limit_ticks"])
     if price <= 0:
         price = max(book["last_ticks"], 1)
     unit = price * rules["tick_quanta"]
@@ -346,7 +346,7 @@ def reserve(w: Record, s: Record, order: Record) -> int:
     return needed(rules, side, rate, opening, unit) if opening > 0 else 0
 
 
-@compiled
+@inner
 def _value_in_reporting(w: Record, money: Record, amount: int, mode: int) -> int:
     if money["rate_book"] < 0:
         return amount
@@ -354,7 +354,7 @@ def _value_in_reporting(w: Record, money: Record, amount: int, mode: int) -> int
     return mul_div(amount, ticks * money["rate_num"], money["rate_den"], mode)
 
 
-@compiled
+@inner
 def _pay_elsewhere(w: Record, s: Record, b: int, fee: int) -> int:
     """Pay a fee in the schedule's own currency if it suffices; what was paid, valued in the quote currency, else -1."""
     rules = s["rules"][b]
@@ -373,7 +373,7 @@ def _pay_elsewhere(w: Record, s: Record, b: int, fee: int) -> int:
     return int(discounted)
 
 
-@compiled
+@inner
 def _rival(w: Record, b: int, order: Record, beyond: int) -> int:
     """Slot of the bracket's other exit if this bar's range reaches it too; -1 if not."""
     if order["group"] == 0:
@@ -393,7 +393,7 @@ def _rival(w: Record, b: int, order: Record, beyond: int) -> int:
     return -1
 
 
-@compiled
+@inner
 def _reject(w: Record, s: Record, log: Record, k: int, ts_ns: int, reason: int) -> None:
     order = w["orders"][k]
     kind = CANCELLED if reason in (FLAT, UNFILLED, SPENT) else REJECTED
@@ -402,7 +402,7 @@ def _reject(w: Record, s: Record, log: Record, k: int, ts_ns: int, reason: int) 
     remove(w, s, k)
 
 
-@compiled
+@inner
 def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, ts_ns: int, taker_limit: int) -> bool:
     """Execute the order in slot ``k`` at a reference price, as far as liquidity and funds go.
 
@@ -430,11 +430,9 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     if order["reduce_only"] == 1:
         wanted = min(wanted, size) if closes else 0
         if wanted == 0:
-            order["qty_lots"] = 0
             _reject(w, s, log, k, ts_ns, FLAT)
             return True
 
-    kind = LIQUIDATION if role == LIQUIDATION else order["kind"]
     slip, spread, pressure = 0, 0, 0
     if order["kind"] != LIMIT or taker_limit == 2:
         slip, spread, pressure = slippage(w, s, b, reference, min(wanted, most))
@@ -442,12 +440,14 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
             slip = min(slip, max((order["price_ticks"] - reference) * side, 0))
             spread, pressure = min(spread, slip), min(pressure, slip)
     price = max(reference + side * slip, 1)
-    if kind == LIQUIDATION and book["margin"] > 0:
+    if role == LIQUIDATION and book["margin"] > 0:
         bound = bankruptcy(book, rules)
         price = max(price, bound) if side < 0 else max(min(price, bound), 1)
     unit = price * tick_quanta
     if order["value"] > 0:
         wanted = order["value"] // unit
+        if order["reduce_only"] == 1:
+            wanted = min(wanted, size)
     taker = order["kind"] != LIMIT or taker_limit > 0
     tier = fee_tier(w, s, b, ts_ns)
     rate = fee_rate(w, s, b, TAKER if taker else MAKER, tier)
@@ -457,7 +457,6 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     available = free(w, m) + order["reserved"]
     if order["value"] > 0 and lots > closed and lots < MAX_LOTS and unit <= MAX_QUANTA // lots:
         lots = closed + affordable(rules, side, rate, available, unit, lots - closed)
-        order["qty_lots"] = lots
     opened = lots - closed
     reason = 0
     if lots <= 0:
@@ -510,7 +509,7 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     w["volumes"][m, ts_ns // DAY_NS % DAYS] += notional if rules["tiers_end"] > rules["tiers"] else 0
     if opened > 0 and (position == 0 or closed > 0):
         book["bars_held"] = 0
-        book["borrow_day"] = ts_ns // DAY_NS
+        book["borrow_day"] = w["account"]["open_ns"] // DAY_NS
 
     order["filled_lots"] += lots
     if order["value"] > 0:
@@ -519,8 +518,12 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     else:
         order["qty_lots"] -= lots
         done = order["qty_lots"] == 0 or (order["reduce_only"] == 1 and lots == size)
-    reserved = 0 if done else min(reserve(w, s, order), order["reserved"])
-    money["locked"] += added - released + reserved - order["reserved"]
+    money["locked"] += added - released - order["reserved"]
+    reserved = 0
+    if not done:
+        reserved = max(min(min(reserve(w, s, order), order["reserved"]), money["cash"] - money["locked"]), 0)
+        order["met"] = 1
+    money["locked"] += reserved
     order["reserved"] = reserved
 
     event = announce(w, s, log, order, FILLED, ts_ns, 0)
@@ -562,7 +565,7 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     return True
 
 
-@compiled
+@inner
 def _note_ambiguity(
     w: Record, s: Record, b: int, taken: Record, other: Record, lots: int, price: int, rate: int
 ) -> None:

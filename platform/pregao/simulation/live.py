@@ -30,6 +30,12 @@ def submit(world: Array, setting: Array, logs: Array) -> None:
 
 
 @compiled
+def refuse(world: Array, setting: Array, logs: Array, reason: int) -> None:
+    """`kernel.refuse`."""
+    kernel.refuse(world[0], setting[0], logs[0], reason)
+
+
+@compiled
 def amend(world: Array, setting: Array, logs: Array, order_id: int, qty_lots: int, price_ticks: int, limit_ticks: int) -> None:
     """`kernel.amend`."""
     kernel.amend(world[0], setting[0], logs[0], order_id, qty_lots, price_ticks, limit_ticks)
@@ -45,6 +51,12 @@ def cancel(world: Array, setting: Array, logs: Array, order_id: int) -> None:
 def convert(world: Array, setting: Array, logs: Array, m: int, amount: int, fee_ppm: int) -> None:
     """`kernel.convert`."""
     kernel.convert(world[0], setting[0], logs[0], m, amount, fee_ppm)
+
+
+@compiled
+def trigger_of(world: Array, k: int) -> int:
+    """`kernel.trigger` of the working order in slot ``k``."""
+    return kernel.trigger(world[0]["orders"][k])
 
 
 @compiled

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pregao.core.compiled import compiled
+from pregao.core.compiled import inner
 from pregao.core.money import CEIL, NEAREST, PPM, mul_div, mul_ppm
 from pregao.simulation.chance import happens
 from pregao.simulation.layout import (
@@ -35,10 +35,11 @@ from pregao.simulation.layout import (
 )
 from pregao.simulation.ledger import announce, drop, fill
 
+FAR = 2**60
 Record = Any
 
 
-@compiled
+@inner
 def trigger(order: Record) -> int:
     """Trigger of a stop, stop-limit or trailing stop order, in ticks."""
     if order["kind"] == TRAILING:
@@ -49,7 +50,7 @@ def trigger(order: Record) -> int:
     return int(order["price_ticks"])
 
 
-@compiled
+@inner
 def beyond(w: Record, s: Record, order: Record) -> int:
     """Ticks by which the price must trade through a limit to fill it: 1, or 0 where touching is enough."""
     rules = s["rules"][order["book"]]
@@ -60,7 +61,7 @@ def beyond(w: Record, s: Record, order: Record) -> int:
     return 0 if happens(order["draw"], w["account"]["open_ns"] // 1_000_000_000, rules["touch_ppm"]) else 1
 
 
-@compiled
+@inner
 def _follow(order: Record, price: int) -> None:
     """Let a trailing stop follow the price to its better side."""
     if order["kind"] == TRAILING:
@@ -68,7 +69,7 @@ def _follow(order: Record, price: int) -> None:
         order["mark_ticks"] = max(mark, price) if order["side"] < 0 else min(mark, price)
 
 
-@compiled
+@inner
 def _to_limit(w: Record, s: Record, log: Record, order: Record, ts_ns: int) -> None:
     """A stop-limit order's trigger has been reached: from now on it is a limit order."""
     order["kind"] = LIMIT
@@ -78,7 +79,7 @@ def _to_limit(w: Record, s: Record, log: Record, order: Record, ts_ns: int) -> N
     announce(w, s, log, order, TRIGGERED, ts_ns, 0)
 
 
-@compiled
+@inner
 def _stop_before(w: Record, b: int, order: Record) -> bool:
     """Whether the stop loss beside this take profit lies within the bar."""
     if order["group"] == 0:
@@ -92,7 +93,7 @@ def _stop_before(w: Record, b: int, order: Record) -> bool:
     return False
 
 
-@compiled
+@inner
 def meet_price(w: Record, s: Record, log: Record, b: int, price: int, ts_ns: int, at_open: bool) -> None:
     """Let the working orders of an instrument, oldest first, meet a price that is suddenly there.
 
@@ -144,7 +145,7 @@ def meet_price(w: Record, s: Record, log: Record, b: int, price: int, ts_ns: int
             orders[k]["met"] = 1
 
 
-@compiled
+@inner
 def _point(book: Record, high_first: bool, arc_ppm: int) -> int:
     """The price after a part of the way from the open over both extremes to the close."""
     first, second = (book["bar_high"], book["bar_low"]) if high_first else (book["bar_low"], book["bar_high"])
@@ -158,15 +159,15 @@ def _point(book: Record, high_first: bool, arc_ppm: int) -> int:
     return int(second + (gone if high_first else -gone))
 
 
-@compiled
+@inner
 def _arc_ppm(account: Record, since_ns: int) -> int:
     """Which part of the moment, in ppm, is over when an order that comes late arrives."""
     return mul_div(since_ns - account["open_ns"], PPM, max(account["closing_ns"] - account["open_ns"], 1), 0)
 
 
-@compiled
+@inner
 def _meet_late(w: Record, s: Record, log: Record, b: int) -> None:
-    """Orders that arrive while the bar is on, where no path is walked: market orders, and limits that are beaten.
+    """Orders that arrive while the bar is on, where no path is walked: those that fill at the price they find.
 
     The price at that time is the worse (`OPTIMISTIC`: the better) of the two ways over the extremes.
     """
@@ -176,13 +177,20 @@ def _meet_late(w: Record, s: Record, log: Record, b: int) -> None:
         order = orders[k]
         since = order["since_ns"]
         late = order["book"] == b and account["open_ns"] < since < account["closing_ns"] and order["group"] == 0
-        if late and (order["kind"] == MARKET or order["kind"] == LIMIT) and order["met"] == 0:
+        if late and order["met"] == 0:
             arc = _arc_ppm(account, since)
             one, other = _point(book, True, arc), _point(book, False, arc)
             worse = (order["side"] > 0) == (rules["path"] != OPTIMISTIC)
             price = max(one, other) if worse else min(one, other)
             order["met"] = 1
-            reached = order["kind"] == MARKET or (order["price_ticks"] - price) * order["side"] >= 0
+            if order["kind"] == STOP_LIMIT and (price - order["price_ticks"]) * order["side"] >= 0:
+                _to_limit(w, s, log, order, account["closing_ns"])
+                order["met"] = 1
+            reached = order["kind"] == MARKET
+            if order["kind"] == LIMIT:
+                reached = (order["price_ticks"] - price) * order["side"] >= beyond(w, s, order)
+            elif order["kind"] == STOP or order["kind"] == TRAILING:
+                reached = (price - trigger(order)) * order["side"] >= 0
             if reached and order["post_only"] == 1:
                 drop(w, s, log, k, account["closing_ns"], WOULD_CROSS)
                 continue
@@ -195,7 +203,7 @@ def _meet_late(w: Record, s: Record, log: Record, b: int) -> None:
         k += 1
 
 
-@compiled
+@inner
 def _meet_range(w: Record, s: Record, log: Record, b: int) -> None:
     """Let the orders meet the bar's range: every stop in reach before any limit, or the other way if optimistic."""
     account, orders, book, rules = w["account"], w["orders"], w["books"][b], s["rules"][b]
@@ -251,7 +259,7 @@ def _meet_range(w: Record, s: Record, log: Record, b: int) -> None:
         k += 1
 
 
-@compiled
+@inner
 def _reach(w: Record, s: Record, order: Record, here: int, there: int) -> int:
     """Ticks the price has to go from ``here`` towards ``there`` until the order fills; -1 if it does not get there."""
     side, up = order["side"], there >= here
@@ -273,7 +281,17 @@ def _reach(w: Record, s: Record, order: Record, here: int, there: int) -> int:
     return int(away) if away <= abs(there - here) else -1
 
 
-@compiled
+@inner
+def _joins(account: Record, order: Record, way: int) -> int:
+    """After how many ticks of the bar's way an order is there: 0 from the open on, more for one that comes late."""
+    if order["since_ns"] <= account["open_ns"]:
+        return 0
+    if order["since_ns"] >= account["closing_ns"]:
+        return FAR
+    return mul_ppm(way, _arc_ppm(account, order["since_ns"]), CEIL)
+
+
+@inner
 def _walk(
     w: Record, s: Record, log: Record, b: int, start: int, end: int, gone: int, way: int, rule: int, ts_ns: int
 ) -> None:
@@ -289,8 +307,8 @@ def _walk(
         goal = end
         for k in range(account["orders"]):
             order = orders[k]
-            if order["book"] == b and account["open_ns"] < order["since_ns"] < account["closing_ns"]:
-                joins = mul_ppm(way, _arc_ppm(account, order["since_ns"]), CEIL) - gone
+            if order["book"] == b:
+                joins = _joins(account, order, way) - gone
                 if abs(here - start) < joins <= abs(end - start):
                     stop = start + (joins if end > start else -joins)
                     if abs(stop - here) < abs(goal - here):
@@ -298,20 +316,25 @@ def _walk(
         nearest, chosen = -1, -1
         for k in range(account["orders"]):
             order = orders[k]
-            if order["book"] != b or (stuck == 1 and order["role"] != LIQUIDATION):
+            if order["book"] != b or (stuck == 1 and order["role"] != LIQUIDATION and order["kind"] != STOP_LIMIT):
                 continue
-            if order["since_ns"] > account["open_ns"]:
-                if order["since_ns"] >= account["closing_ns"]:
-                    continue
-                if mul_ppm(way, _arc_ppm(account, order["since_ns"]), CEIL) - gone > abs(here - start):
-                    continue
+            if _joins(account, order, way) - gone > abs(here - start):
+                continue
             distance = _reach(w, s, order, here, goal)
+            if distance != 0 and (order["tif"] == IOC or order["tif"] == FOK):
+                chosen = -2 - k  # it has come too late for this price
+                break
+            if order["kind"] == LIMIT and distance != 0:
+                order["met"] = 1
             if distance >= 0 and (chosen < 0 or distance < nearest):
                 nearest, chosen = distance, k
+        if chosen <= -2:
+            drop(w, s, log, -2 - chosen, ts_ns, UNFILLED)
+            continue
         if chosen < 0:
             for k in range(account["orders"]):
                 order = orders[k]
-                if order["book"] == b and order["since_ns"] < account["closing_ns"]:
+                if order["book"] == b and _joins(account, order, way) - gone <= abs(here - start):
                     _follow(order, goal)
             if goal == end:
                 return
@@ -343,7 +366,7 @@ def _walk(
                 drop(w, s, log, chosen, ts_ns, UNFILLED)
 
 
-@compiled
+@inner
 def _legs(
     w: Record, s: Record, log: Record, b: int, opened: int, high: int, low: int, close: int, high_first: bool, rule: int,
     ts_ns: int,
@@ -355,7 +378,7 @@ def _legs(
     _walk(w, s, log, b, second, close, abs(first - opened) + abs(second - first), way, rule, ts_ns)
 
 
-@compiled
+@inner
 def meet_path(w: Record, s: Record, log: Record, b: int, fine: Any, fine_bars: Any, row: int) -> None:
     """Let the working orders of an instrument meet the rest of its bar by its path rule."""
     book, path = w["books"][b], s["rules"][b]["path"]
@@ -375,7 +398,9 @@ def meet_path(w: Record, s: Record, log: Record, b: int, fine: Any, fine_bars: A
         for r in range(fine[row, 0], fine[row, 1]):
             bar = fine_bars[r]
             account["open_ns"], account["closing_ns"] = bar[4], bar[5]
+            book["bar_open"], book["bar_high"], book["bar_low"], book["bar_close"] = bar[0], bar[1], bar[2], bar[3]
             if r > fine[row, 0]:
                 meet_price(w, s, log, b, bar[0], bar[4], False)
             _legs(w, s, log, b, bar[0], bar[1], bar[2], bar[3], bar[3] < bar[0], IN_FINER, bar[5])
         account["open_ns"], account["closing_ns"] = opens, closes
+        book["bar_open"], book["bar_high"], book["bar_low"], book["bar_close"] = opened, high, low, close
