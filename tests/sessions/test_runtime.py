@@ -36,6 +36,7 @@ def events_of(journal: Journal, session_id: str) -> list[Event]:
             found.append(Event(
                 "fill", b["id"], row.ts_ns, b["order"], b["role"], b["side"], b["qty"], b["price"], b["ref"], b["slip"],
                 b["fee"], b["pnl"], position, cash, b["rule"], "", b["amb"],
+                b["spread"], b["impact"], b["liq"], b["tier"],
             ))  # fmt: skip
         elif row.kind == "order":
             found.append(Event(

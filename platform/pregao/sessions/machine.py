@@ -200,13 +200,22 @@ class Machine:
                 common |= {
                     "ref": e.reference_ticks, "slip": e.slippage_ticks, "fee": e.fee_quanta, "pnl": e.realised_quanta,
                     "pos": e.position_lots, "cash": e.cash_quanta, "rule": e.rule, "amb": e.ambiguous,
+                    "spread": e.spread_ticks, "impact": e.impact_ticks, "liq": e.liquidity, "tier": e.tier,
                 }  # fmt: skip
                 batch.entries.append(Entry(e.ts_ns, "fill", common))
                 trade = self.trips.fill(e)
                 if trade is not None:
                     batch.trades.append(trade)
             else:
-                batch.entries.append(Entry(e.ts_ns, "order", common | {"state": e.kind, "reason": e.reason}))
+                common |= {"state": e.kind, "reason": e.reason}
+                if e.amount_quanta:
+                    common |= {
+                        "amount": e.amount_quanta,
+                        "pnl": e.realised_quanta,
+                        "pos": e.position_lots,
+                        "cash": e.cash_quanta,
+                    }
+                batch.entries.append(Entry(e.ts_ns, "order", common))
 
     def _follow(self, batch: Batch, decision: Decision) -> None:
         """Journal what the strategy wants, and do what the mode lets it do."""

@@ -28,8 +28,8 @@ from pregao.sessions.records import Body, JournalRow, SessionRow, Trade
 
 View = dict[str, Any]
 _NS = 1e9
-_PRICES = ("o", "h", "l", "c", "price", "ref", "slip", "tp", "sl")
-_MONEY = ("eq", "pnl", "cash", "fee", "fees")
+_PRICES = ("o", "h", "l", "c", "price", "ref", "slip", "spread", "impact", "tp", "sl")
+_MONEY = ("eq", "pnl", "cash", "fee", "fees", "amount")
 _QUANTITIES = ("pos", "qty")
 _TEXTS = ("p", "ev", "v", "fraction")
 _SILENT = ("memory",)
