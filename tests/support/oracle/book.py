@@ -48,8 +48,8 @@ class Order:
 
     @property
     def price(self) -> Fraction:
-        """The price that it shows: its limit, or the trigger that it waits for."""
-        return self.limit if self.kind == "limit" else self.trigger
+        """The price that was asked for: its limit, or the trigger that it waits for; a trailing stop has none."""
+        return {"limit": self.limit, "stop": self.trigger, "stop_limit": self.trigger}.get(self.kind, ZERO)
 
 
 @dataclass

@@ -66,7 +66,7 @@ def _split(exchange: Exchange, book: int, action: Split) -> None:
     """Quantities * new / old in whole lots, the rest paid out in cash at the last close; prices * old / new."""
     market, position = exchange.markets[book], exchange.account.positions[book]
     ratio = Fraction(action.new, action.old)
-    working = [o for o in exchange.account.orders if o.book == book]
+    working = [o for o in exchange.account.orders if o.book == book and o.role != "liquidation"]
     affected = position.quantity != 0 or working
     amount = realised = ZERO
     if position.quantity != 0:
@@ -74,30 +74,27 @@ def _split(exchange: Exchange, book: int, action: Split) -> None:
         exact = abs(position.quantity) * ratio
         kept = down(exact, market.lot)
         rest = exact - kept
-        amount = down(side * rest * position.last / ratio, market.quantum)
-        cost = down(position.cost * rest / exact, market.quantum)  # unchanged but for the part paid out
-        realised = amount - cost
+        value = down(side * rest * position.last / ratio, market.quantum)
+        cost = side * nearest(abs(position.cost) * rest / exact, market.quantum)  # unchanged but for the part paid out
+        realised = value - cost
+        amount = realised if market.terms.margined else value
         position.quantity = side * kept
+        position.bars_held = position.bars_held if kept else 0
         position.cost -= cost
-        position.margin -= down(position.margin * rest / exact, market.quantum)
+        position.margin -= down(position.margin * rest / exact, market.quantum) if kept else position.margin
         position.realised += realised
         exchange.account.cash += amount
     position.last = nearest(position.last / ratio, market.tick)
-    for order in working:
-        _split_order(exchange, order, ratio, action.at)
     if affected:
         _tell(exchange, book, "split", action.at, amount, realised)
+    for order in working:
+        _split_order(exchange, order, ratio, action.at)
+    matching.guard(exchange, book)
 
 
 def _split_order(exchange: Exchange, order: Order, ratio: Fraction, at: int) -> None:
     """Limit buys are rounded down to a tick, limit sells up, stops to the nearest."""
     market = exchange.markets[order.book]
-    if not order.by_value:
-        order.quantity = down(order.quantity * ratio, market.lot)
-        if order.quantity == 0:
-            exchange.drop(order, at, "a split left less than a lot")
-            return
-
     def scaled(price: Fraction, rounded: Callable[[Fraction, Fraction], Fraction]) -> Fraction:
         return max(rounded(price / ratio, market.tick), market.tick) if price else ZERO
 
@@ -111,6 +108,12 @@ def _split_order(exchange: Exchange, order: Order, ratio: Fraction, at: int) -> 
         profit_price=scaled(order.bracket.profit_price, of_exit),
         loss_price=scaled(order.bracket.loss_price, nearest),
     )
+    if not order.by_value:
+        order.quantity = down(order.quantity * ratio, market.lot)
+    nothing_held = exchange.account.positions[order.book].quantity == 0
+    if (order.quantity == 0 and not order.by_value) or (order.reduce_only and nothing_held):
+        exchange.drop(order, at, "a split left less than a lot")
+        return
     order.reserve = min(order.reserve, exchange.needed(order))  # rounding must not lock more than there is
 
 

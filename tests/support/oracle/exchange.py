@@ -20,12 +20,13 @@ class Exchange:
         self.account = Account(cash, positions=[Position() for _ in markets])
         self.bars: dict[int, Candle] = {}
         self.events: list[Event] = []
+        self.in_moment = False
 
     # A moment -------------------------------------------------------------------------------------------------
 
     def moment(self, bars: Mapping[int, Candle]) -> list[Event]:
         """A *moment* is all bars with one open time. Each phase goes through the instruments, one by one."""
-        self.events = []
+        self.events, self.in_moment = [], True
         self.bars = dict(sorted(bars.items()))
         for book, bar in self.bars.items():
             calendar.before_the_open(self, book, bar)
@@ -37,7 +38,7 @@ class Exchange:
                 matching.follow_path(self, book, bar)
         for book, bar in self.bars.items():
             calendar.at_the_close(self, book, bar)
-        self.account.freed = ZERO
+        self.account.freed, self.in_moment = ZERO, False
         self.account.now = max(self.account.now, *(bar.closes for bar in self.bars.values()))
         return self.events
 
@@ -80,7 +81,7 @@ class Exchange:
         if kind == "trailing":
             order.trigger = self.trailing_level(order)
         self.place(order)
-        self.tell("accepted", order, self.account.now)
+        self.tell("accepted", order, self.account.now, price=order.trigger if kind == "trailing" else ZERO)
         return self.events
 
     def _fault(self, order: Order) -> str:
@@ -135,8 +136,8 @@ class Exchange:
         changed = replace(order, limit=limit or order.limit, trigger=trigger or order.trigger)
         if quantity:
             changed.quantity, changed.value = quantity, ZERO
-        if (trigger and order.kind == "trailing") or ((limit or trigger) and order.kind == "market"):
-            self.tell("rejected", changed, self.account.now, "price is not positive")
+        if trigger and order.kind in ("market", "trailing"):
+            self.tell("rejected", changed, self.account.now, "price is not positive", trigger)
             return self.events
         reason = self._fault(changed)
         if reason:
@@ -172,16 +173,20 @@ class Exchange:
     def find(self, order_id: int) -> Order | None:
         return next((o for o in self.account.orders if o.id == order_id), None)
 
-    def drop(self, order: Order, at: int, reason: str, quantity: Fraction = ZERO) -> None:
+    def drop(self, order: Order, at: int, reason: str, kind: str = "cancelled") -> None:
+        """Take an order out; what it had locked is free, but in a moment only after it."""
         self.account.orders.remove(order)
-        self.tell("cancelled", order, at, reason, quantity)
+        if self.in_moment:
+            self.account.freed += order.reserve
+        self.tell(kind, order, at, reason)
 
-    def tell(self, kind: str, order: Order, at: int, reason: str = "", quantity: Fraction = ZERO) -> None:
+    def tell(self, kind: str, order: Order, at: int, reason: str = "", price: Fraction = ZERO) -> None:
         position = self.account.positions[order.book]
+        price = price or order.price
         self.events.append(
             Event(
-                kind, order.id, at, order.kind, order.role, order.side, order.quantity or quantity, order.price,
-                reason=reason, position=position.quantity, cash=self.account.cash, book=order.book,
+                kind, order.id, at, order.kind, order.role, order.side, order.quantity, price, reason=reason,
+                position=position.quantity, cash=self.account.cash, book=order.book,
             )
         )  # fmt: skip
 
@@ -198,7 +203,7 @@ class Exchange:
         if order.kind == "limit":
             return order.limit
         if order.kind == "stop_limit":
-            return max(order.limit, order.trigger) if order.side > 0 else order.trigger
+            return max(order.limit, order.trigger)
         if order.kind in ("market", "trailing"):
             return max(self.account.positions[order.book].last, self.markets[order.book].tick)
         return order.trigger
@@ -335,18 +340,17 @@ class Exchange:
         if order.by_value:
             wanted = down(order.value / price, market.lot)
             if wanted == 0:
-                account.orders.remove(order)
                 if order.filled > 0:
-                    self.tell("cancelled", order, at, "what is left is less than a lot")
+                    self.drop(order, at, "what is left is less than a lot")
                 else:
-                    self.tell("rejected", order, at, "below the minimum notional")
+                    self.drop(order, at, "below the minimum notional", "rejected")
                 return True
             wanted = min(wanted, closing) if order.reduce_only else wanted
         quantity = wanted if liquidity is None else min(wanted, liquidity)
         if order.by_value and quantity > closing:
             quantity = closing + min(quantity - closing, self.affordable(order, price, rate, free))
         if order.tif == "FOK" and quantity < wanted:
-            self.drop(order, at, "not filled at once", quantity)
+            self.drop(order, at, "not filled at once")
             return True
         opened = self.opening(order, quantity)
         closed = quantity - opened
@@ -370,8 +374,7 @@ class Exchange:
         elif opened > 0 and up(opened * price * self.share_locked(order), market.quantum) + fee > free:
             reason = "no funds"
         if reason:
-            account.orders.remove(order)
-            self.tell("rejected", order, at, reason, quantity)
+            self.drop(order, at, reason, "rejected")
             return True
 
         # The position and the money.
@@ -396,8 +399,7 @@ class Exchange:
                 position.margin += opened * price + up(opened * price * terms.initial_margin, market.quantum)
             account.cash -= side * notional + fee
         position.fees += fee
-        if liquidity is not None:
-            position.used += quantity
+        position.used += quantity  # a liquidation is not limited by the volume, but it uses it up
 
         # The order.
         order.filled += quantity

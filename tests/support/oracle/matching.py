@@ -118,7 +118,7 @@ def _by_range(exchange: Exchange, book: int, bar: Candle, path: str) -> None:
     for order in present(exchange, book, bar.closes - 1):
         if order.kind == "trailing" and order in exchange.account.orders:
             _move_mark(exchange, order, bar.high if order.side == SELL else bar.low)
-            if (bar.close - order.trigger) * order.side >= 0:
+            if (bar.close - order.trigger) * order.side >= 0 and bar.low <= order.trigger <= bar.high:
                 _fill_in_path(exchange, order, order.trigger, bar, "path")
 
 
@@ -163,16 +163,24 @@ def _stops_in_range(exchange: Exchange, book: int, bar: Candle) -> bool:
         if order.kind not in (*STOPS, "stop_limit"):
             continue
         reached = bar.high >= order.trigger if order.side == BUY else bar.low <= order.trigger
-        if reached and _fill_in_path(exchange, order, order.trigger, bar, "path"):
+        if reached and _fill_in_path(exchange, order, _within(bar, order.trigger), bar, "path"):
             return True
     return False
 
 
+def _within(bar: Candle, price: Fraction) -> Fraction:
+    """The nearest price that the bar had: a level that was placed beyond it has been passed already."""
+    return min(max(price, bar.low), bar.high)
+
+
 def _limits_in_range(exchange: Exchange, book: int, bar: Candle) -> bool:
-    """Any limit that the bar has traded through, in time priority, at its limit."""
-    for order in present(exchange, book, bar.closes - 1):
+    """Any limit that the bar has traded through, in time priority, at its limit.
+
+    A late one has met the price of its arrival, and nobody knows whether the extremes came after it.
+    """
+    for order in present(exchange, book, bar.opens):
         traded = order.kind == "limit" and not order.resting and _traded(exchange, order, bar)
-        if traded and _fill_in_path(exchange, order, order.limit, bar, "path"):
+        if traded and _fill_in_path(exchange, order, _within(bar, order.limit), bar, "path"):
             return True
     return False
 
@@ -185,8 +193,7 @@ def _traded(exchange: Exchange, order: Order, bar: Candle) -> bool:
 
 def _rival(exchange: Exchange, order: Order, bar: Candle) -> Order | None:
     """The other exit of the bracket, if its level too was within the bar and it was live before."""
-    live, bar = present(exchange, order.book, bar.opens), exchange.bars[order.book]  # of finer bars, the whole bar
-    for other in live:
+    for other in present(exchange, order.book, bar.opens):
         if order.group and other.group == order.group and other is not order:
             if other.kind == "limit" and _traded(exchange, other, bar):
                 return other
