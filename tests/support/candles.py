@@ -19,7 +19,7 @@ ONE = Instrument(
 MINUTE = Timeframe.parse("1m")
 SIGNALS = {"": 0, "buy": layout.ENTER_LONG, "sell": layout.ENTER_SHORT, "exit": layout.LEAVE}
 PLAN = Plan(ONE, MINUTE, 10**6 * 10**8, 1000 * 10**8, take_profit_ppm=100_000, stop_loss_ppm=50_000)
-"""10,000 cash is plenty; 1,000 a trade; +10 % and -5 %."""
+"""A million in cash is plenty; 1,000 a trade; +10 % and -5 %."""
 
 
 def candles(table: str) -> tuple[Bars, np.ndarray]:
