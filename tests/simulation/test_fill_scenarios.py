@@ -6,8 +6,8 @@ and nothing costs anything unless the scenario says so. Each scenario is also pl
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -401,19 +401,178 @@ def test_a_signal_of_zero_waits() -> None:
     assert len(run_signals(bars, PLAN, signals).events) == 0
 
 
+SHY = ONE.model_copy(update={"allow_short": False, "min_notional": Decimal(500)})
 REJECTED = one_side(
     Scenario(
-        "no funds: the order, its fee included, needs more than is free",
-        """100 100 100 100 | buy 10; a: buy 9 limit 100; b: buy 1 limit 99; c: buy 1 limit 1
-           > rejected (no funds)
-           > b: rejected (no funds)       # 100 are left, 99 and 1 % of it are needed
-           = locked 910.01 free 89.99""".replace("910.01 free 89.99", "910.01 free 89.99"),
+        "no funds: what is left after the waiting orders does not pay for another one and its fee",
+        """100 100 100 100 | a: buy 9 limit 100; b: buy 1 limit 91; c: buy 1 limit 90
+           > b: rejected (no funds)              # 909 are locked; 91 and 1 % of it are 91.91, of which 91 are free
+           = locked 999.9 free 0.1 orders 2""",
         {"fees": simple_terms(10_000).fees},
         {"cash_quanta": 1000 * 10**8},
     ),
-)
+    Scenario(
+        "no funds: a short needs its whole value as security",
+        """100 100 100 100 | sell 11; sell 10
+           > rejected (no funds)
+           = locked 1000""",
+        plan={"cash_quanta": 1000 * 10**8},
+    ),
+    Scenario(
+        "below the minimum notional, by quantity and by value; at it is enough",
+        """100 100 100 100 | buy 4; buy 499$; buy 5 limit 99; buy 5; buy 500$
+           > rejected (below the minimum notional)
+           > rejected (below the minimum notional)
+           > rejected (below the minimum notional)
+           = orders 2""",
+        plan={"instrument": SHY},
+    ),
+    Scenario(
+        "less than the price of one lot",
+        """100 100 100 100 | buy 99$
+           > rejected (below the minimum notional)""",
+    ),
+    Scenario(
+        "the instrument cannot be sold short; what is held can be sold",
+        """100 100 100 100 | sell 10; buy 10
+           > rejected (the instrument cannot be sold short)
+           100 100 100 100 | sell 10 limit 100
+           > buy 10 at 100 open
+           = orders 1""",
+        plan={"instrument": SHY},
+    ),
+    Scenario(
+        "more than is held would open a short: at the fill it is rejected as a whole",
+        """100 100 100 100 | buy 10
+           100 100 100 100 | sell 11
+           > buy 10 at 100 open
+           100 100 100 100
+           > rejected (the instrument cannot be sold short)
+           = position 10""",
+        plan={"instrument": SHY},
+    ),
+    Scenario(
+        "reduce-only without a position, and in its direction",
+        """100 100 100 100 | buy 1 reduce-only; buy 10
+           > rejected (reduce-only order would open a position)
+           100 100 100 100 | buy 1 reduce-only; sell 1 reduce-only
+           > buy 10 at 100 open
+           > rejected (reduce-only order would open a position)
+           = orders 1""",
+    ),
+    Scenario(
+        "amounts beyond what is counted exactly",
+        """100 100 100 100 | buy 2147483648; buy 1 limit 4503599627370496; buy 46116860185$
+           > rejected (amount too large)
+           > rejected (amount too large)
+           > rejected (amount too large)""",
+    ),
+    Scenario(
+        "a post-only order that would take liquidity at once",
+        """100 100 100 100 | buy 1 limit 101 post-only; sell 1 limit 99 post-only; buy 1 limit 100 post-only
+           > rejected (post-only order would cross)
+           > rejected (post-only order would cross)
+           = orders 1""",
+    ),
+    Scenario(
+        "post-only is for limit orders",
+        """100 100 100 100 | buy 1 post-only; buy 1 stop 101 post-only
+           > rejected (no such kind of order)
+           > rejected (no such kind of order)""",
+    ),
+    Scenario(
+        "on a closed exchange nothing fills at once; other orders wait for the open",
+        """100 100 100 100 | exchange closed; buy 1 ioc; buy 1 limit 101 fok; buy 1; exchange open; buy 1 ioc
+           > rejected (the market is closed)
+           > rejected (the market is closed)
+           100 100 100 100
+           > buy 1 at 100 open
+           > buy 1 at 100 open""",
+    ),
+    Scenario(
+        "while the feed is stale no order is taken, and none is changed; it can be cancelled",
+        """100 100 100 100 | a: buy 1 limit 90; feed stale; buy 1; amend a price 91; cancel a; feed fresh; buy 1
+           > rejected (the feed is stale)
+           > a: rejected (the feed is stale)
+           > a: cancelled (requested)
+           = orders 1""",
+    ),
+    Scenario(
+        "times in force that do not suit the order: at once for what waits, or a time that is over",
+        """100 100 100 100 | buy 1 stop 105 ioc; buy 1 limit 100 ioc post-only; buy 1 trail 5 fok
+                           | buy 1 day 1; buy 1 gtd 0; buy 1 gtd 2
+           > rejected (time in force does not suit the order)
+           > rejected (time in force does not suit the order)
+           > rejected (time in force does not suit the order)
+           > rejected (time in force does not suit the order)
+           > rejected (time in force does not suit the order)
+           = orders 1""",
+    ),
+    Scenario(
+        "there is no such working order to change",
+        """100 100 100 100 | amend 7 price 90
+           > rejected (there is no such working order)""",
+    ),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("scenario", REJECTED)
 def test_rejected(scenario: Scenario) -> None:
     play(scenario)
+
+
+UNREADABLE: list[tuple[str, dict[str, int]]] = [
+    ("quantity is not positive", {}),
+    ("quantity is not positive", {"qty_lots": -1}),
+    ("quantity is not positive", {"qty_lots": 1, "value_quanta": 10**10}),
+    ("price is not positive", {"qty_lots": 1, "kind": layout.LIMIT}),
+    ("price is not positive", {"qty_lots": 1, "kind": layout.LIMIT, "price_ticks": -5}),
+    ("price is not positive", {"qty_lots": 1, "price_ticks": 5}),
+    ("price is not positive", {"qty_lots": 1, "kind": layout.STOP_LIMIT, "price_ticks": 5}),
+    ("price is not positive", {"qty_lots": 1, "kind": layout.TRAILING}),
+    ("price is not positive", {"qty_lots": 1, "kind": layout.TRAILING, "trail_ticks": 5, "trail_ppm": 5}),
+    ("price is not positive", {"qty_lots": 1, "role": layout.ENTRY, "stop_loss_ppm": 1_000_000}),
+    ("no such kind of order", {"qty_lots": 1, "side": 0}),
+    ("no such kind of order", {"qty_lots": 1, "kind": 6}),
+    ("amount too large", {"qty_lots": 2**70}),
+    ("time in force does not suit the order", {"qty_lots": 1, "tif": 9}),
+]
+
+
+@pytest.mark.parametrize(("reason", "order"), UNREADABLE)
+def test_a_rejected_order_leaves_no_trace(reason: str, order: dict[str, int]) -> None:
+    engine = Engine(PLAN)
+    bars, _ = candles("100 100 100 100")
+    engine.step(bars.bar(0))
+    before = engine.digest()
+    [event] = engine.submit(**{"kind": layout.MARKET, "side": 1} | order)
+    assert (event.kind, event.reason) == ("rejected", reason)
+    assert engine.digest() == before
+
+
+def test_no_more_orders_than_there_is_room_for() -> None:
+    bars, _ = candles("100 100 100 100\n100 100 50 100")
+    engine = Engine(PLAN)
+    engine.step(bars.bar(0))
+    answers = [engine.submit(layout.LIMIT, 1, qty_lots=1, price_ticks=90)[0] for _ in range(layout.CAPACITY)]
+    refused = [a.reason for a in answers if a.kind == "rejected"]
+    assert set(refused) == {"too many working orders"}
+    assert len(refused) < 10
+    filled = [e for e in engine.step(bars.bar(1)) if e.kind == "fill"]
+    assert len(filled) == layout.CAPACITY - len(refused)
+    assert engine.submit(layout.LIMIT, 1, qty_lots=1, price_ticks=90)[0].kind == "accepted"
+
+
+@pytest.mark.parametrize("reason", [layout.OFF_TICK, layout.OFF_LOT])
+def test_an_order_off_the_grid_is_refused_before_it_is_put_into_integers(reason: int) -> None:
+    engine = Engine(PLAN)
+    [event] = engine.refuse(reason, layout.LIMIT, 1)
+    assert (event.kind, event.reason, event.order_kind) == ("rejected", layout.REASONS[reason], "limit")
+    assert engine.open_orders() == []
+
+
+def test_every_reason_is_told_in_a_scenario() -> None:
+    """So that a new reason comes with a table."""
+    tables = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*scenarios*.py"))
+    untold = [words for code, words in layout.REASONS.items() if code and words not in tables]
+    assert untold == [layout.REASONS[layout.OFF_TICK], layout.REASONS[layout.OFF_LOT]]

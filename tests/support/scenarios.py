@@ -9,7 +9,7 @@ Of a `Scenario` each line is one of these; whatever follows ``#`` is a comment::
     > EVENT                    what must happen in that candle, or at its close because of the orders
     = equity 990 position 10   how the account must stand then
 
-Several instruments stand beside one another: ``100 100 100 100 / 50 51 49 50``, with ``-`` for one that has no candle.
+Several instruments stand beside one another: ``100 100 100 100 / 50 51 49 50``, with ``-`` for one that has no candle then.
 
 Orders (prices in the quote currency, sizes in units)::
 
@@ -193,6 +193,8 @@ class Play:
         span = self.engine.plan.timeframe.ns
         opened = self.scenario.start_ns + at * span
         bars = {b: self.bar(text, b, opened, span) for b, text in enumerate(moment.candles) if text != "-"}
+        if not bars:
+            return []
         finer = None
         if moment.finer:
             frame = Timeframe.parse(self.scenario.finer)
@@ -323,7 +325,7 @@ class Play:
         name, words = _named(text)
         line = [f"{name}:"] if name else []
         mirrored = self.scenario.mirrored
-        if "at" not in words:
+        if "at" not in words or "(" in text:
             return " ".join([*line, *(_number(Decimal(w)) if _FIGURE.fullmatch(w) else w for w in words)])
         while words:
             word = words.pop(0)
