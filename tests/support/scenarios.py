@@ -9,7 +9,7 @@ Of a `Scenario` each line is one of these; whatever follows ``#`` is a comment::
     > EVENT                    what must happen in that candle, or at its close because of the orders
     = equity 990 position 10   how the account must stand then
 
-Several instruments stand beside one another: ``100 100 100 100 / 50 51 49 50``, with ``-`` for one that has no candle then.
+Several instruments stand side by side: ``100 100 100 100 / 50 51 49 50``, with ``-`` for one that has no candle then.
 
 Orders (prices in the quote currency, sizes in units)::
 
@@ -26,9 +26,9 @@ Events, all of them but what is accepted or amended and the ends of a bracket's 
     > buy 10 at 95 path            > a: buy 10 at 95 gap maker fee 0.95     > stop sell 10 at 90 path ambiguous
     > a: rejected (no funds)       > entry cancelled (expired)    > a: triggered    > dividend 3.33    > funding -1
 
-A fill has its role (``entry profit stop exit liquidation``), side, size, price and rule; what it likes of ``maker``,
-``taker`` and ``ref slip spread impact fee tier cash position realised`` with their values; both exits of a bracket in
-reach of one candle are ``ambiguous``. An account tells amounts of `AccountState`, ``position``, ``free``, ``orders``.
+A fill has its role (``entry profit stop exit liquidation``), side, size, price and rule, and ``ambiguous`` where one
+candle reached both exits of a bracket; then what it likes of ``maker``, ``taker`` and ``ref slip spread impact fee tier
+cash position realised`` with their values. An account tells amounts of `AccountState`, ``position``, ``free``, ``orders``.
 """
 
 from __future__ import annotations
