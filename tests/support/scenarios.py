@@ -28,7 +28,7 @@ Events, all of them but what is accepted or amended and the ends of a bracket's 
 
 A fill has its role (``entry profit stop exit liquidation``), side, size, price and rule, and ``ambiguous`` where one
 candle reached both exits of a bracket; then what it likes of ``maker``, ``taker`` and ``ref slip spread impact fee tier
-cash position realised`` with their values. An account tells amounts of `AccountState`, ``position``, ``free``, ``orders``.
+cash position realised`` with their values. An account tells the amounts of `AccountState`, ``position`` and ``orders``.
 """
 
 from __future__ import annotations
