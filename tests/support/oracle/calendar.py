@@ -146,7 +146,7 @@ def _charge_borrowing(exchange: Exchange, book: int, bar: Candle) -> None:
         notional = -position.quantity * position.last
         amount = -days * up(notional * market.terms.borrow / 365, market.quantum)
         position.interest -= amount
-        _pay(exchange, book, "interest", bar.opens, amount)
+        _pay(exchange, book, "interest", today * DAY_NS, amount)
 
 
 def expire(exchange: Exchange, book: int, at: int) -> None:
