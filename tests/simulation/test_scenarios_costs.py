@@ -105,7 +105,7 @@ SLIPPAGE = one_side(
         """1000 1010  990 1010
            1010 1010  990 1000 | buy 10
            1000 1000 1000 1000
-           > buy 10 at 1011 open slip 11 spread 11             # half of ln(1010/990) = 2.00007 % of 1,000 is 10.0003""",
+           > buy 10 at 1011 open slip 11 spread 11             # half of ln(1010 / 990), 1.00003 %, is 10.0003""",
         {"slippage": (EstimatedSpread("abdi_ranaldo", 60),)},
     ),
     Scenario(
