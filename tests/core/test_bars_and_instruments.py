@@ -54,7 +54,41 @@ def test_bars_round_trip_exactly() -> None:
         ({"timestamp": pd.to_datetime(["2024-01-01", "2024-01-01", "2024-01-02"], utc=True)}, "Row 1 is not later"),
         ({"timestamp": pd.to_datetime(["2024-01-02", "2024-01-01", "2024-01-03"], utc=True)}, "Row 1 is not later"),
         ({"timestamp": pd.to_datetime(["2024-01-01", None, "2024-01-03"], utc=True)}, "Row 1 has no timestamp"),
+        (
+            {"timestamp": pd.to_datetime(["2024-01-01T00:00", "2024-01-01T01:00", "2024-01-01T01:59"], utc=True)},
+            "Row 2 opens before the 1h bar of the row before it has closed",
+        ),
+        (
+            {"timestamp": ["2024-01-01T00:00", "2024-01-01T01:00Z", "2024-01-01T02:00"]},
+            "Row 1 names a time zone although the first does not",
+        ),
+        (
+            {"timestamp": ["2024-01-01T00:00-03:00", "2024-01-01T01:00-03:00", "2024-01-01T02:00"]},
+            "Row 2 names no time zone although the first does",
+        ),
+        (
+            {
+                "timestamp": [
+                    pd.Timestamp("2024-01-01", tz="UTC"),
+                    pd.Timestamp("2024-01-02"),
+                    pd.Timestamp("2024-01-03"),
+                ]
+            },
+            "Row 1 names no time zone",
+        ),
+        ({"timestamp": ["2024-01-01", "31/01/2024", "2024-02-01"]}, "Row 1 has no timestamp that can be read"),
+        ({"timestamp": ["2024-01-01", "2024-01-02", "2203-01-01"]}, "Row 2 has a time out of range"),
+        ({"timestamp": [1704067200000, 1704070800000, 1704074400000]}, "Row 1 opens before"),  # ms taken for ns
         ({"open": [1.0, 1e300, 1.2]}, "Row 1 has a open too large"),
+        ({"high": [1.2, 1.3, 2.0**52]}, "Row 2 has a high too large"),
+        ({"close": [1.1, "abc", 1.2]}, "Row 1 has no finite close"),
+        ({"close": pd.array([1.1, 1.2, None], dtype="Float64")}, "Row 2 has no finite close"),
+        ({"close": [1.1, Decimal("Infinity"), 1.2]}, "Row 1 has no finite close"),
+        ({"volume": [1.0, 2.0, "many"]}, "Row 2 has a volume that is missing or negative"),
+        ({"volume": [1.0, np.inf, 2.0]}, "Row 1 has a volume too large for its lot size"),
+        ({"volume": [1.0, 2.0, 2.0**53 * 0.001]}, "Row 2 has a volume too large.*0.001; give a coarser one"),
+        # Of several flaws the first row is named, not the first rule.
+        ({"open": [1.0, 1.1, 1.2], "high": [1.2, 1.3, 1.1], "volume": [1.0, -1.0, 1.0]}, "Row 1 has a volume"),
     ],
 )
 def test_the_first_offending_row_is_named(change: dict[str, object], words: str) -> None:
@@ -62,7 +96,97 @@ def test_the_first_offending_row_is_named(change: dict[str, object], words: str)
         Bars.from_frame(frame(**change), instrument(), Timeframe.parse("1h"))
 
 
-def test_missing_columns_are_named() -> None:
+@pytest.mark.parametrize(
+    "times",
+    [
+        ["2024-01-01", "2024-01-01 01:00", "2024-01-01T02:00:00.000"],
+        ["2024-01-01T00:00-03:00", "2024-01-01T05:00+01:00", "2024-01-01T05:00Z"],  # offsets may differ
+        pd.date_range("2024-01-01", periods=3, freq="h"),
+        pd.date_range("2024-01-01", periods=3, freq="h", tz="America/Sao_Paulo", unit="s"),
+        pd.date_range("1962-01-02", periods=3, freq="h").astype("datetime64[ns]").astype("int64"),
+    ],
+)
+def test_times_in_many_forms(times: object) -> None:
+    bars = Bars.from_frame(frame(timestamp=times), instrument(), Timeframe.parse("1h"))
+    assert np.diff(bars.open_ns).tolist() == [3_600 * 10**9] * 2
+
+
+HOUR = Timeframe.parse("1h")
+
+
+def arrays(**change: object) -> dict[str, object]:
+    columns = {"open_ns": np.arange(4) * HOUR.ns, "open": [5, 6, 7, 8], "high": [9, 9, 9, 9], "low": [4, 4, 4, 4],
+               "close": [6, 7, 8, 9], "volume": [1.0, 0.0, 2.0, 3.0]}  # fmt: skip
+    return {name: np.asarray(values) for name, values in columns.items()} | change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"open_ns": np.array([0, 1, 1, 2]) * HOUR.ns}, "Row 2 is not later than the row before it"),
+        ({"open_ns": np.array([0, 2, 1, 3]) * HOUR.ns}, "Row 2 is not later"),
+        ({"open_ns": np.array([0, 1, 2, 3]) * 60 * 10**9}, "Row 1 opens before the 1h bar"),
+        ({"open_ns": np.array([0, 1, 2, 2**62 // HOUR.ns]) * HOUR.ns}, "Row 3 has a time out of range"),
+        ({"open_ns": np.array([-(2**63), 0, 1, 2])}, "Row 0 has a time out of range"),
+        ({"open_ns": np.arange(4.0)}, "open_ns of bars must be ns since 1970 as int64, not float64"),
+        ({"open_ns": np.arange(4).astype("datetime64[h]")}, r"not datetime64\[h\]"),
+        ({"open": np.array([5, 0, 7, 8])}, "Row 1 has a open that is not positive"),
+        ({"low": np.array([4, 4, 4, -4])}, "Row 3 has a low that is not positive"),
+        ({"high": np.array([9, 9, 7, 9])}, "Row 2 has a high below its open or close"),
+        ({"low": np.array([4, 7, 4, 4])}, "Row 1 has a low above its open or close"),
+        ({"high": np.array([9, 2**52, 9, 9])}, "Row 1 has a high too large for its tick size"),
+        ({"high": np.array([9, 2**63, 9, 9], np.uint64)}, "Row 1 has as high no 64-bit integer: 9223372036854775808"),
+        ({"high": [9, 9, 2**70, 9]}, "Row 2 has as high no 64-bit integer"),
+        ({"close": np.array([6.0, 7.0, 8.5, 9.0])}, "close of bars must be ticks as int64, not float64.*from_frame"),
+        ({"close": np.array([6, 7, 8])}, r"close of bars has the shape \(3,\), their open_ns \(4,\)"),
+        ({"close": np.ones((4, 1), np.int64)}, r"shape \(4, 1\)"),
+        ({"volume": np.array([1.0, 2.0, np.nan, 0.0])}, "Row 2 has a volume that is missing or negative"),
+        ({"volume": np.array([1.0, -1e-9, 2.0, 0.0])}, "Row 1 has a volume that is missing or negative"),
+        ({"volume": np.array([1.0, 1.0, 2.0, np.inf])}, "Row 3 has a volume too large"),
+        ({"volume": np.array(["1", "2", "3", "4"])}, "volume of bars must be numbers"),
+    ],
+)
+def test_arrays_given_straight_are_held_to_the_same_rules(change: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        Bars(instrument(), HOUR, **arrays(**change))
+
+
+@pytest.mark.parametrize("row", [0, 1, 2**20 - 1, 2**20, 2**20 + 1])
+@pytest.mark.parametrize("what", ["open_ns", "low"])
+def test_the_row_is_right_in_long_series_too(row: int, what: str) -> None:
+    n = 2**20 + 2
+    columns = {name: np.full(n, 5) for name in ("open", "high", "low", "close")}
+    columns |= {"open_ns": np.arange(n) * HOUR.ns, "volume": np.ones(n)}
+    columns[what][row] = -(2**62) - 1 if what == "open_ns" else 6
+    with pytest.raises(UsageError, match=f"Row {row} "):
+        Bars(instrument(), HOUR, **columns)
+
+
+def test_bars_own_plain_arrays() -> None:
+    """Whatever arrays they are made of: the compiled functions know one kind only."""
+    given = arrays(open=np.array([5, 6, 7, 8], np.int32), high=[9, 9, 9, 9], volume=np.array([1, 0, 2, 3], ">f4"))
+    given["low"].flags.writeable = False
+    made = Bars(instrument(), HOUR, **given)
+    for bars in (made, made[1:], made[::2], Bars.from_frame(frame(), instrument(), HOUR)):
+        for name in ("open_ns", "open", "high", "low", "close", "volume"):
+            column = getattr(bars, name)
+            assert column.flags.c_contiguous
+            assert column.flags.writeable
+            assert column.dtype == (np.float64 if name == "volume" else np.int64)
+    assert made[::2].open.tolist() == [5, 7]
+    with pytest.raises(UsageError, match="Row 1 is not later"):
+        made[::-1]
+
+
+def test_no_bars_are_bars() -> None:
+    assert len(Bars(instrument(), HOUR, *([],) * 6)) == 0
+    assert len(Bars.from_frame(frame()[:0], instrument(), HOUR)) == 0
+
+
+def test_missing_and_doubled_columns_are_named() -> None:
+    doubled = pd.concat([frame(), frame()[["open"]]], axis=1)
+    with pytest.raises(UsageError, match="several columns open"):
+        Bars.from_frame(doubled, instrument(), Timeframe.parse("1h"))
     with pytest.raises(UsageError, match="lack the columns high, volume"):
         Bars.from_frame(frame().drop(columns=["high", "volume"]), instrument(), Timeframe.parse("1h"))
 

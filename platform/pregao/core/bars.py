@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,18 @@ from pregao.core.timeframe import Timeframe
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 COLUMNS = ("open", "high", "low", "close")
+_FRAME = ("timestamp", *COLUMNS, "volume")
+MAX_TICKS = 2**52
+"""Prices are below this: a float tells them apart, and a few of them add up in 64 bits."""
+MAX_VOLUME_LOTS = 2**53
+"""Volumes are below this many lots: a float tells them apart."""
 _NOISE_ULPS = 4
 """What arithmetic on floats may leave behind, in units in the last place; more is another price."""
+_END_NS = 2**62
+"""Bars close before this (the year 2116), and open after as much before 1970."""
+_BLOCK = 2**20
+_TOO_MANY_LOTS = "has a volume too large for its lot size"
+_ZONE = r"[T ]\d.*(?:Z|[+-]\d{2}:?\d{2})$"
 
 
 def prices(ticks: Ints, tick_size: Decimal) -> NDArray[np.float64]:
@@ -42,7 +53,11 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Bars:
-    """Closed bars of one instrument, strictly ascending in time; every array has shape ``(n,)``.
+    """Closed bars of one instrument, in order of time; every array has shape ``(n,)``.
+
+    Bars that exist can be relied on: times ascend and no bar opens before the one before it has closed, prices are
+    positive and below `MAX_TICKS`, high and low enclose open and close, volumes are finite, not negative and below
+    `MAX_VOLUME_LOTS`. Arrays of other integers, read-only or strided ones are copied.
 
     Attributes:
         instrument: whose bars, with the grid of the prices.
@@ -50,6 +65,10 @@ class Bars:
         open_ns: open time, ns since 1970 UTC. A bar closes at ``open_ns + timeframe.ns``.
         open, high, low, close: prices in ticks, int64.
         volume: traded quantity in base units, float64.
+
+    Raises:
+        UsageError: naming the first row that breaks one of these rules, counted from 0, or the array that is not of
+            whole numbers or of another length.
     """
 
     instrument: Instrument
@@ -61,12 +80,39 @@ class Bars:
     close: Ints
     volume: Floats
 
+    def __post_init__(self) -> None:
+        columns: dict[str, NDArray[Any]] = {name: _whole(getattr(self, name), name) for name in ("open_ns", *COLUMNS)}
+        columns["volume"] = _real(self.volume)
+        for name, column in columns.items():
+            if column.shape != columns["open_ns"].shape or column.ndim != 1:
+                raise UsageError(
+                    f"The {name} of bars has the shape {column.shape}, their open_ns {columns['open_ns'].shape}.",
+                    "Give one array of the same length for each.",
+                )
+            object.__setattr__(self, name, column)
+        row, why = _flaw(self)
+        if why:
+            content = ", ".join(f"{name}={column[row].item()}" for name, column in columns.items())
+            raise UsageError(f"Row {row} {why} ({content}; prices in ticks).", _mend(why, self.instrument))
+
+    @classmethod
+    def _trusted(cls, instrument: Instrument, timeframe: Timeframe, *columns: NDArray[Any]) -> Bars:
+        """Bars of arrays that are known to keep the rules."""
+        bars = object.__new__(cls)
+        named = zip(("open_ns", *COLUMNS, "volume"), columns, strict=True)
+        for name, value in (("instrument", instrument), ("timeframe", timeframe), *named):
+            object.__setattr__(bars, name, value)
+        return bars
+
     def __len__(self) -> int:
         return len(self.open_ns)
 
     def __getitem__(self, rows: slice) -> Bars:
         """The bars of a slice, as views."""
-        return Bars(
+        if rows.step not in (None, 1):
+            columns = (getattr(self, name)[rows] for name in ("open_ns", *COLUMNS, "volume"))
+            return Bars(self.instrument, self.timeframe, *columns)
+        return Bars._trusted(
             self.instrument,
             self.timeframe,
             self.open_ns[rows],
@@ -111,25 +157,28 @@ class Bars:
     def from_frame(cls, frame: pd.DataFrame, instrument: Instrument, timeframe: Timeframe) -> Bars:
         """Exact bars from float columns ``timestamp open high low close volume``.
 
+        Times are of any datetime type, text in ISO 8601, or ns since 1970. Without a zone they are UTC; those with one
+        may have different offsets.
+
         Raises:
-            UsageError: naming the first offending row, if a time is missing, repeated or out of order, a price
-                is not finite, not positive or off the instrument's grid, high and low do not enclose open and
-                close, or a volume is missing or negative.
+            UsageError: naming the first offending row: a time that is missing or cannot be read, that has a zone where
+                the first has none or none where it has one; a price that is not a finite number, not positive or off
+                the instrument's grid; and what `Bars` refuses.
         """
-        missing = [c for c in ("timestamp", *COLUMNS, "volume") if c not in frame.columns]
+        missing = [c for c in _FRAME if c not in frame.columns]
         if missing:
             raise UsageError(f"The bars lack the columns {', '.join(missing)}.")
-        times = pd.to_datetime(frame["timestamp"], utc=True)
-        _refuse(times.isna().to_numpy(), frame, "has no timestamp")
-        open_ns: Ints = np.asarray(times.dt.as_unit("ns").astype("int64"), dtype=np.int64)
-        _refuse(np.r_[False, np.diff(open_ns) <= 0], frame, "is not later than the row before it")
+        twice = [c for c in _FRAME if list(frame.columns).count(c) > 1]
+        if twice:
+            raise UsageError(f"The bars have several columns {', '.join(twice)}.")
+        open_ns = _times(frame)
         tick = float(instrument.tick_size)
-        ticks: dict[str, Ints] = {}
+        ticks: list[Ints] = []
         for name in COLUMNS:
-            price = frame[name].to_numpy(dtype=np.float64)
+            price = _numbers(frame[name])
             _refuse(~np.isfinite(price), frame, f"has no finite {name}")
             _refuse(price <= 0, frame, f"has a {name} that is not positive")
-            _refuse(price / tick >= 2**53, frame, f"has a {name} too large for its tick size")
+            _refuse(price / tick >= MAX_TICKS, frame, f"has a {name} too large for its tick size")
             whole = np.rint(price / tick).astype(np.int64)
             exact = prices(whole, instrument.tick_size)
             _refuse(
@@ -137,17 +186,103 @@ class Bars:
                 frame,
                 f"has a {name} that is not a multiple of the tick size {instrument.tick_size}",
             )
-            ticks[name] = whole
-        _refuse(ticks["high"] < np.maximum(ticks["open"], ticks["close"]), frame, "has a high below its open or close")
-        _refuse(ticks["low"] > np.minimum(ticks["open"], ticks["close"]), frame, "has a low above its open or close")
-        volume = frame["volume"].to_numpy(dtype=np.float64)
-        _refuse(~(np.isfinite(volume) & (volume >= 0)), frame, "has a volume that is missing or negative")
-        return cls(instrument, timeframe, open_ns, **ticks, volume=np.ascontiguousarray(volume))
+            ticks.append(whole)
+        bars = cls._trusted(instrument, timeframe, open_ns, *ticks, _real(_numbers(frame["volume"])))
+        row, why = _flaw(bars)
+        if why:
+            raise UsageError(f"Row {row} {why} ({_content(frame, row)}).", _mend(why, instrument))
+        return bars
+
+
+def _whole(values: object, name: str) -> Ints:
+    """An own int64 array; `UsageError` for what is not of whole numbers that fit."""
+    array = np.asarray(values)
+    if array.dtype.kind == "O" or array.dtype == np.uint64:
+        for row, value in enumerate(array.ravel().tolist()):
+            if not isinstance(value, int) or not -(2**63) <= value < 2**63:
+                raise UsageError(f"Row {row} has as {name} no 64-bit integer: {value!r}.")
+    elif array.dtype.kind not in "iu" and array.size:
+        unit = "ns since 1970" if name == "open_ns" else "ticks"
+        raise UsageError(
+            f"The {name} of bars must be {unit} as int64, not {array.dtype}.",
+            "Bars.from_frame takes times and prices as they are written.",
+        )
+    return np.require(array.astype(np.int64, copy=False), requirements=["C", "W", "A"])
+
+
+def _real(values: object) -> Floats:
+    """An own float64 array; `UsageError` for what is not of numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "iuf" and array.size:
+        raise UsageError(f"The volume of bars must be numbers, float64, not {array.dtype}.")
+    return np.require(array.astype(np.float64, copy=False), requirements=["C", "W", "A"])
+
+
+def _numbers(column: pd.Series) -> Floats:
+    """A column as floats; what is no number is NaN."""
+    return pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _times(frame: pd.DataFrame) -> Ints:
+    """The column ``timestamp`` in ns since 1970 UTC; `UsageError` naming the first row that has no such time."""
+    column = frame["timestamp"]
+    if not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_datetime64_any_dtype(column):
+        given = column.notna().to_numpy()
+        zoned = column.astype("string").str.strip().str.contains(_ZONE).fillna(False).to_numpy(dtype=np.bool_)
+        first = bool(zoned[np.argmax(given)]) if len(given) else False
+        odd = "names no time zone although the first does" if first else "names a time zone although the first does not"
+        _refuse(given & (zoned != first), frame, odd)
+    kind = None if pd.api.types.is_numeric_dtype(column) else "ISO8601"
+    times = pd.to_datetime(column, utc=True, errors="coerce", format=kind)
+    _refuse(times.isna().to_numpy(), frame, "has no timestamp that can be read")
+    outside = (times < pd.Timestamp(-_END_NS, tz="UTC")) | (times > pd.Timestamp(_END_NS, tz="UTC"))
+    _refuse(outside.to_numpy(), frame, "has a time out of range")
+    return np.require(times.dt.as_unit("ns").astype("int64"), np.int64, ["C", "W"])
+
+
+def _flaw(bars: Bars) -> tuple[int, str]:
+    """The first row that breaks the rules of `Bars`, and which rule; an empty text if none does."""
+    for start in range(0, len(bars), _BLOCK):
+        first, found = _BLOCK, ""
+        for bad, why in _rules(bars, start):
+            row = int(np.argmax(bad))
+            if bad[row] and row < first:
+                first, found = row, why
+        if found:
+            return start + first, found
+    return 0, ""
+
+
+def _rules(bars: Bars, start: int) -> Iterator[tuple[NDArray[np.bool_], str]]:
+    """Which bars of the block from ``start`` on break each of the rules; the first that is told counts."""
+    rows = slice(start, start + _BLOCK)
+    times, volume, span = bars.open_ns[rows], bars.volume[rows], bars.timeframe.ns
+    opened, high, low, close = (getattr(bars, name)[rows] for name in COLUMNS)
+    before = np.empty_like(times)
+    before[0] = bars.open_ns[start - 1] if start else -_END_NS - span
+    before[1:] = times[:-1]
+    yield (times < -_END_NS) | (times >= _END_NS - span), "has a time out of range"
+    yield times <= before, "is not later than the row before it"
+    yield times < before + span, f"opens before the {bars.timeframe} bar of the row before it has closed"
+    for name, price in zip(COLUMNS, (opened, high, low, close), strict=True):
+        yield price <= 0, f"has a {name} that is not positive"
+        yield price >= MAX_TICKS, f"has a {name} too large for its tick size"
+    yield high < np.maximum(opened, close), "has a high below its open or close"
+    yield low > np.minimum(opened, close), "has a low above its open or close"
+    yield ~(volume >= 0), "has a volume that is missing or negative"
+    yield volume >= MAX_VOLUME_LOTS * float(bars.instrument.lot_size), _TOO_MANY_LOTS
+
+
+def _mend(why: str, instrument: Instrument) -> str:
+    return f"It is {instrument.lot_size}; give a coarser one." if why == _TOO_MANY_LOTS else ""
 
 
 def _refuse(bad: NDArray[np.bool_], frame: pd.DataFrame, why: str) -> None:
     """Raise `UsageError` naming the first bad row, counted from 0, with its content."""
     if bad.any():
         row = int(np.argmax(bad))
-        content = ", ".join(f"{k}={frame[k].iloc[row]}" for k in ("timestamp", *COLUMNS, "volume"))
-        raise UsageError(f"Row {row} {why} ({content}).")
+        raise UsageError(f"Row {row} {why} ({_content(frame, row)}).")
+
+
+def _content(frame: pd.DataFrame, row: int) -> str:
+    return ", ".join(f"{name}={frame[name].iloc[row]}" for name in _FRAME)
