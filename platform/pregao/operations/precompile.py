@@ -43,7 +43,7 @@ def precompile() -> None:
     engine.step(bars.bar(1))
     engine.signal(LEAVE)
     engine.step(bars.bar(2))
-    run_signals(bars, plan, np.ones(len(bars), dtype=np.int8))
+    run_signals(bars, plan, np.ones(len(bars), dtype=np.int8)).metrics()
     buy_and_hold(bars, plan)
     random_entries(bars, plan, 5, 0, 2)
     for name in FEATURE_SETS:
