@@ -13,7 +13,7 @@ from pregao.core.timeframe import Timeframe
 from pregao.market import findings, quality, sources
 from pregao.market.atomic import exclusive
 from pregao.market.sift import Sifted, sift
-from pregao.market.sources import Request, Series, read_options
+from pregao.market.sources import BrokenOffError, Request, Series, read_options
 from pregao.market.store import Store, WriteResult
 from pregao.market.versions import Version, Versions
 
@@ -104,6 +104,7 @@ def ingest(
 
     Raises:
         UsageError: for an unknown source, symbol or option, a bad row, or a source without bars in the span.
+        BrokenOffError: if the source broke off; what was complete is in the store, and another run goes on from there.
         PregaoError: if the disk is full, or the store damaged or of a newer version.
     """
     origin = sources.source(source)
@@ -115,9 +116,18 @@ def ingest(
         end_ns=end_ns,
         options=read_options(origin.Options, options or {}),
         known={instrument.key: instrument for instrument in into.instruments()},
+        stored=into.covered,
     )
-    judged = [_judge(series, bad_rows, progress) for series in origin.fetch(request)]
+    judged: list[_Judged] = []
+    broken: BrokenOffError | None = None
+    try:
+        for series in origin.fetch(request):
+            judged.append(_judge(series, bad_rows, progress))
+    except BrokenOffError as error:
+        broken = error
     judged = [one for one in judged if len(one.bars)]
+    if not judged and broken is not None:
+        raise broken
     if not judged:
         raise UsageError(f"The source {source} has no bars in that span.", "Give another symbol or an earlier start.")
     # One ingest, one version: another that runs meanwhile waits, so that each is recorded with its own words.
@@ -128,6 +138,8 @@ def ingest(
         recorded = versions.commit(f"Ingest from {source}: {changed or 'quality reports only'}")
         version = recorded or versions.current()
         progress(f"Version {version.short}" + ("" if recorded else " (as before)"))
+    if broken is not None:
+        raise broken
     return IngestReport(source, tuple(reports), version)
 
 

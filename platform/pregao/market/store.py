@@ -114,6 +114,13 @@ class Store:
         count = sum(_footer(path).num_rows for path in paths)
         return Coverage(_times(ends[0])[0].item(), _times(ends[1])[-1].item(), count)
 
+    def covered(self, instrument: Instrument, timeframe: Timeframe) -> Coverage | None:
+        """As `coverage`; None if there are no bars."""
+        try:
+            return self.coverage(instrument, timeframe)
+        except NotFoundError:
+            return None
+
     def bars(
         self, instrument: Instrument, timeframe: Timeframe, start_ns: int | None = None, end_ns: int | None = None
     ) -> Bars:

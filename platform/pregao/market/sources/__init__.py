@@ -13,7 +13,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -21,6 +21,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pregao.core.errors import PregaoError, UsageError, unknown
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
+
+if TYPE_CHECKING:
+    from pregao.market.store import Coverage
 
 GROUP = "pregao.sources"
 BUILT_IN = {
@@ -30,10 +33,18 @@ BUILT_IN = {
 }
 
 
+class BrokenOffError(PregaoError):
+    """A source broke off: what it has yielded until then is complete, and is kept before the error is passed on."""
+
+
 class SourceOptions(BaseModel):
     """Base of a source's own options; a field that is not declared is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _nothing(_instrument: Instrument, _timeframe: Timeframe) -> Coverage | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -46,6 +57,7 @@ class Request:
         start_ns, end_ns: open times wanted, ``start_ns <= t < end_ns``, ns since 1970 UTC; None is open.
         options: validated options, an instance of the source's ``Options``.
         known: rules already in the store, by instrument key.
+        stored: what the store has of a series, or None; a source that can go on from there fetches only the rest.
     """
 
     symbols: tuple[str, ...]
@@ -54,6 +66,7 @@ class Request:
     end_ns: int | None
     options: Any
     known: Mapping[str, Instrument] = field(default_factory=dict)
+    stored: Callable[[Instrument, Timeframe], Coverage | None] = _nothing
 
 
 def row_number(i: int) -> str:
@@ -86,7 +99,11 @@ class Source(Protocol):
     Options: ClassVar[type[SourceOptions]]
 
     def fetch(self, request: Request) -> Iterable[Series]:
-        """The series asked for, one by one. Raises `UsageError` for what it does not offer."""
+        """The series asked for, one by one.
+
+        Raises `UsageError` for what it does not offer, before the first series, and `BrokenOffError` where it cannot go
+        on after some that are complete.
+        """
         ...
 
 
