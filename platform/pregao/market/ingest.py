@@ -86,6 +86,7 @@ def ingest(
     start_ns: int | None = None,
     end_ns: int | None = None,
     bad_rows: BadRows = "reject",
+    anew: bool = False,
 ) -> IngestReport:
     """Bring bars from a source into the store, keep a quality report of each series, and record a version.
 
@@ -101,6 +102,7 @@ def ingest(
         progress: called with a line about each step.
         start_ns, end_ns: open times wanted, ``start_ns <= t < end_ns``; None is open.
         bad_rows: what to do if a row cannot be a bar: refuse the ingest, or leave the row out and report it.
+        anew: fetch the whole span again, also what is stored; else only what is missing.
 
     Raises:
         UsageError: for an unknown source, symbol or option, a bad row, or a source without bars in the span.
@@ -116,7 +118,7 @@ def ingest(
         end_ns=end_ns,
         options=read_options(origin.Options, options or {}),
         known={instrument.key: instrument for instrument in into.instruments()},
-        stored=into.covered,
+        **({} if anew else {"stored": into.covered}),
     )
     judged: list[_Judged] = []
     broken: BrokenOffError | None = None

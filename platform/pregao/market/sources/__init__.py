@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from pregao.market.store import Coverage
 
 GROUP = "pregao.sources"
+OVERLAP = 5
+"""Bars already stored that are asked for again: a history that the source has re-based since shows in them."""
 BUILT_IN = {
     "files": "pregao.market.sources.files:Files",
     "sample": "pregao.market.sources.sample:Sample",
@@ -41,6 +43,10 @@ class SourceOptions(BaseModel):
     """Base of a source's own options; a field that is not declared is refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Span = tuple[int | None, int | None]
+"""Open times ``start_ns <= t < end_ns``, ns since 1970 UTC; None is open."""
 
 
 def _nothing(_instrument: Instrument, _timeframe: Timeframe) -> Coverage | None:
@@ -68,6 +74,27 @@ class Request:
     known: Mapping[str, Instrument] = field(default_factory=dict)
     stored: Callable[[Instrument, Timeframe], Coverage | None] = _nothing
 
+    def missing(self, instrument: Instrument, timeframe: Timeframe) -> list[Span]:
+        """The spans of a series that the store lacks, in order: what a source that costs time to ask should fetch.
+
+        That is what lies before the first stored bar, if it is asked for, and what comes after the last one, each with
+        `OVERLAP` stored bars. Empty if all that is asked for is stored.
+        """
+        have = self.stored(instrument, timeframe)
+        if have is None:
+            return [(self.start_ns, self.end_ns)]
+        first, last = have.first_ns, have.last_ns
+        spans: list[Span] = []
+        until = first + OVERLAP * timeframe.ns
+        if self.start_ns is not None and self.start_ns < first and (self.end_ns is None or self.end_ns > self.start_ns):
+            spans.append((self.start_ns, until if self.end_ns is None else min(until, self.end_ns)))
+        since = last - (OVERLAP - 1) * timeframe.ns
+        if self.start_ns is not None:
+            since = max(since, self.start_ns)
+        if self.end_ns is None or self.end_ns > last + timeframe.ns:
+            spans.append((since, self.end_ns))
+        return spans
+
 
 def row_number(i: int) -> str:
     """How a row is named where the source has no better name for it."""
@@ -93,16 +120,16 @@ class Series(NamedTuple):
 
 @runtime_checkable
 class Source(Protocol):
-    """Brings market data. It is created without arguments."""
+    """Brings market data. It is created without arguments; `pregao.market.sources.conformance` tests one."""
 
     name: ClassVar[str]
     Options: ClassVar[type[SourceOptions]]
 
     def fetch(self, request: Request) -> Iterable[Series]:
-        """The series asked for, one by one.
+        """The series asked for, one by one, of bars that have closed.
 
-        Raises `UsageError` for what it does not offer, before the first series, and `BrokenOffError` where it cannot go
-        on after some that are complete.
+        Raises `UsageError` for what it does not offer, before the first series, `PregaoError` if its venue cannot be
+        reached or answers nonsense, and `BrokenOffError` where it cannot go on after some that are complete.
         """
         ...
 
