@@ -16,7 +16,8 @@ from pregao.core.bars import Bars
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.reporting.document import document, to_json, write_trades
-from pregao.reporting.gather import evidence, named, plan_settings, sheet_of
+from pregao.reporting.gather import evidence, sheet_of
+from pregao.reporting.plan_text import named, plan_settings
 from pregao.reporting.sheet import Luck, Sheet
 from pregao.reporting.tearsheet import tearsheet
 from pregao.reporting.texts import TEXTS

@@ -21,7 +21,7 @@ from importlib import resources
 from typing import Any, Literal
 
 from pregao.core.errors import UsageError, unknown
-from pregao.core.money import PPM, decimal_of
+from pregao.core.money import PPM, decimal_of, percent_to_ppm
 
 _HIGHEST_PPM = 100_000
 _HIGHEST_REBATE_PPM = 10_000
@@ -163,6 +163,36 @@ def preset(name: str) -> Preset:
 
     near = difflib.get_close_matches(name, found, n=3, cutoff=0.3)
     raise unknown("venue", name, near or list(found), "Or give the fee as a rate in per cent." if near else "")
+
+
+def parse(text: str) -> FeeSchedule:
+    """Read fees from a command line.
+
+    ================  ==================================================================
+    ``binance-spot``  the schedule of that `preset`
+    ``0.1``           per cent of the value, makers and takers alike (``0.1%`` too)
+    ``0.02,0.05``     per cent for makers, then for takers; negative is a rebate for makers
+    ``0``, ``none``   nothing
+    ================  ==================================================================
+
+    Raises:
+        UsageError: if it is none of these, or a rate is out of range.
+    """
+    given = text.strip().lower()
+    if given == "none":
+        return FeeSchedule()
+    if not given.startswith(tuple("0123456789.+-")):
+        return preset(given).schedule
+    rates = [percent_to_ppm(part.strip().removesuffix("%"), "The fee") for part in given.split(",")]
+    if len(rates) > 2:
+        raise UsageError(f"The fees {text!r} have {len(rates)} rates.", "Give one, or the maker's and the taker's.")
+    maker, taker = rates[0], rates[-1]
+    for rate, least in ((maker, 0 if len(rates) == 1 else -_HIGHEST_REBATE_PPM), (taker, 0)):
+        if not least <= rate <= _HIGHEST_PPM:
+            raise UsageError(
+                f"The fee must be between {least / 10_000:g} and {_HIGHEST_PPM / 10_000:g} %, not {rate / 10_000:g} %."
+            )
+    return FeeSchedule(maker_ppm=maker, taker_ppm=taker)
 
 
 @cache

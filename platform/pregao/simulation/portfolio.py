@@ -75,7 +75,7 @@ class PortfolioResult:
     @cached_property
     def money(self) -> Floats:
         """The equity in the reporting currency, shape ``(t,)``."""
-        return np.asarray(self.equity * float(self._quantum(self.currency)), np.float64)
+        return np.asarray(self.equity * float(self.quantum(self.currency)), np.float64)
 
     @cached_property
     def cash(self) -> float:
@@ -107,7 +107,8 @@ class PortfolioResult:
 
     def trades_of(self, book: int) -> pd.DataFrame:
         """The round trips of one instrument, see `trades.trades_of`; money in its quote currency."""
-        return trades_of(self.events_of(book), self.plans[book])
+        plan = self.plans[book]
+        return trades_of(self.events_of(book), plan, self.quantum(plan.instrument.quote))
 
     @cached_property
     def trades(self) -> pd.DataFrame:
@@ -185,20 +186,20 @@ class PortfolioResult:
         pair = (currency, self.currency)
         return next(b for b, p in enumerate(self.plans) if (p.instrument.base, p.instrument.quote) == pair)
 
-    def _quantum(self, currency: str) -> Decimal:
-        """The account's unit of a currency: the finest of its instruments'."""
+    def quantum(self, currency: str) -> Decimal:
+        """The account's unit of a currency: the finest of its instruments'. Money in events is in it."""
         finest = [p.instrument.quantum for p in self.plans if p.instrument.quote == currency]
         return min([Decimal("0.00000001"), *finest])
 
     def _unit(self, book: int) -> float:
         """Reporting currency in one quantum of an instrument's quote currency, at the last close."""
         quote = self.plans[book].instrument.quote
-        return float(self._quantum(quote)) * float(self.rate(quote, self.moments.close_ns[-1:])[0])
+        return float(self.quantum(quote)) * float(self.rate(quote, self.moments.close_ns[-1:])[0])
 
     def _pnl_quanta(self, book: int) -> int:
         """All that an instrument made, its open position at the last close included."""
         state, instrument = self.engine.account_of(book), self.plans[book].instrument
-        tick_quanta = int(instrument.tick_size * instrument.lot_size / self._quantum(instrument.quote))
+        tick_quanta = int(instrument.tick_size * instrument.lot_size / self.quantum(instrument.quote))
         open_now = state.position_lots * state.last_ticks * tick_quanta - state.cost_quanta
         paid = state.fees_quanta + state.funding_quanta + state.interest_quanta - state.dividends_quanta
         return state.realised_quanta + open_now - paid

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,18 +13,15 @@ from numpy.typing import NDArray
 from pregao.simulation import layout
 from pregao.simulation.plan import Plan
 
-COLUMNS = (
-    "entry_ns", "exit_ns", "side", "quantity", "entry_price", "exit_price", "pnl", "net_return", "fees", "exit_role",
-    "exit_rule", "ambiguous",
-)  # fmt: skip
 
-
-def trades_of(events: NDArray[Any], plan: Plan) -> pd.DataFrame:
+def trades_of(events: NDArray[Any], plan: Plan, quantum: Decimal | None = None) -> pd.DataFrame:
     """Closed round trips, oldest first.
 
     Args:
-        events: `layout.EVENT` rows of one account in order.
+        events: `layout.EVENT` rows of one instrument in order.
         plan: gives the units.
+        quantum: of the fees in the events: the account's unit of the quote currency, where that is finer than the
+            instrument's own because another instrument in the account needs it.
 
     Returns:
         Columns: ``entry_ns exit_ns`` (ns UTC), ``side`` (+1 long), ``quantity`` (largest, base units), ``entry_price
@@ -30,25 +29,42 @@ def trades_of(events: NDArray[Any], plan: Plan) -> pd.DataFrame:
         ``fees``, ``exit_role`` and ``exit_rule`` of the last fill, ``ambiguous``.
     """
     instrument = plan.instrument
-    quantum, lot = float(instrument.quantum), float(instrument.lot_size)
+    unit, lot = float(quantum or instrument.quantum), float(instrument.lot_size)
+    scale = int(instrument.quantum / quantum) if quantum else 1
     fills = events[events["kind"] == layout.FILLED]
-    rows: list[tuple[object, ...]] = []
-    start = 0
-    flat = np.flatnonzero(fills["position_lots"] == 0)
-    for end in flat:
-        part = fills[start : end + 1]
-        start = int(end) + 1
-        side = int(part["side"][0])
-        notional = part["qty_lots"] * part["price_ticks"] * instrument.tick_quanta
-        into = part["side"] == side
-        paid, received = int(notional[into].sum()), int(notional[~into].sum())
-        lots = int(part["qty_lots"][into].sum())
-        fees = int(part["fee"].sum())
-        pnl = side * (received - paid) - fees
-        rows.append((
-            int(part["ts_ns"][0]), int(part["ts_ns"][-1]), side, lots * lot,
-            paid * quantum / (lots * lot), received * quantum / (lots * lot),
-            pnl * quantum, pnl / paid, fees * quantum,
-            layout.ROLES[int(part["role"][-1])], layout.RULE_NAMES[int(part["rule"][-1])], bool(part["ambiguous"].any()),
-        ))  # fmt: skip
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    last = np.flatnonzero(fills["position_lots"] == 0)
+    first = np.concatenate([[0], last[:-1] + 1])[: len(last)].astype(np.int64)
+    fills = fills[: last[-1] + 1] if len(last) else fills[:0]
+    trade = np.repeat(np.arange(len(last)), last - first + 1)
+    side = fills["side"][first]
+    into = fills["side"] == side[trade]
+    notional = fills["qty_lots"] * fills["price_ticks"] * (instrument.tick_quanta * scale)
+
+    def total(values: NDArray[Any]) -> NDArray[np.int64]:
+        """The sum over the fills of each trade, exact."""
+        return np.asarray(np.add.reduceat(values, first) if len(first) else np.zeros(0), np.int64)
+
+    paid, received = total(np.where(into, notional, 0)), total(np.where(into, 0, notional))
+    lots, fees = total(np.where(into, fills["qty_lots"], 0)), total(fills["fee"])
+    pnl = side * (received - paid) - fees
+    quantity = lots * lot
+    return pd.DataFrame({
+        "entry_ns": fills["ts_ns"][first],
+        "exit_ns": fills["ts_ns"][last],
+        "side": side,
+        "quantity": quantity,
+        "entry_price": paid * unit / quantity,
+        "exit_price": received * unit / quantity,
+        "pnl": pnl * unit,
+        "net_return": pnl / paid,
+        "fees": fees * unit,
+        "exit_role": names(layout.ROLES, fills["role"][last]),
+        "exit_rule": names(layout.RULE_NAMES, fills["rule"][last]),
+        "ambiguous": total(fills["ambiguous"]) > 0,
+    })  # fmt: skip
+
+
+def names(table: Mapping[int, str], codes: NDArray[Any]) -> NDArray[Any]:
+    """What `layout` calls each of these codes, as texts."""
+    found: NDArray[Any] = np.array([table.get(code, "") for code in range(max(table) + 1)], object)[codes]
+    return found
