@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from pregao.core.bars import Bars
@@ -22,13 +22,19 @@ BadRows = Literal["reject", "quarantine"]
 
 @dataclass(frozen=True)
 class SeriesReport:
-    """What an ingest did to one series: bars written, and the quality of the whole series with them."""
+    """What an ingest did to one series: bars and actions written, and the quality of the whole series with them."""
 
     key: str
     symbol: str
     timeframe: str
     written: WriteResult
     quality: findings.QualityReport
+    actions: WriteResult = field(default_factory=WriteResult)
+
+    @property
+    def changed(self) -> bool:
+        """Whether a stored bar or action was added, replaced or removed."""
+        return self.written.changed or self.actions.changed
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,8 @@ class IngestReport:
 
     @property
     def changed(self) -> bool:
-        """Whether any stored bar was added, replaced or removed."""
-        return any(one.written.changed for one in self.series)
+        """Whether any stored bar or action was added, replaced or removed."""
+        return any(one.changed for one in self.series)
 
     def to_json(self) -> dict[str, Any]:
         """The report as plain JSON."""
@@ -68,6 +74,7 @@ class IngestReport:
                     "symbol": one.symbol,
                     "timeframe": one.timeframe,
                     **asdict(one.written),
+                    "actions": asdict(one.actions),
                     "quality": one.quality.to_json(),
                 }
                 for one in self.series
@@ -119,6 +126,7 @@ def ingest(
         options=read_options(origin.Options, options or {}),
         known={instrument.key: instrument for instrument in into.instruments()},
         **({} if anew else {"stored": into.covered}),
+        store=into,
     )
     judged: list[_Judged] = []
     broken: BrokenOffError | None = None
@@ -136,7 +144,7 @@ def ingest(
     with exclusive(into.root / ".lock-ingest", timeout_s=600.0):
         reports = [_keep(one, into, progress) for one in judged]
         versions = Versions(into.root)
-        changed = ", ".join(_change(one) for one in reports if one.written.changed)
+        changed = ", ".join(_change(one) for one in reports if one.changed)
         recorded = versions.commit(f"Ingest from {source}: {changed or 'quality reports only'}")
         version = recorded or versions.current()
         progress(f"Version {version.short}" + ("" if recorded else " (as before)"))
@@ -156,6 +164,8 @@ class _Judged(NamedTuple):
 def _judge(series: Series, bad_rows: BadRows, progress: Callable[[str], None]) -> _Judged:
     progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
     sifted = sift(series.frame, series.instrument, series.timeframe, series.origin)
+    if series.rebased:
+        sifted.findings.append(findings.Finding(kind="re-based", level="warning", count=1, text=series.rebased))
     if sifted.bad and bad_rows == "reject":
         first, more = sifted.bad[0], len(sifted.bad) - 1
         others = f" ({more:,} more rows are bad.)" if more else ""
@@ -170,18 +180,29 @@ def _judge(series: Series, bad_rows: BadRows, progress: Callable[[str], None]) -
 
 def _keep(one: _Judged, store: Store, progress: Callable[[str], None]) -> SeriesReport:
     instrument, timeframe = one.series.instrument, one.series.timeframe
+    # Actions first: whoever reads meanwhile never finds prices ex of an action that is not there.
+    actions = _keep_actions(one.series, store)
     written = store.write(one.bars, replace=one.series.whole)
     found = quality.report(one.sifted, len(one.series.frame), store.bars(instrument, timeframe))
     findings.save(found, store)
-    report = SeriesReport(instrument.key, instrument.symbol, timeframe.name, written, found)
+    report = SeriesReport(instrument.key, instrument.symbol, timeframe.name, written, found, actions)
     progress(describe(report))
     return report
 
 
+def _keep_actions(series: Series, store: Store) -> WriteResult:
+    if series.actions is None:
+        return WriteResult()
+    return store.write_actions(series.instrument, series.actions, replace=series.whole)
+
+
 def _change(one: SeriesReport) -> str:
     count = one.written.added - one.written.removed
-    what = f"{count:+,}" if count else f"{one.written.replaced:,} replaced"
-    return f"{one.symbol} {one.timeframe} {what}"
+    what = [f"{count:+,}"] if count else [f"{one.written.replaced:,} replaced"] if one.written.changed else []
+    if one.actions.changed:
+        acted = one.actions.added + one.actions.replaced + one.actions.removed
+        what.append(f"{acted:,} action{'s' if acted > 1 else ''}")
+    return f"{one.symbol} {one.timeframe} {' and '.join(what)}"
 
 
 def describe(one: SeriesReport) -> str:
@@ -189,5 +210,6 @@ def describe(one: SeriesReport) -> str:
     done = one.written
     parts = [f"{count:,} {word}" for word, count in asdict(done).items() if count and word != "unchanged"]
     wrote = ", ".join(parts) if parts else f"nothing new, the store already has these {done.unchanged:,} bars"
+    wrote += f", {one.actions.added:,} new actions" if one.actions.added else ""
     flaws = ", ".join(f"{f.count:,} {f.kind}" for f in one.quality.findings if f.level != "info") or "clean"
     return f"{one.symbol} {one.timeframe}: {wrote}; {one.quality.bars:,} bars in all; quality: {flaws}"

@@ -4,6 +4,7 @@ Layout, below the root: ``bars/<source>/<venue>/<symbol>/instrument.json`` holds
 ``bars/<source>/<venue>/<symbol>/<timeframe>/<period>.parquet`` the bars, one file a month (``2024-05``), or a
 year (``2024``) for bars of a day and more. Columns: ``timestamp`` (open time, UTC), ``open high low close``
 (float64, each the nearest float to its decimal price) and ``volume`` (float64, base units), ascending in time.
+Splits and dividends are in ``actions.parquet`` beside the rules, where there are any; prices are as they were traded.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from pregao.core.actions import Action, from_frame
+from pregao.core.adjustment import adjusted
 from pregao.core.bars import COLUMNS, Bars, Ints, prices
 from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import NAMES, Timeframe
+from pregao.market import actions as action_table
 from pregao.market.atomic import disk_errors, exclusive, write_atomic
 from pregao.settings import settings
 
@@ -122,17 +127,32 @@ class Store:
             return None
 
     def bars(
-        self, instrument: Instrument, timeframe: Timeframe, start_ns: int | None = None, end_ns: int | None = None
+        self,
+        instrument: Instrument,
+        timeframe: Timeframe,
+        start_ns: int | None = None,
+        end_ns: int | None = None,
+        *,
+        adjusted_as_of: int | None = None,
     ) -> Bars:
         """The bars with ``start_ns <= open time < end_ns``; None leaves that side open.
 
-        Only the files of the periods asked for are read.
+        Only the files of the periods asked for are read. Prices are as they were traded, or, with ``adjusted_as_of``
+        (ns since 1970), adjusted for the stored splits and dividends up to that time (see
+        `pregao.core.adjustment.adjusted`), of which those after ``end_ns`` count too.
 
         Raises:
             NotFoundError: if the store has no bars of this instrument and timeframe.
             UsageError: if it has, but none in this span; says which it has.
             PregaoError: if a file is damaged or written by a newer version.
         """
+        if adjusted_as_of is not None:
+            # A dividend is measured by the close before it, which may lie after the bars that are wanted.
+            until = None if end_ns is None else max(end_ns, adjusted_as_of + 1)
+            traded = self.bars(instrument, timeframe, start_ns, until)
+            made = adjusted(traded, self.actions(instrument), adjusted_as_of).between(start_ns, end_ns)
+            if len(made):
+                return made
         first = _periods(np.array([start_ns], dtype=np.int64), timeframe)[0] if start_ns is not None else ""
         last = _periods(np.array([end_ns], dtype=np.int64), timeframe)[0] if end_ns is not None else "~"
 
@@ -185,6 +205,51 @@ class Store:
                         total = _sum(total, WriteResult(removed=_footer(path).num_rows))
                         path.unlink()
             return total
+
+    def actions(self, instrument: Instrument) -> tuple[Action, ...]:
+        """The splits and dividends of an instrument, ascending in time; empty if none are stored.
+
+        Raises `PregaoError` if the file is damaged or of a newer version.
+        """
+        path = self.bars_root / instrument.key / action_table.FILE
+        if not path.exists():
+            return ()
+        table = _read(path, schema=action_table.SCHEMA)
+        try:
+            return from_frame(table.to_pandas())
+        except UsageError as error:
+            raise _damaged(path) from error
+
+    def write_actions(self, instrument: Instrument, frame: pd.DataFrame, *, replace: bool = False) -> WriteResult:
+        """Merge splits and dividends into the instrument's table; one at a stored time takes its kind's place.
+
+        Args:
+            instrument: whose.
+            frame: as of `pregao.core.actions.from_frame`, without funding.
+            replace: the frame has all of them: what is stored besides is removed.
+
+        Returns:
+            What changed, in actions. A table that would not change is not touched.
+
+        Raises:
+            UsageError: naming the first row that is no action; nothing is written then.
+            PregaoError: if the disk is full, the stored table damaged or of a newer version.
+        """
+        new = action_table.read_actions(frame)
+        path = self.bars_root / instrument.key / action_table.FILE
+        with exclusive(self.lock):
+            old = {(action.ts_ns, type(action)): action for action in self.actions(instrument)}
+            same = sum(old.get(key) == action for key, action in new.items())
+            added = len(new.keys() - old.keys())
+            removed = len(old.keys() - new.keys()) if replace else 0
+            result = WriteResult(added, len(new) - added - same, same, removed)
+            if result.changed:
+                table = action_table.to_table((new if replace else old | new).values())
+                metadata = {"pregao.schema": str(SCHEMA)}
+                sink = pa.BufferOutputStream()
+                pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
+                write_atomic(path, sink.getvalue().to_pybytes(), self._scratch)
+            return result
 
     def export(self, instrument: Instrument, timeframe: Timeframe, path: Path) -> int:
         """Write the whole series to one CSV or Parquet file, by the name's ending; returns the number of bars."""
@@ -327,8 +392,8 @@ def _footer(path: Path) -> pq.FileMetaData:
         raise _damaged(path) from error
 
 
-def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
-    """A stored file, checked to be ours and not newer than this code."""
+def _read(path: Path, columns: list[str] | None = None, schema: pa.Schema = _ARROW) -> pa.Table:
+    """A stored file, checked to be ours, with these columns, and not newer than this code."""
     try:
         with disk_errors(path):
             table = pq.read_table(path, columns=columns, partitioning=None)
@@ -337,7 +402,7 @@ def _read(path: Path, columns: list[str] | None = None) -> pa.Table:
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path) from error
     metadata = table.schema.metadata or {}
-    wanted = _ARROW if columns is None else pa.schema([_ARROW.field(name) for name in columns])
+    wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
     try:
         _check_schema(int(metadata[b"pregao.schema"]), path)
     except (KeyError, ValueError) as error:

@@ -24,6 +24,7 @@ import yaml
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.timeframe import Timeframe
+from pregao.market.actions import FILE as ACTIONS
 from pregao.market.atomic import disk_errors, exclusive, remove_leftovers
 from pregao.market.git import git
 from pregao.market.snapshots import place, restore
@@ -264,8 +265,8 @@ def _subset(files: dict[str, str], keys: Sequence[tuple[str, Timeframe | str]], 
                 f"Version {version.short} has no {timeframe} bars of {key}.",
                 "Use a later version; `pregao data versions` lists them.",
             )
-        rules = f"bars/{key}/instrument.json"
-        chosen |= {rules: files[rules]} | series
+        beside = (f"bars/{key}/{name}" for name in ("instrument.json", ACTIONS))
+        chosen |= {name: files[name] for name in beside if name in files} | series
     return chosen
 
 

@@ -23,7 +23,7 @@ from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
 
 if TYPE_CHECKING:
-    from pregao.market.store import Coverage
+    from pregao.market.store import Coverage, Store
 
 GROUP = "pregao.sources"
 OVERLAP = 5
@@ -64,6 +64,7 @@ class Request:
         options: validated options, an instance of the source's ``Options``.
         known: rules already in the store, by instrument key.
         stored: what the store has of a series, or None; a source that can go on from there fetches only the rest.
+        store: the store that the series go to, so that a source can see what is there; None where there is none.
     """
 
     symbols: tuple[str, ...]
@@ -73,6 +74,7 @@ class Request:
     options: Any
     known: Mapping[str, Instrument] = field(default_factory=dict)
     stored: Callable[[Instrument, Timeframe], Coverage | None] = _nothing
+    store: Store | None = None
 
     def missing(self, instrument: Instrument, timeframe: Timeframe) -> list[Span]:
         """The spans of a series that the store lacks, in order: what a source that costs time to ask should fetch.
@@ -109,6 +111,8 @@ class Series(NamedTuple):
         frame: columns ``timestamp`` (UTC), ``open high low close volume`` (float64), index 0..n-1.
         origin: names row ``i`` of the frame for a person, for example ``"prices.csv, line 7"``.
         whole: the frame is the whole series, and takes the place of a stored one.
+        actions: splits and dividends, as of `pregao.market.store.Store.write_actions`; prices are as they were traded.
+        rebased: why the source brings the whole series anew, one sentence for its quality report; empty if it does not.
     """
 
     instrument: Instrument
@@ -116,6 +120,8 @@ class Series(NamedTuple):
     frame: pd.DataFrame
     origin: Callable[[int], str] = row_number
     whole: bool = False
+    actions: pd.DataFrame | None = None
+    rebased: str = ""
 
 
 @runtime_checkable
