@@ -51,6 +51,8 @@ def events_of(journal: Journal, session_id: str) -> list[Event]:
     [
         ("probe", {"every": 5}, 0),
         ("probe", {}, 100),
+        ("probe", {"every": 3, "rest": 4}, 0),
+        ("probe", {"every": 2, "leave": 9, "rest": 60}, 100),
         ("ma-cross", {"fast": 3, "slow": 8}, 100),
         ("buy-and-hold", {}, 0),
     ],

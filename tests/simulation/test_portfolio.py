@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from live_account import Trader, run_moments
 
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import UsageError
@@ -25,7 +26,7 @@ from pregao.simulation.engine import Engine, Event
 from pregao.simulation.fees import FeeSchedule
 from pregao.simulation.moments import join
 from pregao.simulation.plan import Plan
-from pregao.simulation.portfolio import PortfolioResult, Trader, run_moments, run_portfolio
+from pregao.simulation.portfolio import PortfolioResult, run_portfolio
 from pregao.simulation.slippage import parse
 from pregao.simulation.terms import Terms
 
@@ -73,7 +74,7 @@ def by_signals(bars: Sequence[Bars], signals: Sequence[np.ndarray]) -> Callable[
     def trader(engine: Engine, book: int) -> Trader:
         said = dict(zip(bars[book].open_ns.tolist(), signals[book].tolist(), strict=True))
 
-        def on_close(bar: Bar) -> Iterable[Event]:
+        def on_close(bar: Bar, _: Sequence[Event]) -> Iterable[Event]:
             return engine.signal(said[bar.open_ns], book=book) if said[bar.open_ns] else ()
 
         return on_close
@@ -308,7 +309,7 @@ def wrong(what: str) -> tuple[list[Bars], list[Plan], list[np.ndarray]]:
         ("signals", "2 instruments but signals of 1"),
         ("shape", r"6 bars of B but signals of shape \(5,\)"),
         ("plans", "the plan of test/test/B"),
-        ("short", "2 instruments but 1 plans"),
+        ("short", "2 instruments but plans of 1"),
         ("empty", "no bars of B"),
         ("overlap", "bar of B that opens at 2024-03-06 00:00:30 UTC begins before the one of A"),
         ("twice", "twice"),

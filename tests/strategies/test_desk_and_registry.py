@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -16,14 +16,24 @@ from pregao.core.bars import Bar, Bars
 from pregao.core.errors import NotFoundError, UsageError
 from pregao.simulation.backtest import run_signals
 from pregao.strategies import registry
+from pregao.strategies.answers import StrategyError
 from pregao.strategies.backtest import backtest, desk_for
-from pregao.strategies.contract import Context, Enter, Exit, Intent, Note, StrategyConfig
-from pregao.strategies.desk import StrategyError
+from pregao.strategies.contract import Account, Context, Enter, Exit, Intent, Note, StrategyConfig
 from pregao.strategies.registry import BrokenPluginError, configured, discover, load
 
 
 class Empty(StrategyConfig):
     """Nothing to set."""
+
+
+class Seen(NamedTuple):
+    """What a strategy saw of one bar."""
+
+    now_ns: int
+    account: Account
+    closes: np.ndarray
+    chance: float
+    again: float
 
 
 class Scripted:
@@ -36,13 +46,14 @@ class Scripted:
 
     def __init__(self, config: Empty) -> None:
         self.at = 0
-        self.seen: list[Context] = []
+        self.seen: list[Seen] = []
 
     def warmup(self) -> int:
         return 1
 
     def on_bar(self, ctx: Context, bar: Bar) -> Iterable[Intent]:
-        self.seen.append(ctx)
+        self.seen.append(Seen(ctx.now_ns, ctx.account, ctx.closes, ctx.rng.random(), ctx.rng.random()))
+        ctx.closes[:] = 0  # its own copy
         answer = self.script[self.at]
         self.at += 1
         return answer  # type: ignore[no-any-return]
@@ -120,14 +131,13 @@ def test_the_strategy_sees_only_the_past_and_its_own_account() -> None:
     bars = market(50)
     strategy = scripted([(Enter(),), *[()] * 49])
     backtest(strategy, bars, replace(PLAN, entry_quanta=50_000 * 10**8))
-    for i, ctx in enumerate(strategy.seen):
-        assert ctx.now_ns == bars.bar(i).close_ns
-        assert ctx.closes[-1] == bars.close[i]
-        ctx.closes[:] = 0  # its own copy
+    for i, seen in enumerate(strategy.seen):
+        assert seen.now_ns == bars.bar(i).close_ns
+        assert seen.closes.tolist() == bars.close[max(i - 1, 0) : i + 1].tolist()
+        assert seen.chance == seen.again
     assert strategy.seen[0].account.position == 0
     assert strategy.seen[1].account.position > 0
-    assert strategy.seen[1].rng.random() == strategy.seen[1].rng.random()
-    assert strategy.seen[1].rng.random() != strategy.seen[2].rng.random()
+    assert strategy.seen[1].chance != strategy.seen[2].chance
 
 
 @pytest.mark.parametrize(

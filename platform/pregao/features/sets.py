@@ -52,11 +52,7 @@ class FeatureSet:
 
     def batch(self, bars: Bars) -> Floats:
         """The features of every bar, shape ``(n, k)``; row ``i`` uses bars up to ``i`` only, NaN where missing."""
-        out = np.empty((len(bars), len(self.names)))
-        state = np.zeros(self.state_size)
-        prices = (np.ascontiguousarray(a) for a in (bars.open, bars.high, bars.low, bars.close))
-        self.loop(state, bars.close_ns, *prices, np.ascontiguousarray(bars.volume), out)
-        return out
+        return self.stream(bars.timeframe.seconds).extend(bars)
 
     def stream(self, bar_seconds: int) -> FeatureStream:
         """A stream at its beginning, for bars of this length."""
@@ -83,6 +79,13 @@ class FeatureStream:
             raise PregaoError(f"A bar of {length:g} s came into a stream of {wanted} s bars.")
         out = np.empty(self._width)
         self.features.step(self._state, bar.close_ns, bar.open, bar.high, bar.low, bar.close, float(bar.volume), out)
+        return out
+
+    def extend(self, bars: Bars) -> Floats:
+        """Take the next closed bars at once; their features, shape ``(n, k)``: what `update` would give of each."""
+        out = np.empty((len(bars), self._width))
+        columns = (np.ascontiguousarray(a) for a in (bars.close_ns, bars.open, bars.high, bars.low, bars.close, bars.volume))
+        self.features.loop(self._state, *columns, out)
         return out
 
     def to_bytes(self) -> bytes:

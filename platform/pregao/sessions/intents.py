@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import traceback
+from dataclasses import asdict, fields
 from typing import Any, NamedTuple
 
 from pregao.core.bars import Bar
 from pregao.sessions.records import Body, canonical
-from pregao.strategies.contract import Enter, Exit, Intent, Note
+from pregao.strategies.contract import Enter, Exit, Intent, Note, Wait
 from pregao.strategies.desk import Desk
 
 _REASON = 500
@@ -56,6 +57,8 @@ def body_of(intent: Intent) -> Body:
     """An intent as a body: ``action`` and the intent's fields, floats as their shortest exact text."""
     if isinstance(intent, Exit):
         return {"action": "exit", "reason": _short(intent.reason)}
+    if isinstance(intent, Wait):
+        return {"action": "wait", **asdict(intent)}
     body: Body = {
         "action": "enter" if isinstance(intent, Enter) else "note",
         "reason": _short(intent.reason),
@@ -72,6 +75,8 @@ def intent_of(body: Body) -> Intent:
     """The intent that `body_of` recorded; other keys are ignored."""
     if body["action"] == "exit":
         return Exit(body["reason"])
+    if body["action"] == "wait":
+        return Wait(**{f.name: body[f.name] for f in fields(Wait)})
     thought: dict[str, Any] = {
         "reason": body["reason"],
         "probability": _float(body["p"]),

@@ -240,6 +240,8 @@ class Machine:
         action = body["action"]
         if action == "note":
             return "note", []
+        if action == "wait":
+            return "", self._apply(intent_of(body))
         if self.spec.mode == "observe":
             return "observe", []
         if action == "exit":

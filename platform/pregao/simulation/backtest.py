@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
-from pregao.simulation import layout
-from pregao.simulation.engine import Engine, Event, drain, event_of, tape_of
-from pregao.simulation.history import run_one
-from pregao.simulation.hours import live_rows
+from pregao.simulation.course import Course
+from pregao.simulation.engine import Engine, Event, event_of
 from pregao.simulation.plan import Plan
 from pregao.simulation.report import metrics
 from pregao.simulation.trades import trades_of
@@ -104,16 +102,6 @@ def run_signals(bars: Bars, plan: Plan, signals: NDArray[np.int8], finer: Bars |
     if np.shape(signals) != (len(bars),):
         raise UsageError(f"There are {len(bars)} bars but signals of shape {np.shape(signals)}.")
     engine = Engine(plan)
-    equity = np.empty(len(bars), np.int64)
-    positions = np.empty(len(bars), np.int64)
-    tape = tape_of(bars, live_rows(bars), finer, engine.actions)
-    signals = np.ascontiguousarray(signals, np.int8)
-    log = np.zeros(1, layout.LOG)
-    events: list[NDArray[Any]] = []
-    done = 0
-    while done < len(bars):
-        done = run_one(
-            engine.world, engine.setting, log, tape, signals, done, len(bars), False, equity, positions
-        )
-        events.append(drain(log).copy())
-    return Result(bars, plan, equity, positions, np.concatenate(events), engine)
+    course = Course(engine, [bars], [finer])
+    course.trade([signals])
+    return Result(bars, plan, course.equity, course.positions, course.events, engine)

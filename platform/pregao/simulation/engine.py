@@ -397,6 +397,16 @@ class Engine:
         }
 
     @property
+    def currencies(self) -> int:
+        """How many currencies the account holds."""
+        return len(self._currencies.names)
+
+    def quantum(self, book: int | None = None) -> float:
+        """Money in one quantum: of an instrument's quote currency, or else of the reporting currency."""
+        name = self._currencies.names[0] if book is None else self.plans[book].instrument.quote
+        return float(self._currencies.quantum[name])
+
+    @property
     def waiting(self) -> bool:
         """Whether an entry or an exit of a signal waits to fill."""
         return any(self.waiting_of(b) for b in range(len(self.plans)))

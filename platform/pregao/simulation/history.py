@@ -1,4 +1,8 @@
-"""The driver over history: the compiled step for moment after moment, skipping quickly over quiet bars."""
+"""The driver over history: the compiled step for moment after moment, skipping quickly over quiet bars.
+
+`run_one` and `run_many` trade whole arrays of signals. `run_one` and `run_many` go a part of the way, for a
+strategy in Python, and say how far the bars ahead are quiet: until there the account need not be looked after.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pregao.core.compiled import compiled
+from pregao.core.compiled import compiled, inner
 from pregao.core.money import PPM
 from pregao.simulation.flows import NEVER
 from pregao.simulation.kernel import act, equity, mark, quiet, step
@@ -14,25 +18,24 @@ from pregao.simulation.layout import LOG_ROWS, ROOM
 from pregao.simulation.tape import Tape
 
 Array = Any
+Record = Any
 
 
-@compiled
-def run_one(
-    world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, start: int, end: int, watch: bool, equities: Array,
+@inner
+def _quiet_ones(w: Record, s: Record, start: int, end: int) -> int:
+    """Before which bar the horizon of the only instrument's position makes the bars from ``start`` on awake."""
+    book, horizon = w["books"][0], s["rules"][0]["horizon_bars"]
+    if horizon > 0 and book["position_lots"] != 0:
+        return int(min(end, start + max(horizon - 1 - book["bars_held"], 0)))
+    return end
+
+
+@inner
+def _one(
+    w: Record, s: Record, log: Record, tape: Tape, signals: Array, start: int, end: int, watch: bool, equities: Array,
     positions: Array,
 ) -> int:  # fmt: skip
-    """Bars ``start`` to ``end`` of the only instrument: `step` and `act` for one after the other.
-
-    Args:
-        world, setting, logs: `layout.WORLD`, `SETTING` and `LOG`, shape ``(1,)``; world and log change.
-        signals: shape ``(n,)``: what was decided at each close; empty for nothing at all.
-        watch: return after a bar that caused an event.
-        equities, positions: shape ``(n,)``; written for the bars done, or empty.
-
-    Returns:
-        The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step.
-    """
-    w, s, log = world[0], setting[0], logs[0]
+    """`run_one` of records."""
     account, book, rules = w["account"], w["books"][0], s["rules"][0]
     keep = len(equities) > 0
     i = start
@@ -42,9 +45,7 @@ def run_one(
         if book["wake_low"] < NEVER:
             position = book["position_lots"]
             high, low, until = book["wake_high"], book["wake_low"], book["wake_ns"]
-            most = end
-            if rules["horizon_bars"] > 0 and position != 0:
-                most = min(end, i + rules["horizon_bars"] - 1 - book["bars_held"])
+            most = _quiet_ones(w, s, i, end)
             base = equity(w, s) - position * book["last_ticks"] * rules["tick_quanta"]
             slope = position * rules["tick_quanta"]
             j = i
@@ -78,41 +79,95 @@ def run_one(
 
 
 @compiled
-def run_many(
-    world: Array, setting: Array, logs: Array, tape: Tape, moments: Array, signals: Array, start: int, equities: Array,
-    positions: Array,
-) -> int:  # fmt: skip
-    """Moments from ``start`` on of several instruments in one account.
+def run_one(
+    world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, start: int, end: int, watch: bool,
+    equities: Array, positions: Array, far: int,
+) -> tuple[int, int]:  # fmt: skip
+    """Bars ``start`` to ``end`` of the only instrument: `step` and `act` for one after the other; and a look ahead.
 
     Args:
-        moments: first row of each moment, and at the end the number of rows, shape ``(t + 1,)``.
-        signals: shape ``(n,)``, one a row of the tape.
-        equities: shape ``(t,)``. positions: shape ``(n,)``, that of the row's instrument.
+        world, setting, logs: `layout.WORLD`, `SETTING` and `LOG`, shape ``(1,)``; world and log change.
+        signals: shape ``(n,)``: what was decided at each close; empty for nothing at all.
+        watch: stop after a bar that caused an event.
+        equities, positions: shape ``(n,)``; written for the bars done.
+        far: end of the look ahead.
 
     Returns:
-        The index of the first moment not yet done: ``t``, or earlier when the log has no room for another step.
+        The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step. And from
+        it on the first bar that is not quiet, or ``far``.
     """
     w, s, log = world[0], setting[0], logs[0]
+    done = _one(w, s, log, tape, signals, start, end, watch, equities, positions)
+    book = w["books"][0]
+    if book["wake_low"] == NEVER:
+        return done, done
+    high, low, until = book["wake_high"], book["wake_low"], book["wake_ns"]
+    ahead, most = done, _quiet_ones(w, s, done, far)
+    while ahead < most and tape.high[ahead] < high and tape.low[ahead] > low and tape.open_ns[ahead] < until:
+        ahead += 1
+    return done, ahead
+
+
+@inner
+def _many(
+    w: Record, s: Record, log: Record, tape: Tape, moments: Array, signals: Array, start: int, end: int, watch: bool,
+    equities: Array, positions: Array,
+) -> int:  # fmt: skip
+    """`run_many` of records."""
     account = w["account"]
-    for t in range(start, len(moments) - 1):
+    silent = len(signals) == 0
+    for t in range(start, end):
         if log["count"] > LOG_ROWS - ROOM:
             return t
-        first, end = moments[t], moments[t + 1]
+        seen = log["count"]
+        first, last = moments[t], moments[t + 1]
         calm = True
-        for row in range(first, end):
+        for row in range(first, last):
             calm = calm and quiet(w, s, tape, row, tape.book[row])
         if calm:
             account["open_ns"] = tape.open_ns[first]
             account["closing_ns"] = tape.open_ns[first] + tape.span_ns
             account["now_ns"] = account["closing_ns"]
             account["bars"] += 1
-            for row in range(first, end):
+            for row in range(first, last):
                 mark(w, tape.book[row], tape, row, 1)
         else:
-            step(w, s, log, tape, first, end)
+            step(w, s, log, tape, first, last)
         equities[t] = equity(w, s)
-        for row in range(first, end):
+        for row in range(first, last):
             positions[row] = w["books"][tape.book[row]]["position_lots"]
-            if signals[row] != 0:
+            if not silent and signals[row] != 0:
                 act(w, s, log, tape.book[row], np.int64(signals[row]), PPM)
-    return len(moments) - 1
+        if watch and log["count"] > seen:
+            return t + 1
+    return end
+
+
+@compiled
+def run_many(
+    world: Array, setting: Array, logs: Array, tape: Tape, moments: Array, signals: Array, start: int, end: int,
+    watch: bool, equities: Array, positions: Array, far: int, held: Array,
+) -> tuple[int, int]:  # fmt: skip
+    """Moments ``start`` to ``end`` of several instruments in one account, as `run_one` does it.
+
+    Args:
+        moments: first row of each moment, and at the end the number of rows, shape ``(t + 1,)``.
+        signals: shape ``(n,)``, one a row of the tape; or empty.
+        equities: shape ``(t,)``. positions: shape ``(n,)``, that of the row's instrument.
+        held: to work in, shape ``(instruments,)``.
+    """
+    w, s, log = world[0], setting[0], logs[0]
+    done = _many(w, s, log, tape, moments, signals, start, end, watch, equities, positions)
+    held[:] = 0
+    for t in range(done, far):
+        for row in range(moments[t], moments[t + 1]):
+            b = tape.book[row]
+            book, horizon = w["books"][b], s["rules"][b]["horizon_bars"]
+            if tape.high[row] >= book["wake_high"] or tape.low[row] <= book["wake_low"]:
+                return done, t
+            if tape.open_ns[row] >= book["wake_ns"]:
+                return done, t
+            held[b] += 1
+            if horizon > 0 and book["position_lots"] != 0 and book["bars_held"] + held[b] >= horizon:
+                return done, t
+    return done, far

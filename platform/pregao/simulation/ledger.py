@@ -27,7 +27,6 @@ from pregao.simulation.layout import (
     AMENDED,
     AT_CLOSE,
     CANCELLED,
-    CAPACITY,
     DAYS,
     ENTRY,
     FILLED,

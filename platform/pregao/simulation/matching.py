@@ -22,7 +22,6 @@ from pregao.simulation.layout import (
     LIMIT,
     LIQUIDATION,
     MARKET,
-    NEAREST as NEAREST_FIRST,
     OHLC,
     OPTIMISTIC,
     PESSIMISTIC,
@@ -32,6 +31,9 @@ from pregao.simulation.layout import (
     TRIGGERED,
     UNFILLED,
     WOULD_CROSS,
+)
+from pregao.simulation.layout import (
+    NEAREST as NEAREST_FIRST,
 )
 from pregao.simulation.ledger import announce, drop, fill
 

@@ -1,9 +1,9 @@
-"""Backtests of several instruments in one account: compiled from arrays of signals, or with traders in Python."""
+"""Backtests of several instruments in one account, from arrays of signals, and what any of them leaves behind."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -13,22 +13,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pregao.core.bars import Bar, Bars, Ints, prices
+from pregao.core.bars import Bars, Ints, prices
 from pregao.core.errors import UsageError
-from pregao.simulation import layout
 from pregao.simulation.actions import Split
 from pregao.simulation.backtest import Interval
-from pregao.simulation.engine import Engine, Event, drain, event_of, rows_of
-from pregao.simulation.history import run_many
-from pregao.simulation.moments import Joined, Moments, join
+from pregao.simulation.course import Course
+from pregao.simulation.engine import Engine, Event, event_of
+from pregao.simulation.moments import Moments
 from pregao.simulation.plan import Plan
 from pregao.simulation.report import metrics
 from pregao.simulation.trades import trades_of
 
 Floats = NDArray[np.float64]
-Trader = Callable[[Bar], Iterable[Event]]
-"""What trades one instrument: called with each of its bars after the close of the moment, it gives orders to the
-engine and returns the events that they caused."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,9 +227,7 @@ def run_portfolio(
     Raises:
         UsageError: if the numbers of series, plans and signals or their shapes differ, or as `join` and `Engine`.
     """
-    _check(bars, plans, finer)
-    if len(signals) != len(bars):
-        raise UsageError(f"There are bars of {len(bars)} instruments but signals of {len(signals)}.")
+    check(bars, plans, {"signals": signals, "finer bars": finer})
     for series, own in zip(bars, signals, strict=True):
         if np.shape(own) != (len(series),):
             raise UsageError(
@@ -241,75 +235,25 @@ def run_portfolio(
             )
     engine = Engine(plans, cash, reporting)
     began_with = {name: total for name, (total, _) in engine.cash().items()}
-    joined = join(bars, finer, engine.actions)
-    decided = np.concatenate([np.asarray(own, np.int8) for own in signals])[joined.order]
-    count = len(joined.first) - 1
-    equity, positions = np.empty(count, np.int64), np.empty(len(joined.order), np.int64)
-    log = np.zeros(1, layout.LOG)
-    events: list[NDArray[Any]] = []
-    done = 0
-    while done < count:
-        done = run_many(engine.world, engine.setting, log, joined.tape, joined.first, decided, done, equity, positions)
-        events.append(drain(log).copy())
-    return _result(bars, plans, joined, began_with, equity, positions, np.concatenate(events), engine)
+    course = Course(engine, bars, finer)
+    course.trade(signals)
+    return result_of(bars, plans, course, began_with, engine)
 
 
-def run_moments(
-    bars: Sequence[Bars],
-    plans: Sequence[Plan],
-    trader: Callable[[Engine, int], Trader],
-    cash: Mapping[str, Decimal] | None = None,
-    reporting: str | None = None,
-    finer: Sequence[Bars | None] | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> PortfolioResult:
-    """The same moment by moment, with a Python trader for each instrument, as a live session drives the engine.
-
-    After each moment the traders of the instruments that had a bar in it are called, in the order of the instruments;
-    what they order can fill from the next moment on. Money that a moment freed is free for all of them after it.
+def check(bars: Sequence[Bars], plans: Sequence[Plan], others: Mapping[str, Sequence[object] | None]) -> None:
+    """Whether there is one of everything for each instrument, bars and plans in one order.
 
     Args:
-        trader: makes the trader of an instrument, from the account's engine and the instrument's place in it.
-        progress: called with (moments done, moments in all) about a hundred times.
-        bars, plans, cash, reporting, finer: as in `run_portfolio`, as are the errors.
+        others: what else there is of each instrument, by what it is called; None where nothing is given.
+
+    Raises:
+        UsageError: naming what does not fit.
     """
-    _check(bars, plans, finer)
-    engine = Engine(plans, cash, reporting)
-    began_with = {name: total for name, (total, _) in engine.cash().items()}
-    joined = join(bars, finer, engine.actions)
-    traders = [trader(engine, b) for b in range(len(bars))]
-    tape, span = joined.tape, bars[0].timeframe.ns
-    columns = (tape.open, tape.high, tape.low, tape.close, tape.volume)
-    books, first = tape.book.tolist(), joined.first.tolist()
-    count = len(first) - 1
-    equity, positions = np.empty(count, np.int64), np.empty(len(joined.order), np.int64)
-    events: list[Event] = []
-    stride = max(count // 100, 1)
-    for t in range(count):
-        rows = range(first[t], first[t + 1])
-        opened = int(tape.open_ns[rows[0]])
-        arrived = {books[row]: Bar(opened, opened + span, *(column[row].item() for column in columns)) for row in rows}
-        alive = {books[row]: bool(tape.live[row]) for row in rows} if len(tape.live) else True
-        within = None
-        if finer is not None:
-            within = {b: own.between(opened, opened + span) for b in arrived if (own := finer[b]) is not None}
-        events += engine.step_all(arrived, within, alive)
-        equity[t] = engine.account.equity_quanta
-        for row in rows:
-            positions[row] = engine.account_of(books[row]).position_lots
-        for b, bar in arrived.items():
-            events += traders[b](bar)
-        if progress is not None and t % stride == 0:
-            progress(t, count)
-    return _result(bars, plans, joined, began_with, equity, positions, rows_of(events), engine)
-
-
-def _check(bars: Sequence[Bars], plans: Sequence[Plan], finer: Sequence[Bars | None] | None) -> None:
     if not bars:
         raise UsageError("There are no bars to run over.")
-    for what, given in (("plans", plans), ("series of finer bars", finer)):
+    for what, given in {"plans": plans, **others}.items():
         if given is not None and len(given) != len(bars):
-            raise UsageError(f"There are bars of {len(bars)} instruments but {len(given)} {what}.")
+            raise UsageError(f"There are bars of {len(bars)} instruments but {what} of {len(given)}.")
     for series, plan in zip(bars, plans, strict=True):
         if series.instrument.key != plan.instrument.key or series.timeframe != plan.timeframe:
             raise UsageError(
@@ -319,20 +263,14 @@ def _check(bars: Sequence[Bars], plans: Sequence[Plan], finer: Sequence[Bars | N
             )
 
 
-def _result(
-    bars: Sequence[Bars],
-    plans: Sequence[Plan],
-    joined: Joined,
-    began_with: Mapping[str, Decimal],
-    equity: Ints,
-    positions: Ints,
-    events: NDArray[Any],
-    engine: Engine,
+def result_of(
+    bars: Sequence[Bars], plans: Sequence[Plan], course: Course, began_with: Mapping[str, Decimal], engine: Engine
 ) -> PortfolioResult:
-    timeframe, open_ns = bars[0].timeframe, joined.open_ns
-    own = tuple(positions[joined.tape.book == b] for b in range(len(bars)))
-    moments = Moments(timeframe, open_ns, open_ns + timeframe.ns)
-    return PortfolioResult(tuple(bars), tuple(plans), moments, began_with, equity, own, events, engine)
+    """What a course that has come to its end left behind."""
+    timeframe = bars[0].timeframe
+    own = tuple(course.positions[course.books == b] for b in range(len(bars)))
+    moments = Moments(timeframe, course.open_ns, course.open_ns + timeframe.ns)
+    return PortfolioResult(tuple(bars), tuple(plans), moments, began_with, course.equity, own, course.events, engine)
 
 
 def _market_return(bars: Bars, plan: Plan) -> float:

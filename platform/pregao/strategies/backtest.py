@@ -1,30 +1,26 @@
-"""A backtest of any strategy: the desk over history."""
+"""Backtests of any strategy: over its signals alone, or asking it bar by bar. A session gets the same to the byte."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
-from pregao.features.sets import feature_set
-from pregao.simulation import layout
-from pregao.simulation.backtest import Result
-from pregao.simulation.engine import Event
+from pregao.features.sets import FeatureStream, feature_set
+from pregao.simulation.backtest import Result, run_signals
+from pregao.simulation.course import Course
+from pregao.simulation.engine import Engine
 from pregao.simulation.plan import Plan
+from pregao.simulation.portfolio import PortfolioResult, check, result_of, run_portfolio
+from pregao.strategies.asking import ask_many, ask_one
 from pregao.strategies.contract import Model
 from pregao.strategies.desk import Desk
-
-_CODES = {
-    "kind": {v: k for k, v in layout.EVENT_KINDS.items()},
-    "order_kind": {v: k for k, v in layout.ORDER_KINDS.items()},
-    "role": {v: k for k, v in layout.ROLES.items()},
-    "rule": {v: k for k, v in layout.RULE_NAMES.items()},
-    "liquidity": {v: k for k, v in layout.LIQUIDITY.items()},
-    "reason": {v: k for k, v in layout.REASONS.items()},
-}
+from pregao.strategies.seat import Seat, signals_over
 
 
 def desk_for(plan: Plan, strategy: Any, seed: int = 0, model: Model | None = None) -> Desk:
@@ -33,15 +29,21 @@ def desk_for(plan: Plan, strategy: Any, seed: int = 0, model: Model | None = Non
     Raises:
         UsageError: if the strategy needs a model and there is none.
     """
-    if getattr(strategy, "needs_model", False) and model is None:
-        raise UsageError(
-            "This strategy needs a trained model and there is none for this instrument and timeframe.",
-            "Train one with `pregao retrain`, or choose another strategy.",
-        )
-    wanted = str(model.meta.get("feature_set", "")) if model is not None else ""
-    wanted = wanted or str(getattr(strategy, "feature_set", ""))
-    stream = feature_set(wanted).stream(plan.timeframe.seconds) if wanted else None
-    return Desk(plan, strategy, seed, stream, model)
+    return Desk(plan, strategy, seed, _features(plan, strategy, model), model)
+
+
+def signals_of(strategy: Any, bars: Bars, before: Bars | None = None) -> NDArray[np.int8] | None:
+    """The signals of a strategy that trades by them alone, shape ``(n,)``; None if it does not.
+
+    Args:
+        before: bars that end where ``bars`` begin, to warm up on.
+
+    Raises:
+        StrategyError: if they are not signals.
+    """
+    if not getattr(strategy, "only_signals", False):
+        return None
+    return signals_over(strategy, bars, before)
 
 
 def backtest(
@@ -52,40 +54,83 @@ def backtest(
     seed: int = 0,
     model: Model | None = None,
     before: Bars | None = None,
+    finer: Bars | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Run a configured strategy over history, deciding at each close and filling from the next open on.
 
     Args:
         before: bars that end where ``bars`` begin, to warm up on; nothing is traded in them.
-        progress: called with (bars done, bars in all) about a hundred times.
+        finer: bars of the same instrument with a shorter timeframe, for the path rule ``finer``.
+        progress: called with (bars done, bars in all) about a hundred times; never for a strategy of signals alone.
 
     Raises:
         UsageError: if there are no bars, or the strategy needs a model and there is none.
+        StrategyError: if it answers nonsense. What the strategy itself raises comes through.
     """
-    n = len(bars)
-    if n == 0:
+    if len(bars) == 0:
         raise UsageError("There are no bars to run over.")
-    desk = desk_for(plan, strategy, seed, model)
-    if before is not None:
-        tail = before[-desk.history :]
-        desk.warm(tail.bar(i) for i in range(len(tail)))
-    equity, positions = np.empty(n, np.int64), np.empty(n, np.int64)
-    events: list[Event] = []
-    stride = max(n // 100, 1)
-    for i in range(n):
-        happened, _ = desk.on_bar(bars.bar(i))
-        events += happened
-        account = desk.engine.account
-        equity[i], positions[i] = account.equity_quanta, account.position_lots
-        if progress is not None and i % stride == 0:
-            progress(i, n)
-    return Result(bars, plan, equity, positions, _encode(events), desk.engine)
+    features = _features(plan, strategy, model)
+    signals = signals_of(strategy, bars, before)
+    if signals is not None:
+        return run_signals(bars, plan, signals, finer)
+    engine = Engine(plan)
+    course = Course(engine, [bars], [finer])
+    ask_one(course, Seat(strategy, plan, bars, before, features, model, seed, course, 0), progress)
+    return Result(bars, plan, course.equity, course.positions, course.events, engine)
 
 
-def _encode(events: list[Event]) -> np.ndarray[Any, np.dtype[np.void]]:
-    """Events as rows of `layout.EVENT`, the same bytes that the compiled driver writes."""
-    rows = np.zeros(len(events), layout.EVENT)
-    for i, event in enumerate(events):
-        rows[i] = tuple(_CODES[name][value] if name in _CODES else value for name, value in event._asdict().items())
-    return rows
+def backtest_many(
+    strategies: Sequence[Any],
+    bars: Sequence[Bars],
+    plans: Sequence[Plan],
+    *,
+    cash: Mapping[str, Decimal] | None = None,
+    reporting: str | None = None,
+    seed: int = 0,
+    models: Sequence[Model | None] | None = None,
+    before: Sequence[Bars | None] | None = None,
+    finer: Sequence[Bars | None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> PortfolioResult:
+    """The same with several instruments in one account, a strategy object each.
+
+    After each moment the strategies of the instruments that had a bar in it are asked, in the order given. What they
+    order can fill from the next moment on, with money that is free then.
+
+    Args:
+        bars, plans: one an instrument, all of one timeframe.
+        cash: at the start, by currency; by default the first plan's.
+        reporting: currency of the equity; by default the first plan's quote currency.
+        models, before, finer: of each instrument, as in `backtest`.
+        progress: called with (moments done, moments in all) about a hundred times.
+
+    Raises:
+        UsageError, StrategyError: as `backtest`; if the numbers or timeframes differ, or a currency has no rate.
+    """
+    count = len(bars)
+    models, before = models or [None] * count, before or [None] * count
+    check(bars, plans, {"strategies": strategies, "models": models, "bars before": before, "finer bars": finer})
+    features = [_features(*given) for given in zip(plans, strategies, models, strict=True)]
+    signals = [signals_of(*given) for given in zip(strategies, bars, before, strict=True)]
+    some = [one for one in signals if one is not None]
+    if len(some) == count:
+        return run_portfolio(bars, plans, some, cash, reporting, finer)
+    engine = Engine(plans, cash, reporting)
+    began_with = {name: total for name, (total, _) in engine.cash().items()}
+    course = Course(engine, bars, finer)
+    parts = zip(strategies, plans, bars, before, features, models, strict=True)
+    seats = [Seat(*part, seed, course, b) for b, part in enumerate(parts)]
+    ask_many(course, seats, progress)
+    return result_of(bars, plans, course, began_with, engine)
+
+
+def _features(plan: Plan, strategy: Any, model: Model | None) -> FeatureStream | None:
+    if getattr(strategy, "needs_model", False) and model is None:
+        raise UsageError(
+            "This strategy needs a trained model and there is none for this instrument and timeframe.",
+            "Train one with `pregao retrain`, or choose another strategy.",
+        )
+    wanted = str(model.meta.get("feature_set", "")) if model is not None else ""
+    wanted = wanted or str(getattr(strategy, "feature_set", ""))
+    return feature_set(wanted).stream(plan.timeframe.seconds) if wanted else None

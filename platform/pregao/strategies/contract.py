@@ -15,13 +15,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from pregao.core.bars import Bar
+from pregao.core.bars import Bar, Bars
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 
@@ -78,7 +78,28 @@ class Note:
     top: tuple[tuple[str, float], ...] = ()
 
 
-Intent = Enter | Exit | Note
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Do not ask again before one of these comes about; then at the close of the bar in which it does.
+
+    A strategy that says what it waits for is much faster over history: bars that it does not want to see are run
+    through without crossing into Python. Live it is asked at the very same bars. If an order that was given along with
+    it is refused, the wait is void.
+
+    Attributes:
+        bars: so many bars have closed; 0 is not waited for.
+        until_ns: a bar closes at or after this time, ns since 1970 UTC; 0 is not waited for.
+        event: an order filled or ended, or a split, dividend, funding or interest came.
+        signal: `Signals.signals` says something other than 0; only for strategies that have them.
+    """
+
+    bars: int = 0
+    until_ns: int = 0
+    event: bool = True
+    signal: bool = False
+
+
+Intent = Enter | Exit | Note | Wait
 
 
 @runtime_checkable
@@ -106,13 +127,12 @@ class Model(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """The account as the strategy may see it, after the last closed bar. Money in the quote currency.
 
     Attributes:
-        equity: cash plus the position at the last close.
-        cash: free cash.
+        equity: cash plus the positions at the last closes; in the reporting currency where there are several.
+        cash: free and locked cash together.
         position: signed quantity in base units; 0 when flat.
         entry_price: mean price of the open position; 0.0 when flat.
         bars_held: bars since the position was opened; 0 when flat.
@@ -127,35 +147,79 @@ class Account:
     pending: bool
 
 
-@dataclass(slots=True)
+class Past(Protocol):
+    """Where a `Context` looks things up when a strategy asks for them; nothing of it lies in the future."""
+
+    def account(self) -> Account:
+        """See `Context.account`."""
+        ...
+
+    def closes(self) -> NDArray[np.float64]:
+        """See `Context.closes`."""
+        ...
+
+    def features(self) -> NDArray[np.float64]:
+        """See `Context.features`."""
+        ...
+
+    def signal(self) -> int:
+        """See `Context.signal`."""
+        ...
+
+
 class Context:
-    """What a strategy sees: the past, its account, and nothing else.
+    """What a strategy sees: the past, its account, and nothing else. It tells of the bar that it comes with, so do
+    not keep it from one call to the next.
 
     Attributes:
         instrument, timeframe: what is traded.
         now_ns: close time of the last bar, ns since 1970 UTC. There is no other clock.
-        account: the account after the last bar.
-        closes: the last closes including this bar's, oldest first, float prices, shape ``(m,)``; an own copy,
-            at most `Strategy.warmup` long (at least 2).
-        features: the vector of `Strategy.feature_set` at this bar, shape ``(k,)``; empty if none is asked for.
         model: the session's model; None for strategies without one.
-        rng: the only randomness allowed; drawn anew for each bar from the session's seed and the bar's time.
         log: messages to the session's log.
     """
 
-    instrument: Instrument
-    timeframe: Timeframe
-    now_ns: int
-    account: Account
-    closes: NDArray[np.float64]
-    features: NDArray[np.float64]
-    model: Model | None
-    seed: int = 0
-    log: logging.Logger = _LOG
+    __slots__ = ("_past", "instrument", "log", "model", "now_ns", "seed", "timeframe")
+
+    def __init__(
+        self, instrument: Instrument, timeframe: Timeframe, past: Past, model: Model | None = None, seed: int = 0
+    ) -> None:
+        self.instrument = instrument
+        self.timeframe = timeframe
+        self.model = model
+        self.seed = seed
+        self.log = _LOG
+        self.now_ns = 0
+        self._past = past
+
+    @property
+    def account(self) -> Account:
+        """The account after the last bar."""
+        return self._past.account()
+
+    @property
+    def closes(self) -> NDArray[np.float64]:
+        """The last closes including this bar's, oldest first, float prices, shape ``(m,)``.
+
+        An own copy, at most `Strategy.warmup` long (at least 2).
+        """
+        return self._past.closes()
+
+    @property
+    def features(self) -> NDArray[np.float64]:
+        """The vector of `Strategy.feature_set` at this bar, shape ``(k,)``, an own copy; empty if none is asked for."""
+        return self._past.features()
+
+    @property
+    def signal(self) -> int:
+        """What `Signals.signals` says of this bar; 0 for strategies without."""
+        return self._past.signal()
 
     @property
     def rng(self) -> np.random.Generator:
-        """See the class. Each use starts from the same point, so keep it in a variable to draw more than once."""
+        """The only randomness allowed; drawn anew for each bar from the session's seed and the bar's time.
+
+        Each use starts from the same point, so keep it in a variable to draw more than once.
+        """
         return np.random.default_rng((self.seed, self.now_ns))
 
 
@@ -185,4 +249,28 @@ class Strategy(Protocol):
 
     def load(self, state: JsonDict) -> None:
         """Take back what `save` returned."""
+        ...
+
+
+@runtime_checkable
+class Signals(Protocol):
+    """The vectorised form that a strategy may have besides ``on_bar``, for speed over history.
+
+    Two uses:
+
+    - A strategy whose answers need neither its account nor anything but the bars is backtested by its signals alone,
+      wholly compiled, if it says so with ``only_signals = True``. Its ``on_bar`` must then give the same answers
+      (``Enter()``, ``Enter("short")``, ``Exit()``), which its tests show by the conformance kit.
+    - A strategy that waits for its next signal (`Wait`) is asked at those bars only, and reads the signal in
+      ``ctx.signal``. Live, signals are made of the last ``warmup()`` bars, so they must not depend on older ones.
+    """
+
+    only_signals: ClassVar[bool]
+
+    def signals(self, history: Bars) -> NDArray[np.int8]:
+        """What each bar says, shape ``(n,)``: 1 enter long, -1 enter short, 2 leave, 0 nothing.
+
+        Entry ``i`` depends on ``history[: i + 1]`` only. The first ``warmup() - 1`` entries are not used: history
+        begins with the bars that ``ctx.closes`` has in the first call of ``on_bar``.
+        """
         ...

@@ -1,10 +1,10 @@
-"""The desk: one strategy at one simulated account, bar by bar. Backtests and sessions both run this very object.
+"""The desk: one strategy at one simulated account, bar by bar, as a session runs it.
 
 Before the first bar, `Desk.warm` takes in the `Desk.history` bars that came before it, so that the features are
 complete from the start. A bar then goes through three steps, which a session records one by one:
 
 - `Desk.market`: working orders meet the bar, the features take it in.
-- `Desk.decide`: the strategy is asked, unless it is still warming up.
+- `Desk.decide`: the strategy is asked, unless it is still warming up or waits for something (`contract.Wait`).
 - `Desk.apply`: its intents become orders, which can fill at the next open.
 
 On replay a session gives `apply` the intents that it recorded, so the strategy is never asked twice.
@@ -15,7 +15,8 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple
 from typing import Any
 
 import numpy as np
@@ -28,38 +29,15 @@ from pregao.features.sets import FeatureStream
 from pregao.simulation import layout
 from pregao.simulation.engine import Engine, Event
 from pregao.simulation.plan import Plan
-from pregao.strategies.contract import Account, Context, Enter, Exit, Intent, Model, Note
+from pregao.strategies.answers import NOTHING, intents_of
+from pregao.strategies.contract import Account, Context, Enter, Exit, Intent, Model, Wait
+from pregao.strategies.window import Window
 
-_NOTHING: NDArray[np.float64] = np.empty(0)
-
-
-class StrategyError(PregaoError):
-    """A strategy broke the contract: it returned something that is no intent."""
-
-
-class _LastCloses:
-    """The last ``size`` closes in ticks, oldest first: a window that slides over a buffer twice its size."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self._buffer = np.zeros(2 * size, np.int64)
-        self._end = 0
-
-    def append(self, close: int) -> None:
-        """Take in one close; the oldest leaves when the window is full."""
-        if self._end == len(self._buffer):
-            self._buffer[: self.size] = self._buffer[self.size :]
-            self._end = self.size
-        self._buffer[self._end] = close
-        self._end += 1
-
-    def ticks(self) -> NDArray[np.int64]:
-        """The window, shape ``(m,)`` with ``m <= size``; a view."""
-        return self._buffer[max(self._end - self.size, 0) : self._end]
+_NO_FEATURES: NDArray[np.float64] = np.empty(0)
 
 
 class Desk:
-    """One strategy trading one account.
+    """One strategy trading one instrument of an account.
 
     Args:
         plan: instrument, money, exits and costs.
@@ -67,6 +45,8 @@ class Desk:
         seed: of the only randomness that the strategy may use.
         features: the stream behind ``ctx.features``; None if the strategy wants none.
         model: behind ``ctx.model``; None for strategies without one.
+        engine: the account, if it is shared with other desks; by default one of its own.
+        book: the instrument's place in it.
     """
 
     def __init__(
@@ -76,20 +56,26 @@ class Desk:
         seed: int = 0,
         features: FeatureStream | None = None,
         model: Model | None = None,
+        engine: Engine | None = None,
+        book: int = 0,
     ) -> None:
         self.plan = plan
         self.strategy = strategy
         self.model = model
-        self.engine = Engine(plan)
+        self.engine = Engine(plan) if engine is None else engine
+        self._book = book
         self._features = features
-        self._vector = _NOTHING
+        self._vector = _NO_FEATURES
+        self._has_signals = callable(getattr(strategy, "signals", None))
         self._warmup = max(int(strategy.warmup()), 1)
-        self._closes = _LastCloses(max(self._warmup, 2))
-        self._bars = 0
-        self._seed = seed
+        self._window = Window(max(self._warmup, 2))
+        self._context = Context(plan.instrument, plan.timeframe, self, model, seed)
         self._tick = float(plan.instrument.tick_size)
-        self._quantum = float(plan.instrument.quantum)
-        self._lot = float(plan.instrument.lot_size)
+        self._bars = 0
+        self._wait: Wait | None = None
+        self._since = 0  # bars when the wait began
+        self._stirred = False  # an event came since
+        self._refused = False  # an order of this bar was rejected
 
     @property
     def history(self) -> int:
@@ -104,42 +90,40 @@ class Desk:
     def market(self, bar: Bar) -> list[Event]:
         """A closed bar arrives: orders fill, the account is marked, the features take it in."""
         events = self.engine.step(bar)
-        self._take_in(bar)
+        self.saw(bar, events)
         return events
+
+    def saw(self, bar: Bar, events: Sequence[Event]) -> None:
+        """A closed bar has arrived at a shared account, with these events of its instrument."""
+        self._stirred = self._stirred or len(events) > 0
+        self._refused = False
+        self._take_in(bar)
 
     def _take_in(self, bar: Bar) -> None:
         if self._features is not None:
             self._vector = self._features.update(bar)
-        self._closes.append(bar.close)
+        self._window.append(bar)
         self._bars += 1
 
-    def decide(self, bar: Bar) -> list[Intent]:
-        """Ask the strategy what to do after this bar; empty while it warms up.
+    def decide(self, bar: Bar) -> tuple[Intent, ...]:
+        """Ask the strategy what to do after this bar; empty while it warms up or waits.
 
         Raises:
             StrategyError: if it returns anything but intents. What the strategy itself raises comes through.
         """
-        if self._bars < self._warmup:
-            return []
-        context = Context(
-            self.plan.instrument,
-            self.plan.timeframe,
-            bar.close_ns,
-            self.account(),
-            self._closes.ticks().astype(np.float64) * self._tick,
-            self._vector.copy(),
-            self.model,
-            self._seed,
+        if self._bars < self._warmup or (self._wait is not None and not self._over(self._wait, bar)):
+            return NOTHING
+        self._wait = None
+        self._context.now_ns = bar.close_ns
+        return intents_of(self.strategy.on_bar(self._context, bar), self._has_signals)
+
+    def _over(self, wait: Wait, bar: Bar) -> bool:
+        return (
+            (wait.event and self._stirred)
+            or 0 < wait.bars <= self._bars - self._since
+            or 0 < wait.until_ns <= bar.close_ns
+            or (wait.signal and self.signal() != 0)
         )
-        answer = self.strategy.on_bar(context, bar)
-        if answer is None:
-            raise StrategyError("The strategy returned None.", "Return an empty tuple to do nothing.")
-        intents = list(answer)
-        for intent in intents:
-            problem = _problem(intent)
-            if problem:
-                raise StrategyError(f"The strategy returned {intent!r}: {problem}.")
-        return intents
 
     def apply(self, intents: Iterable[Intent]) -> list[Event]:
         """Turn intents into orders for the next open; notes do nothing."""
@@ -147,30 +131,43 @@ class Desk:
         for intent in intents:
             if isinstance(intent, Enter):
                 side = layout.ENTER_LONG if intent.side == "long" else layout.ENTER_SHORT
-                events += self.engine.signal(side, round(intent.fraction * PPM))
+                events += self.engine.signal(side, fraction_ppm(intent), self._book)
             elif isinstance(intent, Exit):
-                events += self.engine.signal(layout.LEAVE)
+                events += self.engine.signal(layout.LEAVE, book=self._book)
+            elif isinstance(intent, Wait):
+                self._wait, self._since, self._stirred = intent, self._bars, False
+        self._refused = self._refused or any(event.kind == "rejected" for event in events)
+        if self._refused:
+            self._wait = None
         return events
 
-    def on_bar(self, bar: Bar) -> tuple[list[Event], list[Intent]]:
+    def on_bar(self, bar: Bar) -> tuple[list[Event], tuple[Intent, ...]]:
         """All three steps; the events of the bar and of the orders that it led to, and the intents."""
         events = self.market(bar)
         intents = self.decide(bar)
         return events + self.apply(intents), intents
 
+    # What the strategy sees
+
     def account(self) -> Account:
         """The account as the strategy may see it."""
-        a = self.engine.account
-        lots = a.position_lots
-        price = a.cost_quanta * self._quantum / (lots * self._lot) if lots else 0.0
-        return Account(
-            a.equity_quanta * self._quantum,
-            a.cash_quanta * self._quantum,
-            lots * self._lot,
-            price,
-            a.bars_held,
-            self.engine.waiting,
-        )
+        return account_of(self.engine, self._book)
+
+    def closes(self) -> NDArray[np.float64]:
+        """The last closes as prices, oldest first; a new array."""
+        return self._window.closes(self._tick)
+
+    def features(self) -> NDArray[np.float64]:
+        """The features at the last bar; a new array."""
+        return self._vector.copy()
+
+    def signal(self) -> int:
+        """What the strategy's signals say of the last bar; 0 if it has none."""
+        if not self._has_signals:
+            return 0
+        return int(self.strategy.signals(self._window.bars(self.plan.instrument, self.plan.timeframe))[-1])
+
+    # The state
 
     def to_bytes(self) -> bytes:
         """The whole state: account, orders, features, the strategy's own. `restore` goes on from it."""
@@ -178,8 +175,10 @@ class Desk:
             "engine": b64encode(self.engine.to_bytes()).decode(),
             "features": b64encode(self._features.to_bytes()).decode() if self._features is not None else "",
             "vector": b64encode(self._vector.tobytes()).decode(),
-            "closes": self._closes.ticks().tolist(),
+            "window": self._window.state(),
             "bars": self._bars,
+            "wait": None if self._wait is None else [*astuple(self._wait), self._since, self._stirred],
+            "refused": self._refused,
             "strategy": self.strategy.save(),
         }
         return json.dumps(state, sort_keys=True, separators=(",", ":")).encode()
@@ -192,10 +191,13 @@ class Desk:
             if self._features is not None:
                 self._features.from_bytes(b64decode(state["features"]))
             self._vector = np.frombuffer(b64decode(state["vector"]), np.float64).copy()
-            self._closes = _LastCloses(self._closes.size)
-            for close in state["closes"]:
-                self._closes.append(int(close))
+            self._window.restore(state["window"])
             self._bars = int(state["bars"])
+            self._wait = None
+            if state["wait"] is not None:
+                *wait, self._since, self._stirred = state["wait"]
+                self._wait = Wait(*wait)
+            self._refused = bool(state["refused"])
             self.strategy.load(state["strategy"])
         except (ValueError, KeyError, TypeError) as error:
             raise PregaoError(f"A saved state of this session cannot be read: {error}.") from error
@@ -205,13 +207,22 @@ class Desk:
         return hashlib.sha256(self.engine.to_bytes()).hexdigest()
 
 
-def _problem(intent: object) -> str:
-    """What is wrong with an intent; empty if nothing."""
-    if not isinstance(intent, Enter | Exit | Note):
-        return "an intent is Enter, Exit or Note"
-    if isinstance(intent, Enter):
-        if intent.side not in ("long", "short"):
-            return "side is long or short"
-        if not (isinstance(intent.fraction, int | float) and 0 < intent.fraction <= 1):
-            return "fraction lies in (0, 1]"
-    return ""
+def account_of(engine: Engine, book: int) -> Account:
+    """The account as the strategy of one of its instruments may see it."""
+    state = engine.account_of(book)
+    home, own = engine.quantum(), engine.quantum(book)
+    lot = float(engine.plans[book].instrument.lot_size)
+    lots = state.position_lots
+    return Account(
+        state.equity_quanta * home,
+        state.cash_quanta * own,
+        lots * lot,
+        state.cost_quanta * own / (lots * lot) if lots else 0.0,
+        state.bars_held,
+        engine.waiting_of(book),
+    )
+
+
+def fraction_ppm(intent: Enter) -> int:
+    """The part of the entry value that an intent uses, in ppm."""
+    return max(round(intent.fraction * PPM), 1)

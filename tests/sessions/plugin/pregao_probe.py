@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from pydantic import Field
 
 from pregao.core.bars import Bar
-from pregao.strategies.contract import Context, Enter, Exit, Intent, JsonDict, Note, StrategyConfig
+from pregao.strategies.contract import Context, Enter, Exit, Intent, JsonDict, Note, StrategyConfig, Wait
 
 
 class ProbeConfig(StrategyConfig):
     every: int = Field(7, ge=1, title="Every", description="Enter each so many bars")
     leave: int = Field(31, ge=1, title="Leave", description="Exit each so many bars")
     fail_at: int = Field(0, ge=0, title="Fail at", description="Raise at this bar; 0 is never")
+    rest: int = Field(0, ge=0, title="Rest", description="Bars to wait after each order, or until something happens")
     slow_s: float = Field(0, ge=0, le=5, title="Slow", description="Seconds to think")
 
 
@@ -42,11 +43,12 @@ class Probe:
             raise ZeroDivisionError("told to fail")
         chance = float(ctx.rng.random())
         top = (("mean", self.mean / 3), ("feature", float(ctx.features[0])))
+        rest = (Wait(bars=self.config.rest),) if self.config.rest else ()
         if self.seen % self.config.leave == 0:
-            return (Exit("time is up"),)
+            return (Exit("time is up"), *rest)
         if self.seen % self.config.every == 0:
             side = "long" if chance > 0.3 else "short"
-            return (Enter(side, 0.75, "it is time", chance, chance / 100, top),)
+            return (Enter(side, 0.75, "it is time", chance, chance / 100, top), *rest)
         return (Note("waiting", chance, None, top),)
 
     def save(self) -> JsonDict:

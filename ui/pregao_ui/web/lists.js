@@ -95,7 +95,7 @@
       return kept;
     }
     const EVENTS = ["intent", "fill", "started", "resumed", "paused", "stopped", "finished", "error"];
-    const told = (row) => EVENTS.includes(row.k)
+    const told = (row) => (EVENTS.includes(row.k) && row.action !== "wait")   // what it waits for shows itself when it comes
       || (row.k === "command" && row.outcome !== "done")           // what was done shows itself
       || (row.k === "proposal" && row.state !== "open");
     return {

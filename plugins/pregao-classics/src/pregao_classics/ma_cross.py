@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from pregao.core.bars import Bar
+from pregao.core.bars import Bar, Bars
 from pregao.strategies.contract import Context, Enter, Exit, Intent, JsonDict, StrategyConfig
+from pregao_classics.averages import crosses
 
 
 class MovingAverageCrossConfig(StrategyConfig):
@@ -33,6 +36,7 @@ class MovingAverageCross:
     api = 1
     title = "Moving-average cross"
     Config = MovingAverageCrossConfig
+    only_signals = True
 
     def __init__(self, config: MovingAverageCrossConfig) -> None:
         self.config = config
@@ -56,9 +60,14 @@ class MovingAverageCross:
         self._update(float(ctx.closes[-1]))
         if self._above and not was_above:
             return (Enter(reason=f"EMA {self.config.fast} rose above EMA {self.config.slow}"),)
-        if was_above and not self._above and ctx.account.position != 0:
+        if was_above and not self._above and (ctx.account.position != 0 or ctx.account.pending):
             return (Exit(reason=f"EMA {self.config.fast} fell below EMA {self.config.slow}"),)
         return ()
+
+    def signals(self, history: Bars) -> NDArray[np.int8]:
+        """The crosses of the whole history."""
+        closes = history.close.astype(np.float64) * float(history.instrument.tick_size)
+        return crosses(closes, self.config.fast, self.config.slow, self.warmup())
 
     def _update(self, close: float) -> None:
         assert self._fast is not None

@@ -1,0 +1,137 @@
+"""History run on demand: a strategy in Python lets the compiled step go on when something can happen, not at every bar.
+
+Bars in which nothing can happen to the account are *quiet* (see `kernel`). A course knows how far they reach, so that
+whoever asks a strategy at each of them need not cross into compiled code; when it orders something, the course catches
+up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pregao.core.bars import Bars, Ints
+from pregao.simulation import layout, live
+from pregao.simulation.engine import Engine, drain, tape_of
+from pregao.simulation.history import run_many, run_one
+from pregao.simulation.hours import live_rows
+from pregao.simulation.moments import Joined, join
+
+_SILENT = np.zeros(0, np.int8)
+Events = NDArray[Any]
+
+
+class Course:
+    """The way of an account through its bars, moment by moment (see `moments`).
+
+    Args:
+        engine: at its beginning; it is run along.
+        bars: a series an instrument, in the order of the engine's.
+        finer: of each instrument bars with a shorter timeframe, or None.
+
+    Attributes:
+        count: moments in all.
+        done: moments that the account has lived through.
+        awake: the first moment from `done` on that may change more than the marks; looked for no further than `far`.
+        open_ns: of each moment, shape ``(t,)``.
+        turn: counts what was done to it, so that others see when their picture of the account is old.
+        equity: at each moment's close, quanta, shape ``(t,)``, as far as it is done.
+        positions: of each row's instrument at its close, lots, shape ``(n,)``.
+    """
+
+    def __init__(self, engine: Engine, bars: Sequence[Bars], finer: Sequence[Bars | None] | None = None) -> None:
+        self.engine = engine
+        self.done = self.awake = self.turn = 0
+        self._log = np.zeros(1, layout.LOG)
+        self._count = self._log["count"]
+        self._events: list[Events] = []
+        self._joined: Joined | None = None
+        if len(bars) > 1:
+            self._joined = join(bars, finer, engine.actions)
+            self._tape, self.open_ns = self._joined.tape, self._joined.open_ns
+        else:
+            fine = finer[0] if finer is not None else None
+            self._tape = tape_of(bars[0], live_rows(bars[0]), fine, engine.actions)
+            self.open_ns = bars[0].open_ns
+        self.count = len(self.open_ns)
+        self.equity: Ints = np.empty(self.count, np.int64)
+        self.positions: Ints = np.empty(len(self._tape.close), np.int64)
+        self._held = np.zeros(len(bars), np.int64)
+
+    @cached_property
+    def first(self) -> Ints:
+        """First row of each moment, and at the end the number of rows, shape ``(t + 1,)``."""
+        return self._joined.first if self._joined is not None else np.arange(self.count + 1)
+
+    @cached_property
+    def books(self) -> Ints:
+        """Instrument of each row, shape ``(n,)``."""
+        return self._tape.book if self._joined is not None else np.zeros(self.count, np.int64)
+
+    def moments_of(self, book: int) -> Ints:
+        """The moment of each of an instrument's bars, shape ``(n,)``."""
+        return np.searchsorted(self.first, np.flatnonzero(self.books == book), side="right") - 1
+
+    def trade(self, signals: Sequence[NDArray[np.int8]]) -> None:
+        """Live through all moments, acting on what was decided at each close: an array an instrument."""
+        if self._joined is None:
+            said = np.ascontiguousarray(signals[0], np.int8)
+        else:
+            said = np.concatenate([np.asarray(own, np.int8) for own in signals])[self._joined.order]
+        while self.done < self.count:
+            self._go(said, self.count, 0, False)
+
+    def run(self, end: int, far: int = 0, watch: bool = False) -> Events:
+        """Live through the moments before ``end``, and look ahead until ``far``.
+
+        Args:
+            watch: stop after a moment that caused an event.
+
+        Returns:
+            The events, `layout.EVENT`, shape ``(m,)``.
+        """
+        before = len(self._events)
+        self.turn += 1
+        while True:
+            fresh = self._go(_SILENT, end, far, watch)
+            if self.done >= end or (watch and fresh):
+                break
+        new = self._events[before:]
+        return new[0] if len(new) == 1 else np.concatenate(new) if new else np.zeros(0, layout.EVENT)
+
+    def signal(self, signal: int, fraction_ppm: int, book: int) -> Events:
+        """Act on a decision taken at the close of the last moment that is done, as `Engine.signal`."""
+        self.turn += 1
+        self.awake = self.done
+        live.act(self.engine.world, self.engine.setting, self._log, book, signal, fraction_ppm)
+        return self._events[-1] if self._take() else np.zeros(0, layout.EVENT)
+
+    @property
+    def events(self) -> Events:
+        """All events so far."""
+        return np.concatenate(self._events) if self._events else np.zeros(0, layout.EVENT)
+
+    def _go(self, signals: NDArray[np.int8], end: int, far: int, watch: bool) -> bool:
+        """As far as the log has room; whether there were events."""
+        engine = self.engine
+        if self._joined is None:
+            self.done, self.awake = run_one(
+                engine.world, engine.setting, self._log, self._tape, signals, self.done, end, watch, self.equity,
+                self.positions, far,
+            )  # fmt: skip
+        else:
+            self.done, self.awake = run_many(
+                engine.world, engine.setting, self._log, self._tape, self._joined.first, signals, self.done, end, watch,
+                self.equity, self.positions, far, self._held,
+            )  # fmt: skip
+        return self._take()
+
+    def _take(self) -> bool:
+        if self._count[0] == 0:
+            return False
+        self._events.append(drain(self._log).copy())
+        return True
