@@ -188,14 +188,14 @@ def test_slippage_is_named_as_a_command_line_reads_it(model: Slippage) -> None:
 
 
 def test_settings_say_what_is_not_by_default() -> None:
-    terms = replace(COSTLY, path="ohlc", latency_ns=(5, 7), fees=FeeSchedule(taker_ppm=900, tiers=(
+    terms = replace(COSTLY, path="ohlc", latency_ns=(5_000_000, 20_500_000), fees=FeeSchedule(taker_ppm=900, tiers=(
         Tier(Decimal(1_000), 0, 500), Tier(Decimal(5_000), 0, 100))))  # fmt: skip
     plan = Plan.of(ONE, MINUTE, cash="10000.50", entry_value=1_000, take_profit="2.5", stop_loss=0, terms=terms)
     assert plan_settings(plan) == {
         "instrument": "test/test/ONE", "cash": "10000.5 USD", "entry_value": "1000 USD", "take_profit": "2.5 %",
-        "stop_loss": "0 %", "horizon": "0", "fees": "taker_ppm 900, tiers 2", "path": "ohlc",
-        "slippage": "0.015% + spread:0.06% + volume-share:0.10000000000000001", "participation_ppm": "100000",
-        "latency_ns": "5, 7", "borrow_ppm": "50000",
+        "stop_loss": "0 %", "horizon": "0", "fees": "maker 0 %, taker 0.09 %, tiers 2", "path": "ohlc",
+        "slippage": "0.015% + spread:0.06% + volume-share:0.1", "participation_ppm": "10 %",
+        "latency_ns": "5 ms, 20.5 ms", "borrow_ppm": "5 %",
     }  # fmt: skip
 
 

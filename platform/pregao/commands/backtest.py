@@ -2,208 +2,146 @@
 
 from __future__ import annotations
 
-import json
+import shlex
+import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregao.commands.output import json_option, plain, print_json, print_table, progress
-from pregao.commands.settings_option import set_option, strategy_settings
+from pregao.commands.backtest_options import GROUPS, Asked, backtest_options
+from pregao.commands.grouped_help import GroupedCommand
+from pregao.commands.output import print_json, progress
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pregao.commands.backtest_setting import Setting
+    from pregao.reporting.sheet import Sheet
     from pregao.simulation.backtest import Result
+    from pregao.simulation.portfolio import PortfolioResult
 
-FIGURES = (
-    ("net_return", "Net return", "{:+.2%}"),
-    ("annual_return", "Annual return", "{:+.2%}"),
-    ("volatility", "Volatility a year", "{:.2%}"),
-    ("sharpe", "Sharpe ratio", "{:.2f}"),
-    ("sortino", "Sortino ratio", "{:.2f}"),
-    ("max_drawdown", "Maximum drawdown", "{:.2%}"),
-    ("calmar", "Calmar ratio", "{:.2f}"),
-    ("trades", "Trades", "{:.0f}"),
-    ("hit_rate", "Hit rate", "{:.1%}"),
-    ("profit_factor", "Profit factor", "{:.2f}"),
-    ("mean_trade", "Mean trade, net", "{:+.3%}"),
-    ("exposure", "Exposure", "{:.1%}"),
-    ("turnover", "Turnover", "{:.1f}"),
-    ("fees", "Fees paid", "{:,.2f}"),
-)
+_LANGUAGES = {"pt": "pt-BR"}
 
 
-def parse_time(text: str | None) -> int | None:
-    """An ISO date or time, UTC unless it says otherwise, in ns since 1970; None stays None."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not a date such as 2024-01-31 or 2024-01-31T12:00.") from None
-    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()) * 1_000_000_000
-
-
-@click.command()
-@click.option("--strategy", "name", required=True, help="Name of an installed strategy; see `pregao plugins`.")
-@click.option("--data", "key", required=True, metavar="KEY", help="Instrument: source/venue/symbol, or its symbol.")
-@click.option("--timeframe", default=None, help="Default: the only one in the store, or else the finest.")
-@click.option("--since", default=None, metavar="DATE", help="First bar, UTC.")
-@click.option("--until", default=None, metavar="DATE", help="End, UTC; the bar that opens then is left out.")
-@click.option("--cash", default="10000", show_default=True, help="Simulated money at the start.")
-@click.option("--entry-value", default="1000", show_default=True, help="Spent on each entry.")
-@click.option("--take-profit", default="2", show_default=True, help="Per cent of the entry price; 0 is none.")
-@click.option("--stop-loss", default="1", show_default=True, help="Per cent of the entry price; 0 is none.")
-@click.option("--horizon", default=0, show_default=True, help="Exit after this many bars; 0 is never.")
-@click.option("--fee", default="0.1", show_default=True, help="Per cent of the notional, each side.")
-@click.option("--slippage", default="0.02", show_default=True, help="Per cent of the price, market and stop orders.")
-@click.option("--model", default=None, help="Model version or alias for the AI; default champion.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the strategy's own randomness.")
-@click.option(
-    "--trades", "trades_file", type=click.Path(dir_okay=False, path_type=Path), help="Write trades: .csv or .parquet."
-)
-@set_option
-@json_option
-def backtest(
-    name: str,
-    key: str,
-    timeframe: str | None,
-    since: str | None,
-    until: str | None,
-    cash: str,
-    entry_value: str,
-    take_profit: str,
-    stop_loss: str,
-    horizon: int,
-    fee: str,
-    slippage: str,
-    model: str | None,
-    seed: int,
-    trades_file: Path | None,
-    pairs: tuple[str, ...],
-    as_json: bool,
-) -> None:
+@click.command(cls=GroupedCommand, groups=GROUPS)
+@backtest_options
+@click.pass_context
+def backtest(context: click.Context, /, list_fees: bool, **options: Any) -> None:
     """Run a strategy over stored history and judge it beside buy and hold.
 
-    What the strategy decides at a bar's close fills at the next bar's open at the earliest; where a bar reaches both
-    exits, the stop counts.
+    \b
+    pregao backtest --strategy ma-cross --data BTC/USDT --fees binance-spot --report btc.html
+    pregao backtest --strategy ma-cross --data AAPL --data MSFT --fees ibkr-us-fixed --since 2020-01-01
+    pregao backtest --strategy ma-cross --data BTC-PERP --contract margin --margin 20 --maintenance 5 --path finer
+
+    What the strategy decides at a bar's close fills at the next bar's open at the earliest. Several instruments share
+    one account, and each has a strategy of its own. Splits and dividends that the store knows are applied.
     """
-    from pregao.core.errors import UsageError
-    from pregao.core.timeframe import Timeframe
-    from pregao.market.store import Store
-    from pregao.simulation.baselines import buy_and_hold
-    from pregao.simulation.plan import Plan
-    from pregao.strategies.backtest import backtest as run
-    from pregao.strategies.registry import configured
+    if list_fees:
+        from pregao.commands.backtest_text import list_fees as show_fees
 
-    strategy = configured(name, strategy_settings(pairs))
-    if trades_file is not None and trades_file.suffix not in (".csv", ".parquet"):
-        raise UsageError(f"Trades cannot be written as {trades_file.name!r}.", "End the name in .csv or .parquet.")
-    start, end = parse_time(since), parse_time(until)
-    store = Store()
-    instrument = store.instrument(key)
-    frames = store.timeframes(instrument)
-    frame = Timeframe.parse(timeframe) if timeframe else min(frames, key=lambda t: t.seconds)
-    plan = Plan.of(
-        instrument, frame, cash=cash, entry_value=entry_value, take_profit=take_profit, stop_loss=stop_loss,
-        horizon=horizon, fee=fee, slippage=slippage,
-    )  # fmt: skip
-    bars = store.bars(instrument, frame, start, end)
-    before = store.bars(instrument, frame, None, start) if start is not None else None
-    if len(bars) == 0:
-        raise UsageError(
-            f"There are no bars of {instrument.symbol} {frame} in that range.",
-            f"`pregao data show {instrument.key}` shows the range.",
-        )
-    loaded = _model(strategy, instrument, frame, model)
-
-    began = time.perf_counter()
-    result = run(strategy, bars, plan, seed=seed, model=loaded, before=before, progress=None if as_json else _bar())
-    seconds = time.perf_counter() - began
-    held = buy_and_hold(bars, plan)
-    if trades_file is not None:
-        _write(result, trades_file)
-    if as_json:
-        print_json(_finite(_document(result, held, name, seconds, loaded)))
+        show_fees(options["as_json"])
         return
-    _show(result, held, name, seconds, loaded)
-    if trades_file is not None:
-        progress(f"{len(result.trades)} trades written to {trades_file}")
+    for name in ("name", "keys"):
+        if not options[name]:
+            [option] = [p for p in context.command.params if p.name == name]
+            raise click.MissingParameter(ctx=context, param=option)
+    asked = Asked(**options)
+
+    from pregao.commands.backtest_setting import setting_of
+    from pregao.commands.long_work import long_work
+    from pregao.reporting.gather import sheet_of
+
+    setting = setting_of(asked)
+    for note in setting.notes:
+        progress(note)
+    with long_work() as show:
+        began = time.perf_counter()
+        result = _run(setting, asked.seed, show)
+        seconds = time.perf_counter() - began
+        sheet = sheet_of(
+            result, asked.name, held=_held(setting), data_version=_data_version(), model=_models(setting),
+            settings={"profile": asked.profile, **setting.config, "seed": asked.seed}, command=_command(),
+        )  # fmt: skip
+        _write(sheet, asked)
+    if asked.as_json:
+        from pregao.reporting.document import document
+
+        speed = len(sheet.close_ns) / seconds
+        print_json(document(sheet) | {"seconds": seconds, "bars_per_second": speed, "notes": setting.notes})
+        return
+    from pregao.commands.backtest_text import show as show_sheet
+
+    show_sheet(sheet, seconds)
+    if asked.trades_file is not None:
+        progress(f"{len(sheet.trades):,} trades written to {asked.trades_file}")
+    if asked.report is not None:
+        progress(f"Tear sheet written to {asked.report}")
 
 
-def _model(strategy: Any, instrument: Any, frame: Any, version: str | None) -> Any:
-    if not getattr(strategy, "needs_model", False):
-        return None
-    from pregao.learning.registry import load, model_name
+def _run(setting: Setting, seed: int, show: Callable[[int, int], None]) -> Result | PortfolioResult:
+    if setting.alone:
+        from pregao.strategies.backtest import backtest as run
 
-    return load(model_name(instrument, frame), version or "champion")
+        finer: dict[str, Any] = {} if setting.finer[0] is None else {"finer": setting.finer[0]}
+        return run(
+            setting.strategies[0], setting.bars[0], setting.plans[0], seed=seed, model=setting.models[0],
+            before=setting.before[0], progress=show, **finer,
+        )  # fmt: skip
+    from pregao.strategies import backtest as backtests
 
-
-def _bar() -> Any:
-    """Progress on standard error, on a terminal only and only once it takes longer than a second."""
-    import sys
-
-    if not sys.stderr.isatty():
-        return None
-    began = time.perf_counter()
-
-    def show(done: int, of: int) -> None:
-        if time.perf_counter() - began > 1:
-            click.echo(f"\r{done:,} of {of:,} bars", nl=False, err=True)
-
-    return show
+    run_many: Callable[..., PortfolioResult] = vars(backtests)["backtest_many"]
+    return run_many(
+        setting.strategies, setting.bars, setting.plans, cash=setting.cash, reporting=setting.reporting, seed=seed,
+        models=setting.models, before=setting.before, finer=setting.finer, progress=show,
+    )  # fmt: skip
 
 
-def _document(result: Result, held: Result, name: str, seconds: float, model: Any) -> dict[str, Any]:
-    instrument = result.plan.instrument
-    return {
-        "strategy": name,
-        "instrument": instrument.key,
-        "synthetic": instrument.synthetic,
-        "timeframe": result.bars.timeframe.name,
-        "model": None if model is None else {"name": model.name, "version": model.version},
-        "bars": len(result.bars),
-        "from_ns": int(result.bars.open_ns[0]),
-        "to_ns": int(result.bars.close_ns[-1]),
-        "seconds": seconds,
-        "bars_per_second": len(result.bars) / seconds,
-        "final_equity": result.final_equity,
-        "ambiguous_bars": int(result.engine.account.ambiguous),
-        "digest": result.digest,
-        "metrics": result.metrics(),
-        "buy_and_hold": held.metrics(),
-    }
+def _held(setting: Setting) -> Result | PortfolioResult:
+    from pregao.simulation.baselines import buy_and_hold, buy_and_hold_all
+
+    if setting.alone:
+        return buy_and_hold(setting.bars[0], setting.plans[0])
+    return buy_and_hold_all(setting.bars, setting.plans, setting.cash, setting.reporting)
 
 
-def _finite(document: dict[str, Any]) -> Any:
-    """JSON knows no NaN and no infinity: null."""
-    return json.loads(json.dumps(document, default=plain), parse_constant=lambda _: None)
+def _write(sheet: Sheet, asked: Asked) -> None:
+    """The files that were asked for, each whole or not there."""
+    from pregao.market.atomic import write_atomic
+
+    if asked.trades_file is not None:
+        from pregao.reporting.document import trades_bytes
+
+        write_atomic(asked.trades_file, trades_bytes(sheet, asked.trades_file.suffix), _beside(asked.trades_file))
+    if asked.report is not None:
+        from pregao.reporting.tearsheet import tearsheet
+
+        page = tearsheet(sheet, _LANGUAGES.get(asked.language, asked.language))
+        write_atomic(asked.report, page.encode(), _beside(asked.report))
 
 
-def _show(result: Result, held: Result, name: str, seconds: float, model: Any) -> None:
-    instrument, bars = result.plan.instrument, result.bars
-    first, last = (datetime.fromtimestamp(int(t) / 1e9, UTC) for t in (bars.open_ns[0], bars.close_ns[-1]))
-    click.echo(
-        f"{name} on {instrument.symbol} {bars.timeframe} ({instrument.key}), {len(bars):,} bars, "
-        f"{first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
-    )
-    if model is not None:
-        click.echo(f"Model {model.name}, version {model.version}")
-    click.echo("Simulated money." + (" Synthetic data." if instrument.synthetic else ""))
-    own, other = result.metrics(), held.metrics()
-    print_table(
-        "", ("", name, "buy and hold"), [(title, f.format(own[k]), f.format(other[k])) for k, title, f in FIGURES], ""
-    )
-    account = result.engine.account
-    click.echo(
-        f"Final equity {result.final_equity:,.2f} {instrument.quote}; bars that reached both exits: {account.ambiguous}"
-    )
-    click.echo(f"{len(bars) / seconds:,.0f} bars/s, digest {result.digest[:16]}")
+def _beside(path: Path) -> Path:
+    return path.absolute().parent
 
 
-def _write(result: Result, path: Path) -> None:
-    if path.suffix == ".csv":
-        result.trades.to_csv(path, index=False)
-    else:
-        result.trades.to_parquet(path, index=False)
+def _models(setting: Setting) -> str:
+    """Name and version of the models, each once."""
+    return ", ".join(dict.fromkeys(f"{model.name} {model.version}" for model in setting.models if model is not None))
+
+
+def _data_version() -> str:
+    """The last recorded version of the data; empty if none was recorded."""
+    from pregao.core.errors import NotFoundError
+    from pregao.market.versions import Versions
+
+    try:
+        return Versions().current().short
+    except NotFoundError:
+        return ""
+
+
+def _command() -> str:
+    """The line that makes this again."""
+    return shlex.join(["pregao", *sys.argv[1:]])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pregao.commands.attend import attend, state_of
-from pregao.commands.backtest import parse_time
+from pregao.commands.backtest_options import parse_time
 from pregao.commands.output import json_option, plain, print_json, print_table, progress
 from pregao.commands.settings_option import set_option, strategy_settings
 from pregao.core.errors import PregaoError

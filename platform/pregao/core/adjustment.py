@@ -41,7 +41,7 @@ def adjusted(bars: Bars, actions: Sequence[Action], as_of_ns: int) -> Bars:
     cuts = _cuts(bars, known)
     if not any(cuts):
         return bars
-    _refuse_adjusted(bars, known)
+    refuse_adjusted(bars, known)
     price, shares = np.ones(len(bars)), np.ones(len(bars))
     factor, count = Fraction(1), Fraction(1)
     factors = _factors(bars, known, cuts)
@@ -111,7 +111,7 @@ def adjusted_already(bars: Bars, actions: Iterable[Action]) -> tuple[Split, ...]
     return tuple(found)
 
 
-def _refuse_adjusted(bars: Bars, actions: Iterable[Action]) -> None:
+def refuse_adjusted(bars: Bars, actions: Iterable[Action]) -> None:
     for split in adjusted_already(bars, actions):
         raise UsageError(
             f"The prices of {bars.instrument.symbol} do not change over the split of {split.ratio.numerator}:"

@@ -88,7 +88,7 @@ class Book:
         return typed_trades(frame[list(TRADE_COLUMNS)])
 
     def _why(self, ts_ns: NDArray[np.int64], sides: NDArray[np.int64], fills: NDArray[Any]) -> pd.DataFrame:
-        """For each time and side its fill: the first for the first trade there, and so on; missing where there is none."""
+        """For each time and side its fill, the first for the first trade there and so on; missing if there is none."""
         tick = self.plan.instrument.tick_size
         wanted = pd.DataFrame({"ts_ns": ts_ns, "side": sides})
         found = pd.DataFrame({

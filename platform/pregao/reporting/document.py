@@ -99,29 +99,39 @@ def finite(value: Any) -> Any:
 
 
 def write_trades(sheet: Sheet, path: Path) -> None:
-    """Write the trades, oldest first, with the columns of `TRADE_COLUMNS`.
+    """Write `trades_bytes` to a file.
+
+    Raises:
+        UsageError: if the name ends neither in .csv nor in .parquet.
+    """
+    path.write_bytes(trades_bytes(sheet, path.suffix))
+
+
+def trades_bytes(sheet: Sheet, form: str) -> bytes:
+    """The trades, oldest first, with the columns of `TRADE_COLUMNS`, as a file of the form ``.csv`` or ``.parquet``.
 
     Parquet has timestamps in UTC (ns), texts, float64 and booleans, whether or not there are trades. CSV has times in
     ISO 8601 (``2024-05-31T14:30:00Z``), numbers with all their digits and nothing for what is missing.
 
     Raises:
-        UsageError: if the name ends neither in .csv nor in .parquet.
+        UsageError: for another form.
     """
     trades = typed_trades(sheet.trades)
-    if path.suffix == ".csv":
+    if form.lower() == ".csv":
         for name, kind in TRADE_COLUMNS.items():
             if kind == "time":
                 trades[name] = ["" if pd.isna(t) else t.isoformat().replace("+00:00", "Z") for t in trades[name]]
-        trades.to_csv(path, index=False)
-    elif path.suffix == ".parquet":
+        return trades.to_csv(index=False, lineterminator="\n").encode()
+    if form.lower() == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         table = pa.Table.from_pandas(trades, preserve_index=False)
         fields = [f.with_type(pa.string()) if f.type == pa.large_string() else f for f in table.schema]
-        pq.write_table(table.cast(pa.schema(fields)), path)
-    else:
-        raise UsageError(f"Trades cannot be written as {path.name!r}.", "End the name in .csv or .parquet.")
+        sink = pa.BufferOutputStream()
+        pq.write_table(table.cast(pa.schema(fields)), sink)
+        return bytes(sink.getvalue().to_pybytes())
+    raise UsageError(f"Trades cannot be written as {form!r}.", "End the name in .csv or .parquet.")
 
 
 def _drawdown(row: Any) -> dict[str, Any]:

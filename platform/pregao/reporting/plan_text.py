@@ -25,8 +25,8 @@ def named(model: Slippage) -> str:
     if isinstance(model, EstimatedSpread):
         return f"{model.method.replace('_', '-')}:{model.window}"
     if isinstance(model, VolumeShare):
-        return f"volume-share:{model.k:.17g}"
-    return f"sqrt-impact:{model.k:.17g}:{model.window}"
+        return f"volume-share:{float(model.k)!r}"
+    return f"sqrt-impact:{float(model.k)!r}:{model.window}"
 
 
 def plan_settings(plan: Plan) -> dict[str, str]:
@@ -70,18 +70,35 @@ def money(amount: Decimal, currency: str) -> str:
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {currency}"
 
 
+def fees_text(fees: FeeSchedule) -> str:
+    """A schedule in one line; ``0`` if it charges nothing."""
+    told = []
+    if fees.maker_ppm or fees.taker_ppm or fees.tiers:
+        told.append(f"maker {_percent(fees.maker_ppm)}, taker {_percent(fees.taker_ppm)}")
+    if fees.tiers:
+        told.append(f"tiers {len(fees.tiers)}")
+    told += [
+        f"{name.replace('_', ' ')} {v:f}" for name in ("flat", "per_unit", "minimum") if (v := getattr(fees, name))
+    ]
+    if fees.cap_ppm:
+        told.append(f"at most {_percent(fees.cap_ppm)}")
+    if fees.sell_ppm:
+        told.append(f"on sales {_percent(fees.sell_ppm)}")
+    if fees.currency:
+        told.append(f"in {fees.currency} {_percent(fees.discount_ppm)} off")
+    return ", ".join(told) or "0"
+
+
 def _setting(name: str, value: Any) -> str:
     if name == "slippage":
         return " + ".join(named(model) for model in value) or "0"
     if name == "actions":
         return str(len(value))
     if isinstance(value, FeeSchedule):
-        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-        told = {k: v for k, v in fields.items() if v != getattr(FeeSchedule(), k)}
-        return ", ".join(f"{k} {len(v) if isinstance(v, tuple) else v}" for k, v in told.items()) or "0"
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value))
-    return str(value)
+        return fees_text(value)
+    if name == "latency_ns":
+        return ", ".join(f"{ns / 1e6:.10g} ms" for ns in value) or "0 ms"
+    return _percent(value) if name.endswith("_ppm") else str(value)
 
 
 def _percent(ppm: int) -> str:

@@ -106,7 +106,7 @@ def over_time(
         body.append(Markup('<path class="line {}" d="{}"/>').format(line.style, d))
     labels = [_level(down(v) / frame.height, frame.label(v, decimals)) for v in levels]
     if frame.times:
-        labels += _moments(at, [frame.time_label(mark) for mark in marks])
+        labels += _moments(at, [frame.time_label(mark) for mark in marks], _kept([mark.form for mark in marks]))
     return _whole(frame, body, labels)
 
 
@@ -190,9 +190,19 @@ def _level(share: float, text: str) -> Markup:
     return Markup('<span class="level" style="top:{}%">{}</span>').format(f"{100 * share:.2f}", text)
 
 
-def _moments(at: Sequence[float], texts: Sequence[str]) -> list[Markup]:
-    """Labels below a plot; every other one is left out where there is no room."""
-    kinds = ("moment", "moment minor")
+def _kept(forms: Sequence[str]) -> int:
+    """Whether the even labels (0) or the odd ones (1) stay where there is no room: those that tell more years or days.
+
+    Between years, every other month may be July.
+    """
+    coarsest = next(form for form in ("year", "month", "day", "hour") if form in forms)
+    told = [sum(form == coarsest for form in forms[start::2]) for start in (0, 1)]
+    return int(told[1] > told[0])
+
+
+def _moments(at: Sequence[float], texts: Sequence[str], kept: int = 0) -> list[Markup]:
+    """Labels below a plot; every other one is left out where there is no room: the odd ones if ``kept`` is 0."""
+    kinds = ("moment minor", "moment") if kept else ("moment", "moment minor")
     return [
         Markup('<span class="{}" style="left:{}%">{}</span>').format(kinds[i % 2], f"{u * 100 / WIDTH:.2f}", text)
         for i, (u, text) in enumerate(zip(at, texts, strict=True))
