@@ -26,15 +26,11 @@ from pregao.settings import settings
 from pregao.simulation import layout, slippage
 from pregao.simulation.fees import presets
 from pregao.simulation.terms import PROFILES
-from pregao.strategies import backtest as strategies_backtest
 
 START = 1_704_067_200 * 10**9  # 2024-01-01
 MA = ("backtest", "--strategy", "ma-cross", "--set", "fast=5", "--set", "slow=12")
 ONE = (*MA, "--data", "ONE/USD")
 TWO = (*MA, "--data", "ONE/USD", "--data", "TWO/USD", "--timeframe", "1h")
-SEVERAL = pytest.mark.skipif(
-    not hasattr(strategies_backtest, "backtest_many"), reason="pregao.strategies.backtest has no backtest_many yet"
-)
 
 
 def market(symbol: str, timeframe: str, n: int, seed: int, *, volume: float = 1_000.0, **more: Any) -> Bars:
@@ -298,10 +294,6 @@ def test_prices_that_are_adjusted_already_are_not_split_again(refused: Refused, 
     assert "already adjusted" in refused(*MA, "--data", "DAY", "--actions", path)
 
 
-@pytest.mark.skipif(
-    "finer" not in inspect.signature(strategies_backtest.backtest).parameters,
-    reason="pregao.strategies.backtest takes no finer bars yet",
-)
 def test_finer_bars_tell_the_path(run: Run) -> None:
     told = [
         json.loads(run(*ONE, "--timeframe", "1h", *more, "--take-profit", "0.5", "--stop-loss", "0.5", "--json")[0])
@@ -311,7 +303,6 @@ def test_finer_bars_tell_the_path(run: Run) -> None:
     assert told[0]["digest"] == told[1]["digest"] != told[2]["digest"]
 
 
-@SEVERAL
 def test_several_instruments_in_one_account(run: Run, tmp_path: Path) -> None:
     page, parquet = tmp_path / "two.html", tmp_path / "two.parquet"
     out, _ = run(*TWO, "--report", page, "--trades", parquet)
@@ -330,7 +321,6 @@ def test_several_instruments_in_one_account(run: Run, tmp_path: Path) -> None:
     assert told["digest"] in page.read_text()
 
 
-@SEVERAL
 def test_an_account_in_two_currencies(run: Run) -> None:
     cash = ("--cash", "EUR=2000", "--cash", "USD=5000", "--currency", "USD")
     told = json.loads(run(*MA, "--data", "EUR/USD", "--data", "SAP", *cash, "--json")[0])
@@ -339,7 +329,6 @@ def test_an_account_in_two_currencies(run: Run) -> None:
     assert told["cash"] > 5_000
 
 
-@SEVERAL
 def test_each_of_several_instruments_has_its_own_actions(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "two.csv"
     path.write_text("timestamp,funding\n2024-01-05T08:00,0.0001\n2024-01-05T16:00,-0.0001\n")

@@ -82,17 +82,14 @@ def backtest(context: click.Context, /, list_fees: bool, **options: Any) -> None
 
 
 def _run(setting: Setting, seed: int, show: Callable[[int, int], None]) -> Result | PortfolioResult:
-    if setting.alone:
-        from pregao.strategies.backtest import backtest as run
+    from pregao.strategies.backtest import backtest as run
+    from pregao.strategies.backtest import backtest_many as run_many
 
-        finer: dict[str, Any] = {} if setting.finer[0] is None else {"finer": setting.finer[0]}
+    if setting.alone:
         return run(
             setting.strategies[0], setting.bars[0], setting.plans[0], seed=seed, model=setting.models[0],
-            before=setting.before[0], progress=show, **finer,
+            before=setting.before[0], finer=setting.finer[0], progress=show,
         )  # fmt: skip
-    from pregao.strategies import backtest as backtests
-
-    run_many: Callable[..., PortfolioResult] = vars(backtests)["backtest_many"]
     return run_many(
         setting.strategies, setting.bars, setting.plans, cash=setting.cash, reporting=setting.reporting, seed=seed,
         models=setting.models, before=setting.before, finer=setting.finer, progress=show,
