@@ -100,7 +100,8 @@ class Track:
             raise UsageError("There are no bars to run over.")
         self.bars = bars
         self._finer = finer
-        self._live = live_rows(bars)
+        live = live_rows(bars)
+        self._live = None if live is None else live.astype(np.int8)
         self._per_year = periods_per_year(bars)
         self._log = np.zeros(1, layout.LOG)
         self._equity = np.empty(len(bars), np.int64)
@@ -162,8 +163,8 @@ _NO_TIMES = np.empty(0, np.int64)
 
 @compiled
 def run_decisions(
-    world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, some: Array, leaves: Array, start: int, end: int,
-    equities: Array,
+    world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, some: Array, leaves: Array, start: int,
+    end: int, equities: Array,
 ) -> int:  # fmt: skip
     """Bars ``start`` to ``end`` of the only instrument, as `history.run_one` does them, to the same bytes.
 
@@ -219,12 +220,12 @@ def run_decisions(
                 account["bars"] += j - i
                 i = j
                 if heard == j - 1:
-                    act(w, s, log, 0, np.int64(signals[heard]), PPM)
+                    act(w, s, log, 0, int(signals[heard]), PPM)
                 continue
         step(w, s, log, tape, i, i + 1)
         equities[i] = equity(w, s)
         if signals[i] != 0:
-            act(w, s, log, 0, np.int64(signals[i]), PPM)
+            act(w, s, log, 0, int(signals[i]), PPM)
         i += 1
     return end
 

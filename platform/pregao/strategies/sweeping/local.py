@@ -1,0 +1,139 @@
+"""A sweep on this machine: in this process alone, or in several that share the bars in memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+
+from pregao.core.bars import COLUMNS, Bars
+from pregao.core.errors import PregaoError
+from pregao.strategies.sweeping.runs import Market, Row, Runner, Sweep
+
+START = "fork" if sys.platform == "linux" else "spawn"
+"""How processes start. One that is forked has the bars and the compiled code already."""
+
+_AHEAD = 3
+"""Chunks waiting for each process."""
+_COLUMNS = ("open_ns", *COLUMNS, "volume")
+
+_runner: Runner | None = None
+
+
+def run(sweep: Sweep, runs: list[int], jobs: int, start: str = START) -> Iterator[list[Row]]:
+    """Make runs; their rows a few at a time, as they are made.
+
+    Args:
+        runs: their numbers.
+        jobs: processes; with 1 all is done in this one.
+        start: ``fork``, ``spawn`` or ``forkserver``, see `multiprocessing`.
+
+    Raises:
+        PregaoError: if a process dies; rows that were given out are not touched by that.
+    """
+    chunks = sweep.chunks(runs)
+    if jobs <= 1 or len(chunks) == 1:
+        runner = Runner(sweep)
+        for chunk in chunks:
+            yield runner.chunk(chunk)
+        return
+    if start == "fork":
+        # What the first run compiles or loads, the processes inherit.
+        yield Runner(sweep).chunk(chunks[0][:1])
+        chunks[0] = chunks[0][1:]
+        yield from _spread(sweep, chunks, jobs, start)
+        return
+    with tempfile.TemporaryDirectory(prefix="pregao-sweep-") as folder:
+        yield from _spread(_Shelf(sweep, Path(folder)), chunks, jobs, start)
+
+
+def _spread(sweep: Sweep | _Shelf, chunks: list[list[int]], jobs: int, start: str) -> Iterator[list[Row]]:
+    context = multiprocessing.get_context(start)
+    pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _begin, (sweep, os.getpid()))
+    waiting: set[Future[list[Row]]] = set()
+    left = iter(chunks)
+    try:
+        while True:
+            while len(waiting) < _AHEAD * jobs and (chunk := next(left, None)) is not None:
+                waiting.add(pool.submit(_chunk, chunk))
+            if not waiting:
+                return
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+    except BrokenProcessPool:
+        raise PregaoError(
+            "A process of the sweep was killed, perhaps for want of memory.",
+            "Run the same command again, with fewer --jobs: what is in --out is kept.",
+        ) from None
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin(sweep: Sweep | _Shelf, parent: int) -> None:
+    """In a new process: Ctrl-C is its parent's to handle, and it never outlives it."""
+    global _runner
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    _runner = Runner(sweep.open() if isinstance(sweep, _Shelf) else sweep)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+def _chunk(runs: list[int]) -> list[Row]:
+    assert _runner is not None
+    return _runner.chunk(runs)
+
+
+class _Mapped:
+    """Bars in ``.npy`` files: pickled as their place, and opened without being read."""
+
+    def __init__(self, bars: Bars, folder: Path) -> None:
+        self._of = bars.instrument, bars.timeframe
+        self._folder = folder
+        folder.mkdir()
+        for name in _COLUMNS:
+            np.save(folder / f"{name}.npy", getattr(bars, name))
+
+    def open(self) -> Bars:
+        """The bars; processes that open them share their memory."""
+        columns = (np.load(self._folder / f"{name}.npy", mmap_mode="c") for name in _COLUMNS)
+        return Bars(*self._of, *columns)
+
+
+class _Shelf:
+    """A sweep whose bars lie in a folder, for processes that are not forked."""
+
+    def __init__(self, sweep: Sweep, folder: Path) -> None:
+        self._space, self._seed = sweep.space, sweep.seed
+        self._markets = [
+            (
+                _Mapped(m.bars, folder / f"{i}"),
+                dict(m.plan),
+                None if m.before is None else _Mapped(m.before, folder / f"{i}-before"),
+                m.model,
+            )
+            for i, m in enumerate(sweep.markets)
+        ]
+
+    def open(self) -> Sweep:
+        """The sweep again."""
+        markets = [
+            Market(bars.open(), plan, None if before is None else before.open(), model)
+            for bars, plan, before, model in self._markets
+        ]
+        return Sweep(self._space, tuple(markets), self._seed)
