@@ -23,6 +23,7 @@ COMMANDS = {
     "models": ("pregao.commands.learning", "List the registered models and why the gate passed or refused them"),
     "promote": ("pregao.commands.learning", "Make a version the champion by hand"),
     "backtest": ("pregao.commands.backtest", "Run a strategy over history"),
+    "sweep": ("pregao.commands.sweep", "Try many settings of a strategy, and say whether the best is luck"),
     "trade": ("pregao.commands.trade", "Start and steer paper-trading sessions"),
     "plugins": ("pregao.commands.plugins", "List the installed strategies"),
 }

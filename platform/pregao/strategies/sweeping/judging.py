@@ -87,6 +87,8 @@ def judge(sweep: Sweep, rows: Sequence[Row], by: str) -> Verdict:
 def _sentence(trials: int, luck: float, sharpe: float, deflated: Estimate) -> str:
     if deflated.flaw is not None:
         return f"Whether this is luck cannot be told: {deflated.flaw}."
+    if sharpe <= 0:
+        return f"Even the best of {trials:,} has a Sharpe ratio of {sharpe:.2f}: there is no gain to explain by luck."
     if trials == 1:
         chance = f"the chance that its true Sharpe ratio is above 0 is {deflated.value:.1%}"
         return f"It was the only one tried; {chance}."

@@ -2,8 +2,18 @@
 
 from typing import Any
 
+import numpy as np
 
-def signals_of(strategy: Any, bars: Any, before: Any = None) -> Any:
+from pregao.core.bars import Bars
+
+
+def signals_of(strategy: Any, bars: Bars, before: Bars | None = None) -> Any:
     """None where a strategy has no vectorised form."""
     made = getattr(strategy, "signals", None)
-    return None if made is None else made(bars)
+    if made is None:
+        return None
+    if before is None:
+        return made(bars)
+    names = ("open_ns", "open", "high", "low", "close", "volume")
+    whole = (np.concatenate([getattr(before, n), getattr(bars, n)]) for n in names)
+    return made(Bars(bars.instrument, bars.timeframe, *whole))[len(before) :]

@@ -79,6 +79,12 @@ class Sweep:
         for key in keys:
             if keys.count(key) > 1:
                 raise UsageError(f"The instrument {key} is given twice.", "Name each one once.")
+        frames = sorted({str(m.bars.timeframe) for m in self.markets})
+        if len(frames) > 1:
+            raise UsageError(
+                f"The instruments have bars of {' and '.join(frames)}: their results cannot be compared.",
+                "Name one that all have: --timeframe.",
+            )
         for market in self.markets:
             if len(market.bars) == 0:
                 raise UsageError(f"There are no bars of {market.bars.instrument.key} to run over.")
