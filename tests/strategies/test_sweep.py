@@ -201,7 +201,7 @@ def test_every_run_is_the_single_backtest(plugin: None) -> None:
     asked = sweep(bars=(walk(1_500, 1), walk(1_200, 2, "TWO")))
     rows = rows_of(asked)
     assert [k for k, _ in rows] == list(range(96))
-    assert len({f.digest for _, f in rows}) > 80
+    assert len({f.digest for _, f in rows}) > 70
     assert sum(f.trades for _, f in rows) > 2_000
     for k, figures in rows[::3]:
         single = asked.single(k)
