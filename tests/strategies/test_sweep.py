@@ -16,9 +16,15 @@ from pydantic import Field
 
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError, UsageError
+from pregao.core.money import PPM
+from pregao.core.timeframe import Timeframe
+from pregao.simulation import layout
+from pregao.simulation.fees import FeeSchedule
 from pregao.simulation.report import periods_per_year
 from pregao.simulation.significance import Sample, Trials, deflated_sharpe, probabilistic_sharpe
+from pregao.simulation.slippage import FixedSlippage
 from pregao.simulation.sweeping import Figures
+from pregao.simulation.terms import Terms
 from pregao.strategies.contract import StrategyConfig
 from pregao.strategies.registry import load
 from pregao.strategies.sweeping.judging import judge, ranked
@@ -125,6 +131,10 @@ def test_values_to_try(text: str, values: tuple[object, ...]) -> None:
         ("fast=0:inf:1", "is not FROM:TO:STEP"),
         ("fast=NaN,1", "is no value to try"),
         ("fast=0:1000000000:1", "has 1,000,000,001 values"),
+        ("take_profit=1,high", "A take_profit is a number, not 'high'"),
+        ("stop_loss=true", "A stop_loss is a number, not True"),
+        ("plan.horizon=1.5,2", "A horizon is a whole number of bars"),
+        ("plan.horizon=1.0:2.0", "A horizon is a whole number of bars"),
         ("edge=0:1:1e-18", "has 1,000,000,000,000,000,001 values"),
     ],
 )
@@ -235,6 +245,38 @@ def test_plans_that_cannot_be_are_left_out(plugin: None) -> None:
     assert "The take profit must be between 0 and 99 %" in asked.refusals[1]
     with pytest.raises(UsageError, match=r"None of the 2 settings can be traded: The entry value 2000000 is more"):
         _ = sweep(ranges=("span=3,8", "entry_value=2000000")).runs
+
+
+def test_costs_are_swept_within_the_terms(plugin: None) -> None:
+    terms = Terms(fees=FeeSchedule.flat_rate(500), slippage=(FixedSlippage(100),), path="ohlc", touch_ppm=PPM)
+    asked = sweep(ranges=("span=3", "fee=0,0.05,11", "slippage=0.01,0.2"))
+    market = Market(walk(900, 1), {"terms": terms, "cash": 1_000_000, "entry_value": 50_000})
+    asked = replace(asked, markets=(market,))
+    assert len(asked.runs) == 4
+    for run_number in asked.runs:
+        changes = asked.of(run_number)[1].plan
+        plan = market.plan_for(changes)
+        fees = FeeSchedule.flat_rate(round(changes["fee"] * 10_000))
+        slips = (FixedSlippage(round(changes["slippage"] * 10_000)),)
+        assert plan.terms == replace(terms, fees=fees, slippage=slips)
+    assert market.plan_for({"stop_loss": 3}).terms == terms
+    rows = rows_of(asked)
+    assert [f.digest for _, f in rows] == [asked.single(k).digest for k, _ in rows]
+    assert rows[0][1].fees == 0 < rows[2][1].fees
+
+
+def test_finer_bars_tell_the_path(plugin: None) -> None:
+    fine = walk(3_000, 4)
+    rows = fine.open_ns.reshape(-1, 5)[:, 0]
+    parts = [getattr(fine, n).reshape(-1, 5) for n in ("open", "high", "low", "close", "volume")]
+    columns = (parts[0][:, 0], parts[1].max(1), parts[2].min(1), parts[3][:, -1], parts[4].sum(1))
+    coarse = Bars(fine.instrument, Timeframe.parse("5m"), rows, *columns)
+    plan = {"terms": Terms(path="finer"), "cash": 1_000_000, "entry_value": 50_000}
+    asked = sweep(ranges=("span=3", "rise=0,20", "take_profit=1", "stop_loss=1"))
+    asked = replace(asked, markets=(Market(coarse, plan, finer=fine),))
+    found = rows_of(asked)
+    assert [f.digest for _, f in found] == [asked.single(k).digest for k, _ in found]
+    assert (asked.single(0).events["rule"] == layout.IN_FINER).any()
 
 
 def test_markets_that_cannot_be_compared() -> None:

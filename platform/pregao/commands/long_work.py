@@ -16,9 +16,14 @@ _COMPILING = "Compiling the engine for this machine, once: this takes some ten s
 
 
 class LongWork:
-    """What is going on. On a terminal a bar, else nothing but the sentence about compiling."""
+    """What is going on. On a terminal a bar, else nothing but the sentence about compiling.
 
-    def __init__(self) -> None:
+    Args:
+        what: is counted.
+    """
+
+    def __init__(self, what: str) -> None:
+        self._what = what
         self._began = time.perf_counter()
         self._bar: Any = None
         self._task: Any = None
@@ -27,9 +32,9 @@ class LongWork:
         self._terminal = sys.stderr.isatty()
 
     def __call__(self, done: int, of: int) -> None:
-        """``done`` of ``of`` bars are done."""
+        """``done`` of ``of`` are done."""
         if self._terminal and (self._bar is not None or time.perf_counter() - self._began > _QUIET_S):
-            self._show("bars", done, of)
+            self._show(self._what, done, of)
 
     def compiling(self, started: bool) -> None:
         """A function is about to be compiled, or has been."""
@@ -56,15 +61,17 @@ class LongWork:
             self._task = self._bar.add_task("", said="", total=of)
             self._bar.start()
         said = f"{done:,} {what}" if of is None else f"{done:,} of {of:,} {what}"
+        if of is not None and done:
+            said += f", {done / (time.perf_counter() - self._began):,.0f}/s"
         self._bar.update(self._task, completed=done, total=of, said=said)
 
 
 @contextmanager
-def long_work() -> Iterator[Callable[[int, int], None]]:
-    """Show progress while the block runs; gives what to call with (bars done, bars in all)."""
+def long_work(what: str = "bars") -> Iterator[Callable[[int, int], None]]:
+    """Show progress while the block runs; gives what to call with (bars done, bars in all), or of something else."""
     from numba.core import event
 
-    work = LongWork()
+    work = LongWork(what)
 
     class Listener(event.Listener):  # type: ignore[misc]  # numba has no types
         def on_start(self, _: Any) -> None:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from pregao.commands.backtest import parse_time
+from pregao.commands.backtest import backtest
+from pregao.commands.backtest_options import GROUPS, Asked
+from pregao.commands.grouped_help import GroupedCommand
 from pregao.commands.output import json_option, plain, print_json, print_table, progress
-from pregao.commands.settings_option import set_option, strategy_settings
+from pregao.commands.settings_option import strategy_settings
 
 if TYPE_CHECKING:
     from pregao.strategies.sweeping.judging import Verdict
+    from pregao.strategies.sweeping.resuming import Give, Make
     from pregao.strategies.sweeping.runs import Market, Row, Sweep
+    from pregao.strategies.sweeping.space import Space
 
 FIGURES = (
     ("sharpe", "sharpe", "{:.2f}"),
@@ -32,75 +36,73 @@ FIGURES = (
     ("ambiguous", "ambiguous", "{}"),
     ("final_equity", "equity", "{:,.2f}"),
 )
-Tick = Callable[[int, int], None]
+_TYPED = ("entry_value", "take_profit", "stop_loss", "horizon")
+
+_NOT_HERE = ("list_fees", "currency", "report", "language", "trades_file", "as_json")
+SHARED = {h: kept for h, names in GROUPS.items() if (kept := tuple(n for n in names if n not in _NOT_HERE))}
+"""Options that mean what they mean for ``pregao backtest``, under their headings."""
+OWN = {
+    "What is tried": ("ranges", "count", "by", "top"),
+    "Where it runs and what is kept": ("out", "jobs", "cluster", "as_json"),
+}
 
 
-@click.command()
-@click.option("--strategy", "name", required=True, help="Name of an installed strategy; see `pregao plugins`.")
-@click.option(
-    "--data", "keys", required=True, multiple=True, metavar="KEY", help="Instrument, as for backtest; may be repeated."
+@click.command(
+    cls=GroupedCommand,
+    groups={**OWN, **SHARED},
+    params=[p for p in backtest.params if p.name != "keys" and any(p.name in names for names in SHARED.values())],
 )
 @click.option(
-    "--grid", "ranges", multiple=True, metavar="NAME=FROM:TO:STEP",
-    help="Values to try of a setting or of the plan, or NAME=A,B,C; may be repeated.",
+    "--data", "keys", multiple=True, metavar="INSTRUMENT",
+    help="source/venue/symbol, or the symbol alone; repeat it to try the settings on several.  [required]",
 )  # fmt: skip
-@click.option("--random", "count", type=int, default=None, metavar="N", help="Draw so many settings instead of all.")
-@click.option("--timeframe", default=None, help="Default: the only one in the store, or else the finest.")
-@click.option("--since", default=None, metavar="DATE", help="First bar, UTC.")
-@click.option("--until", default=None, metavar="DATE", help="End, UTC; the bar that opens then is left out.")
-@click.option("--cash", default="10000", show_default=True, help="Simulated money at the start.")
-@click.option("--entry-value", default="1000", show_default=True, help="Spent on each entry.")
-@click.option("--take-profit", default="2", show_default=True, help="Per cent of the entry price; 0 is none.")
-@click.option("--stop-loss", default="1", show_default=True, help="Per cent of the entry price; 0 is none.")
-@click.option("--horizon", default=0, show_default=True, help="Exit after this many bars; 0 is never.")
-@click.option("--fee", default="0.1", show_default=True, help="Per cent of the notional, each side.")
-@click.option("--slippage", default="0.02", show_default=True, help="Per cent of the price, market and stop orders.")
-@click.option("--model", default=None, help="Model version or alias for the AI; default champion.")
-@click.option("--seed", default=0, show_default=True, help="Seed of the draws and of the strategy's own randomness.")
-@click.option("--jobs", type=click.IntRange(1), default=None, help="Processes; default one for each core.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), default=None, metavar="FOLDER",
-    help="Keep results there as Parquet; the same command goes on where it was interrupted.",
+    "--grid", "ranges", multiple=True, metavar="NAME=VALUES",
+    help="What to try of a setting, or of the plan: FROM:TO:STEP, or A,B,C; repeat it for all combinations.",
 )  # fmt: skip
+@click.option("--random", "count", type=int, metavar="N", help="Draw N settings instead of trying all.")
 @click.option(
     "--by", type=click.Choice(["sharpe", "net_return", "max_drawdown", "hit_rate"]), default="sharpe",
     show_default=True, help="What the best are best at.",
 )  # fmt: skip
 @click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="How many of the best to show.")
-@click.option("--cluster", default=None, metavar="ADDRESS", help="Dask scheduler to run on, such as tcp://host:8786.")
-@set_option
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="FOLDER",
+    help="Keep all results there as Parquet; the same command goes on where it was interrupted.",
+)  # fmt: skip
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Processes.  [default: one for each core]")
+@click.option("--cluster", metavar="ADDRESS", help="Dask scheduler to run on, such as tcp://host:8786.")
 @json_option
+@click.pass_context
 def sweep(
-    name: str,
-    keys: tuple[str, ...],
+    context: click.Context,
+    /,
     ranges: tuple[str, ...],
     count: int | None,
-    timeframe: str | None,
-    since: str | None,
-    until: str | None,
-    cash: str,
-    entry_value: str,
-    take_profit: str,
-    stop_loss: str,
-    horizon: int,
-    fee: str,
-    slippage: str,
-    model: str | None,
-    seed: int,
-    jobs: int | None,
-    out: Path | None,
     by: str,
     top: int,
+    out: Path | None,
+    jobs: int | None,
     cluster: str | None,
-    pairs: tuple[str, ...],
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Try many settings of a strategy, on each instrument by itself, and say whether the best is more than luck.
 
-    --grid tries all combinations: --grid fast=5:15:1 --grid slow=20,30,40 --grid take_profit=1,2,3. With --random N
-    that many are drawn, within the ranges and within the bounds of the strategy's other settings. Combinations that
-    the strategy refuses are left out and counted. Each run is exactly what `pregao backtest` does with that setting.
+    \b
+    pregao sweep --strategy ma-cross --data BTC/USDT --grid fast=5:15:1 --grid slow=20,30,40 --grid take_profit=1,2,3
+    pregao sweep --strategy ma-cross --data BTC/USDT --data ETH/USDT --random 500 --grid stop_loss=0.5:3.0 --out tried
+
+    Of the plan entry_value, take_profit, stop_loss, horizon, cash, fee and slippage can be tried. With --random,
+    settings that are not named are drawn within their own bounds. What the strategy refuses is left out and counted.
+    Each run is exactly what `pregao backtest` does with that setting and that instrument alone.
     """
+    for name in ("name", "keys"):
+        if not options[name]:
+            [option] = [p for p in context.command.params if p.name == name]
+            raise click.MissingParameter(ctx=context, param=option)
+    asked = Asked(**options, currency=None, report=None, language="en", trades_file=None, as_json=as_json)
+    from pregao.commands.long_work import long_work
     from pregao.strategies.registry import load
     from pregao.strategies.sweeping.judging import judge, ranked
     from pregao.strategies.sweeping.results import Folder
@@ -108,122 +110,93 @@ def sweep(
     from pregao.strategies.sweeping.runs import Sweep
     from pregao.strategies.sweeping.space import dimension, grid, random
 
-    strategy = load(name)
-    fixed = strategy_settings(pairs)
-    dimensions = [dimension(text, strategy.Config) for text in ranges]
+    config = load(asked.name).Config
+    fixed = strategy_settings(asked.pairs)
+    dimensions = [dimension(text, config) for text in ranges]
     if count is None:
-        space = grid(name, strategy.Config, fixed, dimensions)
+        space = grid(asked.name, config, fixed, dimensions)
     else:
-        space = random(name, strategy.Config, fixed, dimensions, count, seed)
-    plan = {
-        "cash": cash, "entry_value": entry_value, "take_profit": take_profit, "stop_loss": stop_loss,
-        "horizon": horizon, "fee": fee, "slippage": slippage,
-    }  # fmt: skip
-    span = parse_time(since), parse_time(until)
-    asked = Sweep(space, _markets(strategy, keys, timeframe, span, plan, model), seed)
-    _announce(asked, as_json)
+        space = random(asked.name, config, fixed, dimensions, count, asked.seed)
+    work = Sweep(space, _markets(asked, space), asked.seed)
+    make = _maker(work, cluster, jobs or os.cpu_count() or 1)
+    _announce(work)
 
     began = time.perf_counter()
-    with Folder.held(out, asked) if out is not None else nullcontext() as folder, _shown(as_json) as show:
-        rows = carry_out(asked, _maker(asked, cluster, jobs or os.cpu_count() or 1), folder, show)
+    with Folder.held(out, work) if out is not None else nullcontext() as folder, long_work("runs") as show:
+        rows = carry_out(work, make, folder, _from_now(show))
     seconds = time.perf_counter() - began
-    verdict = judge(asked, rows, by)
+    verdict = judge(work, rows, by)
     best = ranked(rows, by)[:top]
     if as_json:
-        print_json(_finite(_document(asked, rows, best, by, verdict, seconds, out)))
+        print_json(_finite(_document(work, rows, best, by, verdict, seconds, out)))
     else:
-        _tell(asked, rows, best, by, verdict, seconds, out)
+        _tell(work, rows, best, by, verdict, seconds, out)
 
 
-def _markets(
-    strategy: Any, keys: tuple[str, ...], timeframe: str | None, span: tuple[int | None, int | None],
-    plan: dict[str, Any], model: str | None,
-) -> tuple[Market, ...]:  # fmt: skip
+def _markets(asked: Asked, space: Space) -> tuple[Market, ...]:
+    """Each instrument's bars and terms, read as for a backtest of it alone with the first setting."""
+    from pregao.commands.backtest_setting import setting_of
     from pregao.core.errors import UsageError
-    from pregao.core.timeframe import Timeframe
-    from pregao.market.store import Store
     from pregao.strategies.sweeping.runs import Market
 
-    store, found = Store(), []
-    for key in keys:
-        instrument = store.instrument(key)
-        frames = store.timeframes(instrument)
-        frame = Timeframe.parse(timeframe) if timeframe else min(frames, key=lambda t: t.seconds)
-        bars = store.bars(instrument, frame, *span)
-        if len(bars) == 0:
+    first = space.settings[0]
+    plan = {k: int(v) if k == "horizon" else str(v) for k, v in first.plan.items() if k in _TYPED}  # type: ignore[arg-type]
+    if "cash" in first.plan:
+        plan["cash"] = (str(first.plan["cash"]),)  # type: ignore[assignment]
+    pairs = tuple(f"{k}={json.dumps(v)}" for k, v in first.strategy.items())
+    found = []
+    for key in asked.keys:
+        setting = setting_of(replace(asked, keys=(key,), pairs=pairs, **plan))  # type: ignore[arg-type]
+        for note in setting.notes:
+            progress(note)
+        base, money = setting.plans[0], setting.plans[0].instrument.quantum
+        if not setting.alone:
             raise UsageError(
-                f"There are no bars of {instrument.symbol} {frame} in that range.",
-                f"`pregao data show {instrument.key}` shows the range.",
+                f"A sweep trades each instrument in its own currency, {base.instrument.quote}.", "Give one --cash."
             )
-        before = store.bars(instrument, frame, None, span[0]) if span[0] is not None else None
-        loaded = None
-        if getattr(strategy, "needs_model", False):
-            from pregao.learning.registry import load as load_model
-            from pregao.learning.registry import model_name
-
-            loaded = load_model(model_name(instrument, frame), model or "champion")
-        found.append(Market(bars, plan, before, loaded))
+        given = {
+            "cash": base.cash_quanta * money, "entry_value": asked.entry_value, "take_profit": asked.take_profit,
+            "stop_loss": asked.stop_loss, "horizon": asked.horizon, "terms": base.terms,
+        }  # fmt: skip
+        found.append(Market(setting.bars[0], given, setting.before[0], setting.finer[0], setting.models[0]))
     return tuple(found)
 
 
-def _maker(asked: Sweep, cluster: str | None, jobs: int) -> Any:
+def _from_now(show: Callable[[int, int], None]) -> Callable[[int, int], None]:
+    """Progress of what is still to be done, not of what an earlier start did."""
+    first: list[int] = []
+
+    def shown(done: int, of: int) -> None:
+        first[:] = first or [done]
+        show(done - first[0], of - first[0])
+
+    return shown
+
+
+def _maker(asked: Sweep, cluster: str | None, jobs: int) -> Make:
     """Where the runs are made: on a cluster, or here."""
     if cluster is not None:
         from pregao_flows.sweep import on_cluster
 
-        return on_cluster(asked, cluster)
+        made: Make = on_cluster(asked, cluster)
+        return made
     from pregao.strategies.sweeping.local import run
 
-    def here(runs: list[int], give: Callable[[list[Row]], None]) -> None:
+    def here(runs: list[int], give: Give) -> None:
         for rows in run(asked, runs, jobs):
             give(rows)
 
     return here
 
 
-def _announce(asked: Sweep, as_json: bool) -> None:
-    space = asked.space
-    progress(
-        f"{len(asked.runs):,} runs: {len(space.settings):,} settings of {space.strategy} on "
-        f"{len(asked.markets)} {'instrument' if len(asked.markets) == 1 else 'instruments'}"
-    )
-    if space.refused and not as_json:
+def _announce(work: Sweep) -> None:
+    space, count = work.space, len(work.markets)
+    on = work.markets[0].bars.instrument.symbol if count == 1 else f"{count} instruments"
+    progress(f"{len(work.runs):,} runs: {len(space.settings):,} settings of {space.strategy} on {on}")
+    if space.refused:
         progress(f"{space.refused:,} combinations left out: {space.refusal}")
-    if asked.refusals and not as_json:
-        progress(f"{len(asked.refusals):,} runs left out: {next(iter(asked.refusals.values()))}")
-
-
-@contextmanager
-def _shown(as_json: bool) -> Iterator[Tick | None]:
-    """A bar with rate and time left, on a terminal only."""
-    if as_json or not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-    from rich.text import Text
-
-    class Rate(ProgressColumn):
-        def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
-            return Text("" if speed is None else f"{speed:,.0f} runs/s")
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    # No thread draws it: processes are forked beside it.
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False, transient=True) as bar:
-        task = bar.add_task("sweep", total=None)
-        first: list[int] = []
-        drawn = 0.0
-
-        def show(done: int, of: int) -> None:
-            nonlocal drawn
-            first[:] = first or [done]
-            now = time.monotonic()
-            if now - drawn > 0.1 or done == of:
-                bar.update(task, completed=done - first[0], total=of - first[0], refresh=True)
-                drawn = now
-
-        yield show
+    if work.refusals:
+        progress(f"{len(work.refusals):,} runs left out: {next(iter(work.refusals.values()))}")
 
 
 def _settings(asked: Sweep, run: int) -> dict[str, Any]:

@@ -65,6 +65,7 @@ class Swept(SweptByBar):
     """The same as an array."""
 
     title = "Swept"
+    only_signals = True
 
     def signals(self, history: Bars) -> NDArray[np.int8]:
         found = np.zeros(len(history), np.int8)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,7 @@ START = "fork" if sys.platform == "linux" else "spawn"
 _AHEAD = 3
 """Chunks waiting for each process."""
 _COLUMNS = ("open_ns", *COLUMNS, "volume")
+_SERIES = ("bars", "before", "finer")
 
 _runner: Runner | None = None
 
@@ -120,20 +122,15 @@ class _Shelf:
 
     def __init__(self, sweep: Sweep, folder: Path) -> None:
         self._space, self._seed = sweep.space, sweep.seed
-        self._markets = [
-            (
-                _Mapped(m.bars, folder / f"{i}"),
-                dict(m.plan),
-                None if m.before is None else _Mapped(m.before, folder / f"{i}-before"),
-                m.model,
-            )
-            for i, m in enumerate(sweep.markets)
-        ]
+        self._markets: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        for i, market in enumerate(sweep.markets):
+            series = {name: bars for name in _SERIES if (bars := getattr(market, name)) is not None}
+            mapped = {name: _Mapped(bars, folder / f"{i}-{name}") for name, bars in series.items()}
+            self._markets.append((mapped, {"plan": dict(market.plan), "model": market.model}))
 
     def open(self) -> Sweep:
         """The sweep again."""
-        markets = [
-            Market(bars.open(), plan, None if before is None else before.open(), model)
-            for bars, plan, before, model in self._markets
-        ]
+        markets = (
+            Market(**{name: bars.open() for name, bars in mapped.items()}, **rest) for mapped, rest in self._markets
+        )
         return Sweep(self._space, tuple(markets), self._seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -14,15 +14,15 @@ from pregao.core.errors import PregaoError, UsageError
 from pregao.simulation.backtest import Result
 from pregao.simulation.plan import Plan
 from pregao.simulation.sweeping import Decisions, Figures, Start, Track
-from pregao.strategies.backtest import backtest
+from pregao.strategies.backtest import backtest, signals_of
 from pregao.strategies.contract import Model
 from pregao.strategies.registry import configured, load
-from pregao.strategies.sweeping.pending import signals_of
 from pregao.strategies.sweeping.space import Setting, Space
 
 Row = tuple[int, Figures]
 """A run's number and what came of it."""
 
+_COSTS = {"fee": "fees", "slippage": "slippage"}
 _STARTS = 256
 _TOGETHER = 16
 
@@ -32,25 +32,33 @@ class Market:
     """One instrument's bars and the terms on which it is traded.
 
     Attributes:
-        plan: arguments of `Plan.of`, which a setting may replace.
+        plan: arguments of `Plan.of`, which a setting may replace: its fee and slippage, those of ``terms`` too.
         before: bars that end where ``bars`` begin, to warm up on.
+        finer: bars with a shorter timeframe, for the path rule ``finer``.
         model: for strategies that need one.
     """
 
     bars: Bars
     plan: Mapping[str, Any] = field(default_factory=dict)
     before: Bars | None = None
+    finer: Bars | None = None
     model: Model | None = None
 
     def plan_for(self, changes: Mapping[str, Any]) -> Plan:
         """The plan of a setting; raises `UsageError` if it cannot be."""
-        return Plan.of(self.bars.instrument, self.bars.timeframe, **{**self.plan, **changes})
+        given = {**self.plan, **changes}
+        terms = given.pop("terms", None)
+        plan = Plan.of(self.bars.instrument, self.bars.timeframe, **given)
+        if terms is None:
+            return plan
+        costs = {own: getattr(plan.terms, own) for name, own in _COSTS.items() if name in changes}
+        return replace(plan, terms=replace(terms, **costs))
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the instrument, its bars and the model's name, hexadecimal."""
         found = hashlib.sha256(json.dumps(self.bars.instrument.to_json(), sort_keys=True).encode())
-        for bars in (self.bars, self.before):
+        for bars in (self.bars, self.before, self.finer):
             if bars is not None:
                 found.update(f"{bars.timeframe} {len(bars)}".encode())
                 for name in ("open_ns", *COLUMNS, "volume"):
@@ -131,7 +139,7 @@ class Sweep:
         strategy = configured(self.space.strategy, dict(setting.strategy))
         return backtest(
             strategy, market.bars, market.plan_for(setting.plan), seed=self.seed, model=market.model,
-            before=market.before,
+            before=market.before, finer=market.finer,
         )  # fmt: skip
 
     def chunks(self, runs: Iterable[int], most: int = 0) -> list[list[int]]:
@@ -141,7 +149,7 @@ class Sweep:
             most: runs in a list; 0 is few for strategies that run compiled, and one for the others.
         """
         if most == 0:
-            most = _TOGETHER if hasattr(load(self.space.strategy), "signals") else 1
+            most = _TOGETHER if getattr(load(self.space.strategy), "only_signals", False) else 1
         count = len(self.space.settings)
         groups: dict[tuple[Any, ...], list[int]] = {}
         for run in runs:
@@ -173,7 +181,7 @@ class Runner:
         market, setting = sweep.of(run)
         place = run // len(sweep.space.settings)
         if place not in self._tracks:
-            self._tracks = {place: Track(market.bars)}
+            self._tracks = {place: Track(market.bars, market.finer)}
             self._starts.clear()
         track = self._tracks[place]
         decisions = self._decisions(place, market, setting)

@@ -94,8 +94,19 @@ def dimension(text: str, config: type[BaseModel]) -> Dimension:
 
     Raises:
         UsageError: for a name that neither has, values that are none, a range that is empty, or too long, or whose
-            step leads nowhere.
+            step leads nowhere; for what is no number in the plan.
     """
+    found = _read(text, config)
+    if found.part == "plan":
+        for value in found.values:
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise UsageError(f"A {found.name} is a number, not {value!r}.", f"For example: {found.name}=1,2,3")
+        if found.name == "horizon" and not (found.values and all(isinstance(v, int) for v in found.values)):
+            raise UsageError("A horizon is a whole number of bars.", "For example: horizon=0:100:10")
+    return found
+
+
+def _read(text: str, config: type[BaseModel]) -> Dimension:
     given, equals, values = text.partition("=")
     if not equals or not given.strip() or not values.strip():
         raise UsageError(f"{text!r} is not NAME=VALUES.", "For example: fast=5:15:1, or slow=20,30,40.")
