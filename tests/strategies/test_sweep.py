@@ -14,6 +14,7 @@ import pytest
 from candles import MINUTE, ONE
 from pydantic import Field
 
+from pregao import __version__
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.money import PPM
@@ -406,16 +407,20 @@ def test_another_sweep_in_the_folder_is_refused(asked: Sweep, tmp_path: Path) ->
     with Folder.held(out, asked) as folder, pytest.raises(StoppedError):
         carry_out(asked, broken_off(asked, 5), folder)
     others = {
-        "holds another sweep": sweep(ranges=(*RANGES[:-1], "plan.horizon=0,8")),
-        "of which something": replace(asked, seed=1),
+        "48 settings of 'swept', and other settings": sweep(ranges=(*RANGES[:-1], "plan.horizon=0,8")),
+        "with other money, costs, rules or another seed": replace(asked, seed=1),
         "over other data: test/test/ONE": sweep(bars=(walk(1_500, 9),)),
-        "made by version": Sweep(asked.space, (Market(walk(1_500, 1), {**PLAN, "fee": "0.06"}),)),
+        "other money, costs": Sweep(asked.space, (Market(walk(1_500, 1), {**PLAN, "fee": "0.06"}),)),
     }
     for words, other in others.items():
         with pytest.raises(UsageError, match=words), Folder.held(out, other):
             pass
     with Folder.held(out, asked) as folder:
         assert len(folder.rows()) == 5
+    file = out / "sweep.json"
+    file.write_text(file.read_text().replace(f'"version": "{__version__}"', '"version": "0.0.9"'))
+    with pytest.raises(UsageError, match=r"made by version 0\.0\.9 of Pregão"), Folder.held(out, asked):
+        pass
 
 
 def test_folders_that_cannot_be(asked: Sweep, tmp_path: Path) -> None:

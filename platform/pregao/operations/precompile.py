@@ -21,6 +21,7 @@ from pregao.simulation.baselines import buy_and_hold, random_entries
 from pregao.simulation.engine import Engine
 from pregao.simulation.layout import LEAVE
 from pregao.simulation.plan import Plan
+from pregao.simulation.sweeping import Decisions, Track
 
 BARS = 400
 
@@ -44,6 +45,8 @@ def precompile() -> None:
     engine.signal(LEAVE)
     engine.step(bars.bar(2))
     run_signals(bars, plan, np.ones(len(bars), dtype=np.int8)).metrics()
+    track = Track(bars)
+    track.run(track.start(plan), Decisions.of(np.ones(len(bars), dtype=np.int8)))
     buy_and_hold(bars, plan)
     random_entries(bars, plan, 5, 0, 2)
     for name in FEATURE_SETS:

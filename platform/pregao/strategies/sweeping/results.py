@@ -33,20 +33,25 @@ _ROW = pa.schema([pa.field("run", pa.int64()), *_FIGURES])
 def definition(sweep: Sweep) -> dict[str, Any]:
     """What a sweep is, as JSON: equal definitions, equal results.
 
-    ``space`` is a hash over the settings, the plans' terms and the versions; ``data`` one for each instrument.
+    ``space`` is a hash over the settings, ``terms`` over the seed and the money, costs and rules of each instrument;
+    ``data`` has one for each instrument's bars.
     """
     space = sweep.space
     settings = [[dict(s.strategy), dict(s.plan)] for s in space.settings]
-    terms = [repr(sorted(m.plan.items())) for m in sweep.markets]
-    content = json.dumps([__version__, space.strategy, settings, terms, sweep.seed], default=str)
+    terms = [sweep.seed, [repr(sorted(m.plan.items())) for m in sweep.markets]]
     return {
+        "version": __version__,
         "strategy": space.strategy,
         "settings": len(space.settings),
         "swept": {d.name: [str(v) for v in d.values[:100]] or [str(d.low), str(d.high)] for d in space.dimensions},
-        "version": __version__,
-        "space": hashlib.sha256(content.encode()).hexdigest(),
+        "space": _hash([space.strategy, settings]),
+        "terms": _hash(terms),
         "data": {m.bars.instrument.key: m.digest for m in sweep.markets},
     }
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, default=str).encode()).hexdigest()
 
 
 class Folder:
@@ -95,18 +100,24 @@ class Folder:
             return
         try:
             found = json.loads(file.read_text())
-            space, data = found["space"], found["data"]
+            version, space, terms, data = (found[name] for name in ("version", "space", "terms", "data"))
+            began = f"{self.path} holds the sweep of {found['settings']:,} settings of {found['strategy']!r}"
         except (ValueError, KeyError, TypeError) as error:
             raise PregaoError(f"{file} cannot be read: {error}.", "Name another folder with --out.") from None
-        mend = f"Name another folder with --out, or delete {self.path} to begin anew."
-        if space != wanted["space"]:
+        differs = ""
+        if version != wanted["version"]:
+            differs = f"made by version {version} of Pregão, and this is {__version__}"
+        elif space != wanted["space"]:
+            differs = "and other settings are asked for now"
+        elif data != wanted["data"]:
+            keys = sorted({*data, *wanted["data"]})
+            differs = f"over other data: {', '.join(k for k in keys if data.get(k) != wanted['data'].get(k))}"
+        elif terms != wanted["terms"]:
+            differs = "with other money, costs, rules or another seed"
+        if differs:
             raise UsageError(
-                f"{self.path} holds another sweep: of {found.get('strategy')!r} with {found.get('settings')} settings, "
-                f"made by version {found.get('version')}, of which something is different now.", mend
-            )  # fmt: skip
-        if data != wanted["data"]:
-            changed = sorted(k for k in {*data, *wanted["data"]} if data.get(k) != wanted["data"].get(k))
-            raise UsageError(f"{self.path} holds this sweep over other data: {', '.join(changed)} differs.", mend)
+                f"{began}, {differs}.", f"Name another folder with --out, or delete {self.path} to begin anew."
+            )
 
     def rows(self) -> list[Row]:
         """All rows that are there, ascending, each once."""
