@@ -164,8 +164,8 @@ class _Judged(NamedTuple):
 def _judge(series: Series, bad_rows: BadRows, progress: Callable[[str], None]) -> _Judged:
     progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
     sifted = sift(series.frame, series.instrument, series.timeframe, series.origin)
-    if series.rebased:
-        sifted.findings.append(findings.Finding(kind="re-based", level="warning", count=1, text=series.rebased))
+    for kind, text in series.remarks.items():
+        sifted.findings.append(findings.Finding(kind=kind, level="warning", count=1, text=text))
     if sifted.bad and bad_rows == "reject":
         first, more = sifted.bad[0], len(sifted.bad) - 1
         others = f" ({more:,} more rows are bad.)" if more else ""

@@ -13,6 +13,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import pandas as pd
@@ -32,6 +33,7 @@ BUILT_IN = {
     "files": "pregao.market.sources.files:Files",
     "sample": "pregao.market.sources.sample:Sample",
     "synthetic": "pregao.market.sources.synthetic:Synthetic",
+    "yfinance": "pregao.market.sources.yfinance:YFinance",
 }
 
 
@@ -112,7 +114,7 @@ class Series(NamedTuple):
         origin: names row ``i`` of the frame for a person, for example ``"prices.csv, line 7"``.
         whole: the frame is the whole series, and takes the place of a stored one.
         actions: splits and dividends, as of `pregao.market.store.Store.write_actions`; prices are as they were traded.
-        rebased: why the source brings the whole series anew, one sentence for its quality report; empty if it does not.
+        remarks: what the source has to say of the series, for its quality report: kind of finding -> one sentence.
     """
 
     instrument: Instrument
@@ -121,7 +123,7 @@ class Series(NamedTuple):
     origin: Callable[[int], str] = row_number
     whole: bool = False
     actions: pd.DataFrame | None = None
-    rebased: str = ""
+    remarks: Mapping[str, str] = MappingProxyType({})
 
 
 @runtime_checkable

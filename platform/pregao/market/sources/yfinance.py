@@ -1,0 +1,359 @@
+"""Yahoo Finance: stocks, funds, indices and coins of the world, as they were traded, with their splits and dividends.
+
+Yahoo rewrites its whole history at every split, in its "unadjusted" prices too. Here the splits are undone: stored bars
+are what was traded, and stay the same whatever Yahoo rewrites; splits and dividends are a table beside them, and prices
+are adjusted when they are read (`pregao.market.store.Store.bars`). Yahoo's own adjusted close is never used.
+
+How far back Yahoo keeps bars (`BACK_DAYS`): of 1 minute 30 days, of 5 to 30 minutes 60 days, of 1 hour 730 days, of
+1 day all. What has been ingested stays in the store for longer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from itertools import pairwise
+from typing import Any, ClassVar, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import Field
+
+from pregao.core.bars import Bars, Floats, Ints
+from pregao.core.errors import PregaoError, UsageError
+from pregao.core.instrument import Instrument
+from pregao.core.timeframe import Timeframe
+from pregao.market.grid import common_tick
+from pregao.market.sources import BrokenOffError, Request, Series, SourceOptions, Span
+from pregao.market.sources.yfinance_client import Answer, Yahoo
+from pregao.market.sources.yfinance_rules import instrument_of, key_of
+from pregao.market.sources.yfinance_traded import (
+    Traded,
+    actions_of,
+    applied,
+    as_mapping,
+    open_times,
+    splits_of,
+    traded,
+)  # fmt: skip
+
+BACK_DAYS: dict[str, int | None] = {"1m": 30, "5m": 60, "15m": 60, "30m": 60, "1h": 730, "1d": None}
+"""The timeframes that Yahoo has, and for how many days it keeps their bars; None is for ever."""
+REQUEST_DAYS = {"1m": 7}
+"""How many days of bars it gives at once, where that is less than it keeps."""
+OVERLAP = 10
+"""Stored bars that are asked for again, to see that Yahoo still says the same."""
+_DAY_S = 86_400
+_MARGIN_S = 3_600
+_LONGEST_DELAY_NS = 20 * 60 * 1_000_000_000
+"""Some exchanges' prices reach Yahoo up to 15 minutes late."""
+_UNLIKELY = 0.18
+_SAME = 0.001
+
+T = TypeVar("T")
+
+
+class YFinanceOptions(SourceOptions):
+    """Options of the source ``yfinance``. What is left open is taken from the store, else from Yahoo's facts."""
+
+    calendar: str | None = Field(default=None, description="24/7 or a name of exchange_calendars; else by the exchange")
+    lot_size: Decimal | None = Field(default=None, gt=0, description="Quantity grid; a stock's is 1 unless given")
+    fractional: bool = Field(default=False, description="Trade fractions of a share, down to 0.0001")
+    allow_short: bool | None = Field(default=None, description="May be sold short; not unless given")
+    address: str = Field(default="", pattern=r"^(https?://.+)?$", description="Where Yahoo's hosts are found instead")
+    attempts: int = Field(default=4, ge=1, le=20, description="How often a question is asked before it is given up")
+    pause_s: float = Field(default=1.0, ge=0, le=60, description="Wait after the first failure; then doubled")
+    timeout_s: float = Field(default=20.0, gt=0, le=300, description="For how long an answer is waited for")
+
+
+class YFinance:
+    """The source ``yfinance``; the key of an instrument is ``yfinance/yahoo/SYMBOL``."""
+
+    name: ClassVar[str] = "yfinance"
+    Options: ClassVar[type[SourceOptions]] = YFinanceOptions
+
+    def fetch(self, request: Request) -> Iterable[Series]:
+        """The bars of each symbol that the store lacks, and its splits and dividends. Day bars unless asked otherwise.
+
+        A few bars that are stored are fetched again. Where they differ a little, Yahoo has corrected them, and they are
+        brought as they are now. Where they are all off by a factor, or some by a fifth, the series is not touched: if
+        Yahoo has changed its list of splits, a daily series is brought whole, with the reason; else it is refused.
+
+        Raises:
+            UsageError: if no symbol is named, one is not known or cannot be traded here, Yahoo has no such timeframe,
+                or does not keep its bars for so long.
+            BrokenOffError: if Yahoo cannot be reached or answers nonsense, after those series that are complete.
+            PregaoError: if a series no longer agrees with the stored one.
+        """
+        options: YFinanceOptions = request.options
+        timeframe = request.timeframe or Timeframe.parse("1d")
+        if not request.symbols:
+            raise UsageError("Yahoo has too many symbols to bring them all.", "Name some, for example AAPL MSFT.")
+        if timeframe.name not in BACK_DAYS:
+            raise UsageError(f"Yahoo has no {timeframe} bars.", f"It has {', '.join(BACK_DAYS)}.")
+        yahoo = Yahoo(options.address, options.attempts, options.pause_s, options.timeout_s)
+        for symbol in dict.fromkeys(name.strip().upper() for name in request.symbols):
+            yield from _Task(symbol, timeframe, request, yahoo).series()
+
+
+class _Known(NamedTuple):
+    """What the store has of a series: its rules, all its splits, and its last bars."""
+
+    instrument: Instrument
+    splits: Mapping[int, Fraction]
+    first_ns: int
+    tail: Bars
+
+
+class _Task:
+    """One series to bring."""
+
+    def __init__(self, symbol: str, timeframe: Timeframe, request: Request, yahoo: Yahoo) -> None:
+        self.symbol = symbol
+        self.timeframe = timeframe
+        self.request = request
+        self.yahoo = yahoo
+        self.now_ns = time.time_ns()
+        self.rules = request.known.get(key_of(symbol))
+        self.known = self._known()
+
+    def series(self) -> Iterator[Series]:
+        facts = _ask(lambda: self.yahoo.facts(self.symbol))
+        self._instrument(facts, Decimal(1))  # what cannot be traded is refused before its bars are fetched
+        first_traded = facts.get("firstTradeDate")
+        listed_ns = pd.Timestamp(first_traded).value if first_traded is not None else -(2**62)
+        spans = self._spans(listed_ns)
+        since_ns = min((start for start, _ in spans), default=self.now_ns)
+        daily = _ask(lambda: self.yahoo.bars(self.symbol, "1d", _midnight(since_ns), _seconds(self.now_ns)))
+        listed = splits_of(daily.frame, _zone(daily))
+        stored = dict(self.known.splits) if self.known else {}
+        undo = applied(stored | listed, open_times(daily.frame.index, True), daily.frame)
+        answers = [self._part(daily, start, end) for start, end in spans]
+        frame = pd.concat([answer.frame for answer in answers])
+        open_ns = open_times(frame.index, not self.timeframe.intraday)
+        bars = self._traded(frame, open_ns, undo)
+        reason = self._disagreement(bars)
+        if reason:
+            yield self._anew(facts, listed_ns, reason)
+            return
+        actions = actions_of(daily.frame, _zone(daily), listed, undo)
+        yield self._made(facts, bars, actions, spans, whole=self._replaces())
+
+    def _known(self) -> _Known | None:
+        """The stored series to go on from; None if there is none, or it is to be fetched anew."""
+        store, rules = self.request.store, self.rules
+        have = self.request.stored(rules, self.timeframe) if rules is not None else None
+        if store is None or rules is None or have is None:
+            return None
+        reach = max(self.timeframe.ns, _DAY_S * 1_000_000_000) * 2 * OVERLAP
+        tail = store.bars(rules, self.timeframe, have.last_ns - reach)[-OVERLAP:]
+        return _Known(rules, as_mapping(store.actions(rules)), have.first_ns, tail)
+
+    def _replaces(self) -> bool:
+        """Whether what is brought is the whole of a stored series that is to be fetched anew."""
+        asked = self.request
+        return self.known is None and not self.timeframe.intraday and asked.start_ns is None and asked.end_ns is None
+
+    def _spans(self, listed_ns: int) -> list[tuple[int, int]]:
+        """What to bring: open times, ns, of Yahoo's first bar or later. Raises `UsageError` beyond what it keeps."""
+        missing: list[Span] = [(self.request.start_ns, self.request.end_ns)]
+        if self.known is not None:
+            missing = self.request.missing(self.known.instrument, self.timeframe) or self._last_of(missing[0])
+        spans = []
+        days = BACK_DAYS[self.timeframe.name]
+        kept_ns = -(2**62) if days is None else self.now_ns - (days * _DAY_S - _MARGIN_S) * 1_000_000_000
+        for start, end in missing:
+            if start is not None and self.known is not None and start > self.known.first_ns:
+                # A few bars more than the store's own overlap; but not before what is asked for.
+                start = max(min(start, int(self.known.tail.open_ns[0])), self.request.start_ns or -(2**62), kept_ns)
+            elif start is not None and start < kept_ns - 2 * _MARGIN_S * 1_000_000_000:
+                raise UsageError(
+                    f"Yahoo keeps bars of {self.timeframe} for {days} days: it has none from {_date(start)}.",
+                    f"Give --since {_date(kept_ns + _DAY_S * 1_000_000_000)} or later, or a longer --timeframe "
+                    "(1h: 730 days, 1d: all).",
+                )
+            least = max(kept_ns, listed_ns // 86_400_000_000_000 * 86_400_000_000_000)
+            start = least if start is None else max(start, least)
+            until = self.now_ns if end is None else min(end, self.now_ns)
+            if start < until:
+                spans.append((start, until))
+        if not spans:
+            raise UsageError(
+                f"Yahoo has no bars of {self.symbol} in that span.", f"Its first are of {_date(listed_ns)}."
+            )
+        return spans
+
+    def _last_of(self, span: Span) -> list[Span]:
+        """The stored bars at the end of a span that is stored already: enough to see that Yahoo still says the same."""
+        start, end = span
+        assert self.known is not None
+        tail = int(self.known.tail.open_ns[0])
+        return [(max(tail, start) if start is not None else tail, end)] if end is None or tail < end else [span]
+
+    def _part(self, daily: Answer, start_ns: int, end_ns: int) -> Answer:
+        """The bars of a span: out of the daily ones, or asked for in as many requests as Yahoo wants."""
+        if not self.timeframe.intraday:
+            times = open_times(daily.frame.index, True)
+            return Answer(daily.frame[(times >= start_ns) & (times < end_ns)], daily.meta)
+        step = REQUEST_DAYS.get(self.timeframe.name, 10_000) * _DAY_S
+        edges = [*range(_seconds(start_ns), _seconds(end_ns) + 1, step), _seconds(end_ns) + 1]
+        parts = [_ask(partial(self.yahoo.bars, self.symbol, self.timeframe.name, lo, hi)) for lo, hi in pairwise(edges)]
+        frame = pd.concat([part.frame for part in parts if len(part.frame)] or [parts[0].frame])
+        times = open_times(frame.index, False)
+        return Answer(frame[(times >= start_ns) & (times < end_ns)], parts[-1].meta)
+
+    def _traded(self, frame: pd.DataFrame, open_ns: Ints, undo: Mapping[int, Fraction]) -> Traded:
+        """As they were traded; of bars that the store has alike, the stored volume, which a split may have rounded."""
+        untraded = frame[["Open", "High", "Low", "Close"]].isna().all(axis=1).to_numpy()
+        frame, open_ns = frame[~untraded], open_ns[~untraded]
+        bars = traded(frame, open_ns, undo, self.rules.tick_size if self.rules else None)
+        if self.known is not None:
+            mine, theirs = _common(bars, self.known.tail)
+            stored = self.known.tail.volume[theirs]
+            volume = bars.frame["volume"].to_numpy().copy()
+            near = np.abs(volume[mine] - stored) <= bars.rounding[mine]
+            volume[mine[near]] = stored[near]
+            bars = bars._replace(frame=bars.frame.assign(volume=volume))
+        return bars
+
+    def _disagreement(self, bars: Traded) -> str:
+        """Why what Yahoo says does not belong to the stored series; empty if it does."""
+        if self.known is None:
+            return ""
+        tail = self.known.tail
+        mine, theirs = _common(bars, tail)
+        if not len(mine):
+            return ""
+        stored = tail.frame()["close"].to_numpy()[theirs]
+        ratio = bars.frame["close"].to_numpy()[mine] / stored
+        move = np.log(ratio)
+        if not (np.abs(move) > _UNLIKELY).any() and not (abs(np.median(move)) > _SAME and np.ptp(move) < _SAME):
+            return ""
+        times = tail.open_ns[theirs]
+        return (
+            f"Yahoo's prices of {self.symbol} no longer agree with the stored ones: from {_date(int(times[0]))} to "
+            f"{_date(int(times[-1]))} they are {_range(ratio)} times those"
+        )
+
+    def _anew(self, facts: Mapping[str, Any], listed_ns: int, reason: str) -> Series:
+        """The whole daily series, if Yahoo has changed its splits and its prices agree with them now; else refused."""
+        assert self.known is not None
+        refused = PregaoError(
+            f"{reason}, and no split that it lists explains it. The stored series was left as it is.",
+            "Yahoo often lists a split a day late: run the same command again then.",
+        )
+        if self.timeframe.intraday:
+            raise refused
+        start_ns = max(self.known.first_ns, listed_ns // 86_400_000_000_000 * 86_400_000_000_000)
+        daily = _ask(lambda: self.yahoo.bars(self.symbol, "1d", _midnight(start_ns), _seconds(self.now_ns)))
+        times = open_times(daily.frame.index, True)
+        listed = splits_of(daily.frame, _zone(daily))
+        stored = {ts_ns: ratio for ts_ns, ratio in self.known.splits.items() if ts_ns > start_ns}
+        if listed == stored or applied(listed, times, daily.frame) != listed:
+            raise refused
+        bars = self._traded(daily.frame, times, listed)
+        changed = sorted(set(listed.items()) ^ set(stored.items()))
+        names = ", ".join(
+            f"{ratio.numerator}:{ratio.denominator} on {_date(ts_ns)} is {'new' if ts_ns in listed else 'gone'}"
+            for ts_ns, ratio in changed
+        )
+        actions = actions_of(daily.frame, _zone(daily), listed, listed)
+        told = f"{reason}. It has changed its list of splits ({names}); the whole series was brought anew."
+        spans = [(start_ns, self.now_ns)]
+        return self._made(facts, bars, actions, spans, whole=True, remarks={"re-based": told})
+
+    def _made(
+        self,
+        facts: Mapping[str, Any],
+        bars: Traded,
+        actions: pd.DataFrame,
+        spans: list[tuple[int, int]],
+        *,
+        whole: bool,
+        remarks: Mapping[str, str] | None = None,
+    ) -> Series:
+        tick = bars.tick_size
+        if self.rules is not None:
+            tick = common_tick(tick, self.rules.tick_size)
+        frame = bars.frame[self._closed(bars.frame, facts)]
+        said = dict(remarks or {})
+        latest = facts.get("regularMarketTime")
+        if latest is not None and self.request.end_ns is None:
+            quiet_days = (self.now_ns - pd.Timestamp(latest).value) / (_DAY_S * 1e9)
+            if quiet_days > 30:
+                said["not traded"] = (
+                    f"{self.symbol} has not been traded since {_date(pd.Timestamp(latest).value)}: it may be delisted."
+                )
+        return Series(
+            self._instrument(facts, tick),
+            self.timeframe,
+            frame.reset_index(drop=True),
+            lambda i: f"Yahoo's bar {i + 1} of {self.symbol}",
+            whole=whole,
+            actions=actions,
+            remarks=said,
+        )
+
+    def _closed(self, frame: pd.DataFrame, facts: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Which bars are over, also for an exchange whose prices come late: Yahoo's last trade is after their end."""
+        opens = _times(frame)
+        closes = opens + self.timeframe.ns
+        if not self.timeframe.intraday:
+            return np.asarray(closes <= self.now_ns)
+        latest = facts.get("regularMarketTime")
+        seen_ns = pd.Timestamp(latest).value if latest is not None else 0
+        # A row at an odd second is no bar, but the last price.
+        on_grid = opens % 60_000_000_000 == 0
+        over_ns = max(self.now_ns - _LONGEST_DELAY_NS, min(self.now_ns, seen_ns))
+        return np.asarray(on_grid & (closes <= over_ns))
+
+    def _instrument(self, facts: Mapping[str, Any], tick: Decimal) -> Instrument:
+        return instrument_of(self.symbol, facts, tick, self.rules, self.request.options.model_dump())
+
+
+def _ask(ask: Callable[[], T]) -> T:
+    """What Yahoo answers; its failures break the ingest off rather than refuse it."""
+    try:
+        return ask()
+    except UsageError:
+        raise
+    except PregaoError as error:
+        raise BrokenOffError(error.message, error.mend) from error
+
+
+def _common(bars: Traded, tail: Bars) -> tuple[Ints, Ints]:
+    """The rows of bars and of the tail that have the same open times."""
+    _, mine, theirs = np.intersect1d(_times(bars.frame), tail.open_ns, return_indices=True)
+    return mine, theirs
+
+
+def _times(frame: pd.DataFrame) -> Ints:
+    times: Ints = frame["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
+    return times
+
+
+def _zone(answer: Answer) -> str:
+    return str(answer.meta["exchangeTimezoneName"])
+
+
+def _midnight(ns: int) -> int:
+    """A day earlier than the time, in seconds: wherever the exchange is, its session of that UTC day is not before."""
+    return ns // 86_400_000_000_000 * _DAY_S - _DAY_S
+
+
+def _seconds(ns: int) -> int:
+    return -(-ns // 1_000_000_000)
+
+
+def _range(ratio: Floats) -> str:
+    low, high = float(ratio.min()), float(ratio.max())
+    return f"{low:.4g}" if high - low < 0.001 * low else f"{low:.4g} to {high:.4g}"
+
+
+def _date(ns: int) -> str:
+    return datetime.fromtimestamp(ns / 1e9, UTC).strftime("%Y-%m-%d")

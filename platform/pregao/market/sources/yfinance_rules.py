@@ -1,0 +1,125 @@
+"""The rules of what Yahoo lists: which calendar an exchange keeps, in what an instrument is traded, on which grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from pregao.core.errors import UsageError
+from pregao.core.instrument import AssetClass, Instrument, folder_name
+
+VENUE = "yahoo"
+CLASSES: dict[str, AssetClass] = {
+    "EQUITY": "stock",
+    "ETF": "stock",
+    "MUTUALFUND": "stock",
+    "INDEX": "index",
+    "CRYPTOCURRENCY": "crypto",
+}
+"""Yahoo's types of instruments that can be traded here."""
+CENT = Decimal("0.01")
+_LOTS: dict[AssetClass, Decimal] = {"stock": Decimal(1), "index": Decimal("0.0001"), "crypto": Decimal("0.00001")}
+_FRACTION = Decimal("0.0001")
+_EXCHANGES = {
+    "XNYS": "NYQ NYS PCX ASE BTS PNK OQB OQX OEM OID IEX SNP DJI WCB CXI CBO",
+    "XNAS": "NMS NGM NCM NIM NAS NSD",
+    "BVMF": "SAO",
+    "XLIS": "LIS",
+    "XLON": "LSE IOB FGI",
+    "XPAR": "PAR",
+    "XAMS": "AMS",
+    "XBRU": "BRU",
+    "XETR": "GER",
+    "XFRA": "FRA",
+    "XMIL": "MIL",
+    "XMAD": "MCE",
+    "XSWX": "EBS ZRH",
+    "XSTO": "STO",
+    "XCSE": "CPH",
+    "XHEL": "HEL",
+    "XOSL": "OSL",
+    "XWBO": "VIE",
+    "XDUB": "ISE",
+    "XWAR": "WSE",
+    "XTSE": "TOR",
+    "XTSX": "VAN",
+    "XMEX": "MEX",
+    "XBUE": "BUE",
+    "XSGO": "SGO",
+    "XTKS": "JPX OSA",
+    "XHKG": "HKG",
+    "XSHG": "SHH SHZ",
+    "XKRX": "KSC KOE",
+    "XTAI": "TAI TWO",
+    "XSES": "SES",
+    "XASX": "ASX",
+    "XNZE": "NZE",
+    "XBOM": "BSE NSI",
+    "XIDX": "JKT",
+    "XKLS": "KLS",
+    "XBKK": "SET",
+    "XTAE": "TLV",
+    "XIST": "IST",
+    "XJSE": "JNB",
+    "24/7": "CCC",
+}
+CALENDARS = {code: calendar for calendar, codes in _EXCHANGES.items() for code in codes.split()}
+"""Yahoo's code of an exchange -> the calendar of its trading days."""
+
+
+def key_of(symbol: str) -> str:
+    """The instrument's key in the store; Yahoo's symbols are unique over all exchanges."""
+    return f"yfinance/{VENUE}/{folder_name(symbol)}"
+
+
+def instrument_of(
+    symbol: str, facts: Mapping[str, Any], tick_size: Decimal, known: Instrument | None, asked: Mapping[str, Any]
+) -> Instrument:
+    """The instrument's rules: what was asked for, else what the store knows, else what Yahoo's facts suggest.
+
+    A stock is traded in whole shares unless ``fractional``, and not sold short unless ``allow_short``; a coin in
+    1e-5, with a fee of 0.1 %, an index in 1e-4 as if it were a fund.
+
+    Args:
+        symbol: as Yahoo spells it.
+        facts: as of `pregao.market.sources.yfinance_client.Answer.meta`.
+        tick_size: the grid of the prices.
+        known: the stored rules.
+        asked: ``calendar``, ``lot_size``, ``fractional`` and ``allow_short``, each None unless asked for.
+
+    Raises:
+        UsageError: for a type of instrument that is not traded here, or an exchange whose calendar is not known.
+    """
+    kind = str(facts.get("instrumentType"))
+    if kind not in CLASSES:
+        raise UsageError(
+            f"{symbol} is of the type {kind}, which cannot be traded here.",
+            "Stocks, funds, indices and coins (BTC-USD) can.",
+        )
+    asset_class = CLASSES[kind]
+    currency = str(facts.get("currency") or "USD")
+    exchange = str(facts.get("exchangeName"))
+    calendar = asked["calendar"] or (known.calendar if known else CALENDARS.get(exchange))
+    if calendar is None:
+        raise UsageError(
+            f"{symbol} is listed at {exchange}, whose trading days are not known here.",
+            "Give a --calendar, for example XNYS or 24/7.",
+        )
+    lot = asked["lot_size"] or (_FRACTION if asked["fractional"] else known.lot_size if known else _LOTS[asset_class])
+    short = asked["allow_short"] if asked["allow_short"] is not None else known.allow_short if known else False
+    fee = 1_000 if asset_class == "crypto" else 0
+    return Instrument(
+        symbol=symbol,
+        source="yfinance",
+        venue=VENUE,
+        asset_class=asset_class,
+        base=symbol.removesuffix(f"-{currency}"),
+        quote=currency,
+        tick_size=tick_size,
+        lot_size=lot,
+        maker_fee_ppm=known.maker_fee_ppm if known else fee,
+        taker_fee_ppm=known.taker_fee_ppm if known else fee,
+        allow_short=short,
+        calendar=calendar,
+    )

@@ -1,0 +1,175 @@
+"""Prices as they were traded, from Yahoo's: what it has divided by later splits is multiplied again.
+
+Yahoo divides all prices and dividends, and multiplies all volumes, before a split by its ratio, in its unadjusted
+prices too, and writes them as 32-bit floats. Such a float, times the ratios, is near a multiple of the tick size: as
+near as the float's precision, which is checked for every price.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from pregao.core.actions import Split
+from pregao.core.bars import COLUMNS, Floats, Ints
+from pregao.market.grid import to_grid
+from pregao.market.sources.yfinance_rules import CENT
+
+_SIX_DECIMALS = 0.51e-6
+_FINEST = 10
+_SIMPLE_SHARES = 10_000
+_TELLING = math.log(1.5)
+
+
+class Traded(NamedTuple):
+    """Bars as they were traded.
+
+    Attributes:
+        frame: columns ``timestamp open high low close volume``, as of `pregao.market.sources.Series`.
+        tick_size: the grid on which all prices lie.
+        rounding: how far each volume may be off the true one: a reverse split has cut its last digits off.
+    """
+
+    frame: pd.DataFrame
+    tick_size: Decimal
+    rounding: Floats
+
+
+def open_times(index: pd.Index[Any], daily: bool) -> Ints:
+    """Open times in ns since 1970 UTC; a day's bar opens at midnight UTC of its date at the exchange."""
+    zoned = pd.DatetimeIndex(index)
+    times = zoned.tz_localize(None).normalize() if daily else zoned.tz_convert("UTC").tz_localize(None)
+    stamps: Ints = times.as_unit("ns").asi8
+    return stamps
+
+
+def ex_time(date: pd.Timestamp, zone: str) -> int:
+    """When an action of a date at the exchange takes effect: before any bar of that day, of days or of minutes.
+
+    That is its midnight, in UTC or at the exchange, whichever is earlier; ns since 1970 UTC.
+    """
+    day = date.tz_localize(None).normalize()
+    local = day.tz_localize(ZoneInfo(zone), ambiguous=True, nonexistent="shift_forward")
+    return min(int(day.as_unit("ns").value), int(local.as_unit("ns").value))
+
+
+def splits_of(frame: pd.DataFrame, zone: str) -> dict[int, Fraction]:
+    """The splits that Yahoo lists, by their ex-time."""
+    told = frame["Stock Splits"][frame["Stock Splits"] > 0]
+    ratios = [Fraction(float(ratio)).limit_denominator(_SIMPLE_SHARES) for ratio in told.to_numpy()]
+    found = {ex_time(date, zone): ratio for date, ratio in zip(told.index, ratios, strict=True)}
+    return {ts_ns: ratio for ts_ns, ratio in found.items() if ratio != 1 and ratio > 0}
+
+
+def applied(splits: Mapping[int, Fraction], open_ns: Ints, frame: pd.DataFrame) -> dict[int, Fraction]:
+    """The splits for which Yahoo's prices are adjusted: all but those over which its bars fall by the ratio.
+
+    It sometimes lists a split before it adjusts the prices. Splits by less than 3 for 2 either way, and those without a
+    bar on each side, count as adjusted.
+    """
+    opened, close = (frame[name].to_numpy(dtype=np.float64) for name in ("Open", "Close"))
+    usable = np.isfinite(opened) & np.isfinite(close) & (opened > 0) & (close > 0)
+    times, opened, close = open_ns[usable], opened[usable], close[usable]
+    found = {}
+    for ts_ns, ratio in splits.items():
+        cut = int(np.searchsorted(times, ts_ns))
+        step = math.log(ratio)
+        if abs(step) >= _TELLING and 0 < cut < len(times):
+            move = math.log(opened[cut] / close[cut - 1])
+            if abs(move + step) < abs(move):
+                continue
+        found[ts_ns] = ratio
+    return found
+
+
+def traded(frame: pd.DataFrame, open_ns: Ints, splits: Mapping[int, Fraction], known_tick: Decimal | None) -> Traded:
+    """Bars as they were traded.
+
+    Args:
+        frame: Yahoo's, columns ``Open High Low Close Volume``.
+        open_ns: its open times.
+        splits: those that Yahoo's prices are adjusted for, by their ex-time.
+        known_tick: the stored tick size; it is kept if all prices fit. Else the tick is a cent, or the first of
+            0.001, 0.0001… that all prices fit.
+    """
+    shares = later_shares(splits, open_ns)
+    given = {name: frame[name.capitalize()].to_numpy(dtype=np.float64) for name in COLUMNS}
+    every = np.concatenate([column[np.isfinite(column)] for column in given.values()])
+    narrow = bool((every.astype(np.float32).astype(np.float64) == every).all())
+
+    def precision(column: Floats) -> Floats:
+        """By how much Yahoo's number may be off the true one."""
+        half: Floats = 0.51 * np.spacing(np.abs(np.nan_to_num(column)).astype(np.float32)).astype(np.float64)
+        return half if narrow else np.maximum(half, _SIX_DECIMALS)
+
+    raw = {name: column * shares for name, column in given.items()}
+    off = {name: precision(column) * shares for name, column in given.items()}
+    tick = _tick(raw, off, known_tick)
+    columns: dict[str, Any] = {"timestamp": pd.to_datetime(open_ns, utc=True)}
+    columns |= {name: to_grid(column, tick) for name, column in raw.items()}
+    volume = frame["Volume"].to_numpy(dtype=np.float64) / shares
+    columns["volume"] = np.where(shares == 1.0, volume, np.rint(volume))
+    return Traded(pd.DataFrame(columns), tick, np.where(shares < 1.0, 1.0 / shares, 0.0))
+
+
+def later_shares(splits: Mapping[int, Fraction], times: Ints) -> Floats:
+    """What a share of each time has become since: the product of the ratios of the later splits."""
+    shares = np.ones(len(times))
+    for ts_ns, ratio in splits.items():
+        shares[times < ts_ns] *= float(ratio)
+    return shares
+
+
+def actions_of(
+    frame: pd.DataFrame, zone: str, listed: Mapping[int, Fraction], undo: Mapping[int, Fraction]
+) -> pd.DataFrame:
+    """Yahoo's splits and dividends as a table for `pregao.market.store.Store.write_actions`.
+
+    A dividend is what was paid for each share of its time. Yahoo writes it with six decimals in shares of today: of all
+    amounts that this may stand for, the one with the fewest decimals is taken.
+    """
+    paid = frame["Dividends"][frame["Dividends"] > 0]
+    times = np.array([ex_time(date, zone) for date in paid.index], dtype=np.int64)
+    amounts = zip(paid.to_numpy(dtype=np.float64), later_shares(undo, times), strict=True)
+    rows = [(ts_ns, f"{ratio.numerator}:{ratio.denominator}", 0.0) for ts_ns, ratio in listed.items()]
+    rows += [
+        (ts_ns, "1:1", _fewest_decimals(amount * shares, _SIX_DECIMALS * max(shares, 1e-3)))
+        for ts_ns, (amount, shares) in zip(times.tolist(), amounts, strict=True)
+    ]
+    table = pd.DataFrame(sorted(rows), columns=["timestamp", "split", "dividend"])
+    table["timestamp"] = pd.to_datetime(table["timestamp"], utc=True)
+    return table
+
+
+def as_mapping(actions: Iterable[Any]) -> dict[int, Fraction]:
+    """The splits among stored actions, by their ex-time."""
+    return {action.ts_ns: action.ratio for action in actions if isinstance(action, Split)}
+
+
+def _tick(raw: Mapping[str, Floats], off: Mapping[str, Floats], known: Decimal | None) -> Decimal:
+    finest = [CENT] + [Decimal(1).scaleb(-decimals) for decimals in range(3, _FINEST + 1)]
+    for tick in [known, *finest] if known is not None else finest:
+        if tick is not None and all(_fits(raw[name], off[name], tick) for name in COLUMNS):
+            return tick
+    return finest[-1]
+
+
+def _fits(price: Floats, off: Floats, tick: Decimal) -> bool:
+    finite = np.isfinite(price)
+    price, off = price[finite], off[finite]
+    near: bool = bool((np.abs(to_grid(price, tick) - price) <= off + 4 * np.spacing(np.abs(price))).all())
+    return near
+
+
+def _fewest_decimals(amount: float, off: float) -> float:
+    for decimals in range(2, _FINEST + 1):
+        if abs(round(amount, decimals) - amount) <= off:
+            return round(amount, decimals)
+    return amount
