@@ -165,17 +165,18 @@ class YahooServer:
     async def _chart(self, request: web.Request) -> web.StreamResponse:
         symbol, query = request.match_info["symbol"], dict(request.query)
         self.asked.append((request.path, {k: v for k, v in query.items() if k != "crumb"}))
+        if query.get("crumb", self.crumb) != self.crumb:
+            return web.json_response(_unauthorized("Invalid Crumb"), status=401)
         fault = self._next_fault(query)
         if fault.new_crumb:
             self.crumbs += 1
             self.crumb = f"crumb/{self.crumbs}"
+            return web.json_response(_unauthorized("Invalid Crumb"), status=401)
         await asyncio.sleep(fault.wait_s)
         if fault.hang_up:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
-        if query.get("crumb", self.crumb) != self.crumb:
-            return web.json_response(_unauthorized("Invalid Crumb"), status=401)
         if fault.status != 200:
             return web.Response(status=fault.status, text=fault.text or "", headers=fault.headers)
         stock = self.stocks.get(symbol)

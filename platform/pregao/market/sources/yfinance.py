@@ -54,6 +54,7 @@ _LONGEST_DELAY_NS = 20 * 60 * 1_000_000_000
 """Some exchanges' prices reach Yahoo up to 15 minutes late."""
 _UNLIKELY = 0.18
 _SAME = 0.001
+_CORRECTED = 3
 
 T = TypeVar("T")
 
@@ -80,9 +81,10 @@ class YFinance:
     def fetch(self, request: Request) -> Iterable[Series]:
         """The bars of each symbol that the store lacks, and its splits and dividends. Day bars unless asked otherwise.
 
-        A few bars that are stored are fetched again. Where they differ a little, Yahoo has corrected them, and they are
-        brought as they are now. Where they are all off by a factor, or some by a fifth, the series is not touched: if
-        Yahoo has changed its list of splits, a daily series is brought whole, with the reason; else it is refused.
+        The last ten stored bars are fetched again. Where up to three of them differ, by less than a fifth, Yahoo has
+        corrected them, and they are brought as they are now. Where more do, or all by the same factor, nothing is added
+        to the series: if Yahoo has changed its list of splits, a daily series is brought whole, with the reason; else
+        it is refused.
 
         Raises:
             UsageError: if no symbol is named, one is not known or cannot be traded here, Yahoo has no such timeframe,
@@ -183,9 +185,10 @@ class _Task:
             if start < until:
                 spans.append((start, until))
         if not spans:
-            raise UsageError(
-                f"Yahoo has no bars of {self.symbol} in that span.", f"Its first are of {_date(listed_ns)}."
-            )
+            since = f"Of {self.timeframe}, it has those since {_date(max(kept_ns, listed_ns))}."
+            raise UsageError(f"Yahoo has no bars of {self.symbol} in that span.", since)
+        if len(spans) == 2 and spans[0][1] >= spans[1][0]:
+            return [(spans[0][0], spans[1][1])]
         return spans
 
     def _last_of(self, span: Span) -> list[Span]:
@@ -232,7 +235,8 @@ class _Task:
         stored = tail.frame()["close"].to_numpy()[theirs]
         ratio = bars.frame["close"].to_numpy()[mine] / stored
         move = np.log(ratio)
-        if not (np.abs(move) > _UNLIKELY).any() and not (abs(np.median(move)) > _SAME and np.ptp(move) < _SAME):
+        factor = abs(np.median(move)) > _SAME and np.ptp(move) < _SAME
+        if not factor and (np.abs(move) <= _UNLIKELY).all() and np.count_nonzero(move) <= _CORRECTED:
             return ""
         times = tail.open_ns[theirs]
         return (
@@ -245,7 +249,8 @@ class _Task:
         assert self.known is not None
         refused = PregaoError(
             f"{reason}, and no split that it lists explains it. The stored series was left as it is.",
-            "Yahoo often lists a split a day late: run the same command again then.",
+            "Yahoo often lists a split a day late: run the same command again then. If they still differ, bring the "
+            "series anew.",
         )
         if self.timeframe.intraday:
             raise refused
