@@ -24,6 +24,13 @@ workspace = pipeline.prepare("EDGE/USDT", "15m")
 os.chdir(workspace.root)
 stages.features()
 stages.evaluate()
+
+from pregao.cli import main
+
+main(["ingest", "NOISE/USDT", "--source", "synthetic", "--timeframe", "15m", "--bars", "2000"])
+for name in ("ma-cross", "buy-and-hold"):
+    for instruments in (["EDGE/USDT"], ["EDGE/USDT", "NOISE/USDT"]):
+        main(["backtest", "--strategy", name, *(word for key in instruments for word in ("--data", key))])
 """
 
 
@@ -33,10 +40,15 @@ def test_work_compiles_nothing_that_set_up_has_not(home: Path, tmp_path: Path) -
     environment = child_environment({"NUMBA_CACHE_DIR": str(cache), "PREGAO_HOME": str(home)})
     code = "from pregao.operations.precompile import precompile; precompile()"
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=200)
-    before = {path.name for path in cache.rglob("*.nbc")}
+    before = compiled(cache)
     subprocess.run([sys.executable, "-c", WORK], env=environment, check=True, timeout=200, stdout=subprocess.DEVNULL)
     assert len(before) > 30
-    assert {path.name for path in cache.rglob("*.nbc")} - before == set()
+    assert compiled(cache) - before == set()
+
+
+def compiled(cache: Path) -> set[str]:
+    """The platform's compiled functions in a cache; plugins bring their own, which set-up does not know."""
+    return {path.name for path in cache.rglob("*.nbc") if "pregao_" not in path.parent.name}
 
 
 def test_a_new_folder_begins_with_a_migrated_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

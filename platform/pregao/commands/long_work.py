@@ -12,7 +12,7 @@ import click
 
 _QUIET_S = 1.0
 """Work that is over before this shows no bar."""
-_COMPILING = "Compiling the engine for this machine, once: this takes some ten seconds…"
+_COMPILING = "Compiling what has not run on this machine before; the next start does not wait for it…"
 
 
 class LongWork:

@@ -6,11 +6,12 @@ each is called on a few bars, so that no person and no flow waits for it later.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
 
-from pregao.core.bars import Bars
+from pregao.core.bars import Bar, Bars
 from pregao.core.timeframe import Timeframe
 from pregao.features.sets import FEATURE_SETS, feature_set
 from pregao.learning.labels import examples
@@ -21,9 +22,28 @@ from pregao.simulation.baselines import buy_and_hold, random_entries
 from pregao.simulation.engine import Engine
 from pregao.simulation.layout import LEAVE
 from pregao.simulation.plan import Plan
+from pregao.simulation.portfolio import run_portfolio
 from pregao.simulation.sweeping import Decisions, Track
+from pregao.strategies.backtest import backtest, backtest_many
+from pregao.strategies.contract import Context, Enter, Exit, Intent, JsonDict
 
 BARS = 400
+
+
+class _Asked:
+    """A strategy that is asked at its bars, as those are that do not trade by signals alone."""
+
+    def warmup(self) -> int:
+        return 2
+
+    def on_bar(self, context: Context, _: Bar) -> Iterable[Intent]:
+        return (Exit(),) if context.account.position else (Enter(),)
+
+    def save(self) -> JsonDict:
+        return {}
+
+    def load(self, _: JsonDict) -> None:
+        return
 
 
 def precompile() -> None:
@@ -44,9 +64,15 @@ def precompile() -> None:
     engine.step(bars.bar(1))
     engine.signal(LEAVE)
     engine.step(bars.bar(2))
-    run_signals(bars, plan, np.ones(len(bars), dtype=np.int8)).metrics()
+    signals = np.ones(len(bars), dtype=np.int8)
+    run_signals(bars, plan, signals).metrics()
     track = Track(bars)
-    track.run(track.start(plan), Decisions.of(np.ones(len(bars), dtype=np.int8)))
+    track.run(track.start(plan), Decisions.of(signals))
+    backtest(_Asked(), bars, plan)
+    other = replace(plan, instrument=plan.instrument.model_copy(update={"symbol": "OTHER/USDT"}))
+    both, plans = [bars, replace(bars, instrument=other.instrument)], [plan, other]
+    run_portfolio(both, plans, [signals, signals])
+    backtest_many([_Asked(), _Asked()], both, plans)
     buy_and_hold(bars, plan)
     random_entries(bars, plan, 5, 0, 2)
     for name in FEATURE_SETS:
