@@ -58,7 +58,9 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # generic for the checke
 
 @click.command()
 @click.argument("what", nargs=-1, metavar="[PATH|SYMBOL]...")
-@click.option("--source", "source_name", required=True, help="Where from: files, sample, synthetic, or a plugin's.")
+@click.option(
+    "--source", "source_name", required=True, help="Where from: files, sample, synthetic, yfinance, a plugin's."
+)
 @click.option("--symbol", "symbols", multiple=True, help="Instrument, for example BTC/USDT; may be repeated.")
 @click.option("--timeframe", help="Length of the bars: 1m, 15m, 1h, 1d…; the source's usual one unless given.")
 @click.option("--since", type=Moment(), help="First open time wanted, for example 2024-05-31 (UTC).")
@@ -83,7 +85,7 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # generic for the checke
 @click.option("--seed", type=int, help="synthetic: the same seed gives the same market.")
 @click.option("--bars", type=int, help="synthetic: how many bars; 30,000 unless given.")
 @click.option("--edge", type=float, help="synthetic: strength of the planted edge of EDGE/USDT; 1 unless given.")
-@click.option("--option", "others", type=Pair(), multiple=True, help="An option of a plugin's source.")
+@click.option("--option", "others", type=Pair(), multiple=True, help="Any other option of the source.")
 @json_option
 def ingest(
     what: tuple[str, ...],
@@ -102,6 +104,7 @@ def ingest(
 
     \b
     pregao ingest --source sample
+    pregao ingest AAPL MSFT --source yfinance --since 2010-01-01
     pregao ingest --source synthetic --timeframe 15m --bars 30000
     pregao ingest --source files prices.csv --symbol BTC/USD --timeframe 1m --map close=Last
 
@@ -194,16 +197,25 @@ def list_(as_json: bool) -> None:
 @click.option("--since", type=Moment(), help="First open time to show.")
 @click.option("--until", type=Moment(), help="Open times before this one only.")
 @click.option("--last", type=click.IntRange(min=1), default=10, show_default=True, help="Show at most the last N bars.")
+@click.option(
+    "--adjusted-as-of", "as_of", type=Moment(), help="Adjust prices for the splits and dividends until this date."
+)
 @json_option
-def show(key: str, timeframe: str | None, since: int | None, until: int | None, last: int, as_json: bool) -> None:
-    """The rules of an instrument and its last bars. KEY is source/venue/SYMBOL, or just the symbol."""
+def show(
+    key: str, timeframe: str | None, since: int | None, until: int | None, last: int, as_of: int | None, as_json: bool
+) -> None:
+    """The rules of an instrument, its splits and dividends, and its last bars, as they were traded unless adjusted.
+
+    KEY is source/venue/SYMBOL, or just the symbol.
+    """
     store, instrument, length = _series(key, timeframe)
-    bars = store.bars(instrument, length, since, until)
+    bars = store.bars(instrument, length, since, until, adjusted_as_of=as_of)
+    actions = [_action(action) for action in store.actions(instrument)]
     shown = bars[-last:]
     rows = [
         {
             "time": _time(bar.open_ns),
-            **{name: instrument.price(getattr(bar, name)) for name in ("open", "high", "low", "close")},
+            **{name: bars.instrument.price(getattr(bar, name)) for name in ("open", "high", "low", "close")},
             "volume": bar.volume,
         }
         for bar in (shown.bar(i) for i in range(len(shown)))
@@ -215,6 +227,8 @@ def show(key: str, timeframe: str | None, since: int | None, until: int | None, 
                 "timeframe": length.name,
                 "timeframes": [t.name for t in store.timeframes(instrument)],
                 "bars": len(bars),
+                "adjusted_as_of": None if as_of is None else _time(as_of),
+                "actions": actions,
                 "rows": rows,
             }
         )
@@ -222,8 +236,11 @@ def show(key: str, timeframe: str | None, since: int | None, until: int | None, 
     click.echo(
         f"{instrument.key}: {instrument.asset_class}{', synthetic' if instrument.synthetic else ''}, "
         f"tick {instrument.tick_size} {instrument.quote}, lot {instrument.lot_size} {instrument.base}, "
-        f"calendar {instrument.calendar}"
+        f"calendar {instrument.calendar}" + (f"; prices adjusted as of {_time(as_of)}" if as_of is not None else "")
     )
+    if actions:
+        title = f"The last {len(actions[-5:])} of {len(actions):,} splits and dividends"
+        print_table(title, list(actions[0]), (list(action.values()) for action in actions[-5:]), "")
     title = f"The last {len(shown):,} of {len(bars):,} bars of {length}"
     print_table(title, list(rows[0]), (list(row.values()) for row in rows), "")
 
@@ -278,11 +295,14 @@ def quality(key: str, timeframe: str | None, as_json: bool) -> None:
 @click.argument("key")
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--timeframe", help="Which bars, if the store has several timeframes.")
+@click.option(
+    "--adjusted-as-of", "as_of", type=Moment(), help="Adjust prices for the splits and dividends until this date."
+)
 @json_option
-def export(key: str, path: Path, timeframe: str | None, as_json: bool) -> None:
+def export(key: str, path: Path, timeframe: str | None, as_of: int | None, as_json: bool) -> None:
     """Write all bars of an instrument to one CSV or Parquet file, by the ending of PATH."""
     store, instrument, length = _series(key, timeframe)
-    count = store.export(instrument, length, path)
+    count = store.export(instrument, length, path, adjusted_as_of=as_of)
     if as_json:
         print_json({"key": instrument.key, "timeframe": length.name, "path": path, "bars": count})
         return
@@ -320,6 +340,16 @@ def _series(key: str, timeframe: str | None) -> tuple[Store, Instrument, Timefra
         names = ", ".join(str(t) for t in have) or "no bars"
         raise UsageError(f"{instrument.symbol} has {names}.", "Name one with --timeframe.")
     return store, instrument, have[0]
+
+
+def _action(action: Any) -> dict[str, str]:
+    """A split or dividend, as it is shown."""
+    ratio, amount = getattr(action, "ratio", None), getattr(action, "amount", None)
+    return {
+        "date": _time(action.ts_ns)[:10],
+        "action": "dividend" if ratio is None else "split",
+        "value": str(amount) if ratio is None else f"{ratio.numerator}:{ratio.denominator}",
+    }
 
 
 def _time(ns: int) -> str:

@@ -251,9 +251,18 @@ class Store:
                 write_atomic(path, sink.getvalue().to_pybytes(), self._scratch)
             return result
 
-    def export(self, instrument: Instrument, timeframe: Timeframe, path: Path) -> int:
-        """Write the whole series to one CSV or Parquet file, by the name's ending; returns the number of bars."""
-        table = pa.concat_tables([_read(p) for p in self._paths(instrument, timeframe)])
+    def export(
+        self, instrument: Instrument, timeframe: Timeframe, path: Path, *, adjusted_as_of: int | None = None
+    ) -> int:
+        """Write the whole series to one CSV or Parquet file, by the name's ending; returns the number of bars.
+
+        Prices are as they were traded, or adjusted as of a time, as in `bars`.
+        """
+        if adjusted_as_of is None:
+            table = pa.concat_tables([_read(p) for p in self._paths(instrument, timeframe)])
+        else:
+            bars = self.bars(instrument, timeframe, adjusted_as_of=adjusted_as_of)
+            table, instrument = _to_table(bars), bars.instrument
         sink = pa.BufferOutputStream()
         if path.suffix.lower() == ".csv":
             import pyarrow.csv
