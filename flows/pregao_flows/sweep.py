@@ -2,12 +2,15 @@
 
 The workers of the cluster need Pregão and the strategy's plugin installed, in the same versions, and must reach the
 Prefect server; the market data travels with the work, once to the cluster and then among its workers.
+
+What is decorated is sent to the workers by value with all that it names: so it names this module, and nothing in it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import pickle
+from contextvars import ContextVar
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -26,10 +29,11 @@ if TYPE_CHECKING:
     from pregao.strategies.sweeping.resuming import Give, Make
     from pregao.strategies.sweeping.runs import Row, Runner, Sweep
 
-TASKS = 64
-"""At most: each costs the server some ten milliseconds."""
+PARTS = 8
+"""Tasks for each worker: enough that none waits long for the last, and few, since each costs the server its time."""
 _CONNECT_S = 10
 
+_asked: ContextVar[tuple[Sweep, list[int], int, Give]] = ContextVar("asked")
 _one_at_a_time = Lock()
 _opened: tuple[str, Runner] | None = None
 
@@ -42,7 +46,14 @@ def share(work: bytes) -> bytes:
 
 @task(name="chunk", cache_policy=NO_CACHE, persist_result=False, retries=1)
 def chunk(work: bytes, runs: list[int]) -> list[Row]:
-    """The rows of some runs. A worker keeps what its chunks share."""
+    """The rows of some runs."""
+    from pregao_flows.sweep import rows_of
+
+    return rows_of(work, runs)
+
+
+def rows_of(work: bytes, runs: list[int]) -> list[Row]:
+    """The rows of some runs of a pickled sweep; a worker keeps what its chunks share."""
     global _opened
     from pregao.strategies.sweeping.runs import Runner
 
@@ -53,11 +64,29 @@ def chunk(work: bytes, runs: list[int]) -> list[Row]:
         return _opened[1].chunk(runs)
 
 
-def on_cluster(sweep: Sweep, address: str) -> Make:
+@flow(name="sweep")
+def sweep(strategy: str, runs: int, cluster: str) -> None:
+    """The runs of `on_cluster`, which is asked for more than Prefect could keep as parameters."""
+    from pregao_flows.sweep import spread
+
+    get_run_logger().info("%s runs of %s on %s", runs, strategy, cluster)
+    spread()
+
+
+def spread() -> None:
+    """Submit what was asked for, and give the rows as they come."""
+    work, runs, workers, give = _asked.get()
+    shared = share.submit(pickle.dumps(work))
+    parts = work.chunks(runs, -(-len(runs) // (PARTS * workers)))
+    for done in as_completed([chunk.submit(shared, part) for part in parts]):
+        give(done.result())
+
+
+def on_cluster(work: Sweep, address: str) -> Make:
     """Makes the runs of a sweep on the cluster whose scheduler is at ``address``.
 
     Raises:
-        PregaoError: if no scheduler or no Prefect server answers.
+        PregaoError: if no scheduler, no worker or no Prefect server answers.
     """
     if not client.server_alive():
         raise client.ServerDownError(
@@ -68,23 +97,16 @@ def on_cluster(sweep: Sweep, address: str) -> Make:
             workers = len(cluster.scheduler_info(n_workers=-1)["workers"])
     except (OSError, ValueError) as error:
         raise PregaoError(
-            f"No Dask scheduler answers at {address}.", "Start one with `dask scheduler`, and workers with `dask worker`."
+            f"No Dask scheduler answers at {address}.",
+            "Start one with `dask scheduler`, and workers with `dask worker`.",
         ) from error
     if workers == 0:
         raise PregaoError(f"The Dask cluster at {address} has no workers.", f"Start some: dask worker {address}")
+    on_dask = sweep.with_options(task_runner=DaskTaskRunner(address=address, client_kwargs={"timeout": _CONNECT_S}))
 
     def make(runs: list[int], give: Give) -> None:
-        chunks = sweep.chunks(runs, -(-len(runs) // TASKS))
-        runner = DaskTaskRunner(address=address, client_kwargs={"timeout": _CONNECT_S})
-
-        @flow(name="sweep", task_runner=runner)
-        def run(strategy: str, runs: int, cluster: str) -> None:
-            get_run_logger().info("%s runs of %s in %s chunks on %s", runs, strategy, len(chunks), cluster)
-            work = share.submit(pickle.dumps(sweep))
-            for future in as_completed([chunk.submit(work, part) for part in chunks]):
-                give(future.result())
-
+        _asked.set((work, runs, workers, give))
         with temporary_settings({PREFECT_API_URL: settings().prefect_api, PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-            run(sweep.space.strategy, len(runs), address)
+            on_dask(work.space.strategy, len(runs), address)
 
     return make
