@@ -77,7 +77,7 @@ def spread() -> None:
     """Submit what was asked for, and give the rows as they come."""
     work, runs, workers, give = _asked.get()
     shared = share.submit(pickle.dumps(work))
-    parts = work.chunks(runs, -(-len(runs) // (PARTS * workers)))
+    parts = work.chunks(runs, PARTS * workers, most=len(runs))
     for done in as_completed([chunk.submit(shared, part) for part in parts]):
         give(done.result())
 

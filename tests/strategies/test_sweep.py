@@ -303,10 +303,12 @@ def test_processes_make_the_same_rows(plugin: None, start: str, monkeypatch: pyt
 
 def test_runs_that_share_their_signals_stand_together(plugin: None) -> None:
     asked = sweep(ranges=("take_profit=1,2,3", "span=3,8", "stop_loss=1,2"))
-    shared = [[asked.of(k)[1].strategy["span"] for k in chunk] for chunk in asked.chunks(asked.runs, 6)]
+    shared = [[asked.of(k)[1].strategy["span"] for k in chunk] for chunk in asked.chunks(asked.runs, 2)]
     assert shared == [[3] * 6, [8] * 6]
-    assert [len(c) for c in sweep("swept-by-bar", ("span=3,8",)).chunks([0, 1])] == [1, 1]
-    assert sorted(k for c in asked.chunks(asked.runs, 4) for k in c) == asked.runs
+    assert [len(c) for c in asked.chunks(asked.runs, 1)] == [12]
+    assert [len(c) for c in asked.chunks(asked.runs, 100)] == [1] * 12  # all who work have something to do
+    assert [len(c) for c in sweep("swept-by-bar", ("span=3,8",)).chunks([0, 1], 1)] == [1, 1]
+    assert sorted(k for c in asked.chunks(asked.runs, 3) for k in c) == asked.runs
 
 
 def test_a_failing_strategy_is_named_with_its_setting(plugin: None, tmp_path: Path) -> None:

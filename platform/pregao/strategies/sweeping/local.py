@@ -26,6 +26,8 @@ START = "fork" if sys.platform == "linux" else "spawn"
 
 _AHEAD = 3
 """Chunks waiting for each process."""
+_PARTS = 8
+"""Chunks for each process, at least: enough that none waits long for the last."""
 _COLUMNS = ("open_ns", *COLUMNS, "volume")
 _SERIES = ("bars", "before", "finer")
 
@@ -43,7 +45,7 @@ def run(sweep: Sweep, runs: list[int], jobs: int, start: str = START) -> Iterato
     Raises:
         PregaoError: if a process dies; rows that were given out are not touched by that.
     """
-    chunks = sweep.chunks(runs)
+    chunks = sweep.chunks(runs, _PARTS * jobs if jobs > 1 else 1)
     if jobs <= 1 or len(chunks) == 1:
         runner = Runner(sweep)
         for chunk in chunks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -142,14 +142,16 @@ class Sweep:
             before=market.before, finer=market.finer,
         )  # fmt: skip
 
-    def chunks(self, runs: Iterable[int], most: int = 0) -> list[list[int]]:
+    def chunks(self, runs: Sequence[int], parts: int, most: int = 0) -> list[list[int]]:
         """Runs in lists, so that those which share their signals stand together.
 
         Args:
+            parts: at least so many lists, if there are as many runs: enough for all who work on them.
             most: runs in a list; 0 is few for strategies that run compiled, and one for the others.
         """
         if most == 0:
             most = _TOGETHER if getattr(load(self.space.strategy), "only_signals", False) else 1
+        most = max(min(most, len(runs) // parts), 1)
         count = len(self.space.settings)
         groups: dict[tuple[Any, ...], list[int]] = {}
         for run in runs:
