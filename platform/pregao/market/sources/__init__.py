@@ -30,6 +30,7 @@ GROUP = "pregao.sources"
 OVERLAP = 5
 """Bars already stored that are asked for again: a history that the source has re-based since shows in them."""
 BUILT_IN = {
+    "ccxt": "pregao.market.sources.ccxt:Ccxt",
     "files": "pregao.market.sources.files:Files",
     "sample": "pregao.market.sources.sample:Sample",
     "synthetic": "pregao.market.sources.synthetic:Synthetic",

@@ -1,0 +1,146 @@
+"""The source ``ccxt``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+
+from pregao.core.errors import NotFoundError, PregaoError, UsageError
+from pregao.core.instrument import Instrument
+from pregao.core.timeframe import Timeframe
+from pregao.market.sources import BrokenOffError, Request, Series
+from pregao.market.sources.ccxt.client import CcxtOptions, match, open_client
+from pregao.market.sources.ccxt.history import History, Row, Rows
+from pregao.market.sources.ccxt.patience import Patience
+from pregao.market.sources.ccxt.rules import check_timeframe, instrument_of
+
+DEFAULT_TIMEFRAME = "1h"
+DEFAULT_DAYS = 365
+"""Without a start and without stored bars, so much history is brought."""
+OVERLAP = 10
+"""The last so many stored bars are asked for again, in the same request: late and corrected candles are noticed."""
+_MS = 1_000_000
+_COLUMNS = ("open", "high", "low", "close", "volume")
+
+
+class Ccxt:
+    """History of an exchange's candles, from where the store ends, or begins.
+
+    Args:
+        patience: how failures are met.
+    """
+
+    name: ClassVar[str] = "ccxt"
+    Options: ClassVar[type[CcxtOptions]] = CcxtOptions
+
+    def __init__(self, patience: Patience | None = None) -> None:
+        self.patience = patience if patience is not None else Patience()
+
+    def fetch(self, request: Request) -> Iterable[Series]:
+        """One series for each symbol: closed candles by the exchange's own clock, only those that the store lacks.
+
+        Raises:
+            NotFoundError: for a symbol that the exchange does not have; names those near it.
+            UsageError: without a symbol, or for a timeframe that the exchange does not have.
+            BrokenOffError: if the exchange failed after some candles had come; they have been yielded.
+            PregaoError: if it could not be reached, refuses more requests, or failed, before any had.
+        """
+        options: CcxtOptions = request.options
+        if not request.symbols:
+            raise UsageError(f"{options.exchange} has thousands of symbols.", "Name those you want, such as BTC/USDT.")
+        timeframe = request.timeframe or Timeframe.parse(DEFAULT_TIMEFRAME)
+        client = open_client(options)
+        try:
+            self._load(client)
+            spelled = check_timeframe(client, timeframe)
+            markets = {market["symbol"]: market for market in (match(client, s, options.kind) for s in request.symbols)}
+            instruments = [self._rules(client, market, request) for market in markets.values()]
+            now_ms = self._now_ms(client)
+            for done, instrument in enumerate(instruments):
+                history = History(client, instrument.symbol, spelled, timeframe.seconds * 1_000, self.patience)
+                yield from self._series(history, instrument, timeframe, request, now_ms, done)
+        finally:
+            client.session.close()
+
+    def _load(self, client: Any) -> None:
+        self.patience.call(client, client.load_markets)
+        if not client.has.get("fetchOHLCV"):
+            raise UsageError(f"{client.id} offers no candles.", "Use another exchange.")
+
+    def _rules(self, client: Any, market: Any, request: Request) -> Instrument:
+        options: CcxtOptions = request.options
+        found = instrument_of(client, market, options.tick_size, None)
+        known = request.known.get(found.key)
+        return found if known is None else instrument_of(client, market, options.tick_size, known)
+
+    def _now_ms(self, client: Any) -> int:
+        """The exchange's clock: which candles are closed is its to say."""
+        if client.has.get("fetchTime"):
+            return self.patience.call(client, lambda: int(client.fetch_time()))
+        return int(client.milliseconds())
+
+    def _series(
+        self, history: History, instrument: Instrument, timeframe: Timeframe, request: Request, now_ms: int, done: int
+    ) -> Iterator[Series]:
+        """The series of one instrument; where it breaks off, what is complete first, and then the error."""
+        rows: Rows = {}
+        broken: PregaoError | None = None
+        try:
+            for page in _pages(history, instrument, timeframe, request, now_ms):
+                rows |= page
+        except PregaoError as error:
+            broken = error
+        if broken is not None and not rows and not done:
+            raise broken
+        if rows or broken is None:
+            yield Series(instrument, timeframe, _frame(rows), _origin(instrument, rows))
+        if broken is not None:
+            kept = f"{len(rows):,} bars of {instrument.symbol} came before and are kept." if rows else broken.mend
+            message = f"{instrument.symbol} broke off. {broken.message}"
+            if isinstance(broken, NotFoundError):
+                raise BrokenOffError(message, f"{broken.mend} {kept}") from broken
+            raise BrokenOffError(message, f"{kept} Run it again: it goes on from there.") from broken
+
+
+def _pages(
+    history: History, instrument: Instrument, timeframe: Timeframe, request: Request, now_ms: int
+) -> Iterator[Rows]:
+    """What the store lacks of the span asked for, in an order that leaves no hole in it wherever it breaks off."""
+    step, stored = history.step_ms, request.stored(instrument, timeframe)
+    end = now_ms - step + 1
+    if request.end_ns is not None:
+        end = min(end, -(-request.end_ns // _MS))
+    start = None if request.start_ns is None else -(-request.start_ns // _MS)
+    if stored is None:
+        usual = (now_ms - DEFAULT_DAYS * 86_400_000) // step * step
+        yield from history.forward(usual if start is None else start, end)
+        return
+    first, last = stored.first_ns // _MS, stored.last_ns // _MS
+    yield from history.forward(max(first, last - (OVERLAP - 1) * step), end)
+    if start is not None and start < first:
+        yield from history.backward(start, min(first, end))
+
+
+def _frame(rows: Rows) -> pd.DataFrame:
+    """Rows by open time as the frame of a `Series`; what is no number becomes NaN."""
+    times = sorted(rows)
+    values = np.array([[_number(rows[at], i) for i in range(1, 6)] for at in times], dtype=np.float64).reshape(-1, 5)
+    columns = {name: values[:, i] for i, name in enumerate(_COLUMNS)}
+    return pd.DataFrame({"timestamp": pd.to_datetime(times, unit="ms", utc=True), **columns})
+
+
+def _number(row: Row, i: int) -> float:
+    value = row[i] if i < len(row) else None
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def _origin(instrument: Instrument, rows: Rows) -> Any:
+    times = sorted(rows)
+
+    def name(i: int) -> str:
+        return f"{instrument.venue}'s candle of {instrument.symbol} at {pd.Timestamp(times[i], unit='ms')} UTC"
+
+    return name
