@@ -11,9 +11,11 @@ import pandas as pd
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
+from pregao.market.feeds.live import LiveFeed, Watch
 from pregao.market.sources import BrokenOffError, Request, Series
 from pregao.market.sources.ccxt.client import CcxtOptions, match, open_client
-from pregao.market.sources.ccxt.history import History, Row, Rows
+from pregao.market.sources.ccxt.history import History, Rows
+from pregao.market.sources.ccxt.pages import Row
 from pregao.market.sources.ccxt.patience import Patience
 from pregao.market.sources.ccxt.rules import check_timeframe, instrument_of
 
@@ -64,6 +66,29 @@ class Ccxt:
                 yield from self._series(history, instrument, timeframe, request, now_ms, done)
         finally:
             client.session.close()
+
+    def live(
+        self,
+        instrument: Instrument,
+        timeframe: Timeframe,
+        options: CcxtOptions,
+        after_ns: int | None = None,
+        watch: Watch | None = None,
+        *,
+        trades: bool = False,
+    ) -> LiveFeed:
+        """A feed of the market as it is traded, opened.
+
+        Args:
+            instrument, timeframe: whose bars.
+            options: the exchange, as for `fetch`.
+            after_ns: open time of the last bar known; see `LiveFeed`.
+            watch: how closely to watch.
+            trades: whether trades are told too.
+        """
+        from pregao.market.sources.ccxt.wire import CcxtWire
+
+        return LiveFeed(CcxtWire(options, instrument, timeframe, trades), instrument, timeframe, after_ns, watch)
 
     def _load(self, client: Any) -> None:
         self.patience.call(client, client.load_markets)

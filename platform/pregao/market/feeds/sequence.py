@@ -1,0 +1,261 @@
+"""What becomes of the candles that are heard: a pure step, no clock and no network.
+
+The bars of a feed come one after another without a hole. A candle that the venue itself marks as closed, and that is
+the next, is delivered at once. Everything else (a candle missed, one that nobody marked, one that is hard to believe)
+is a reason to ask the venue for what has closed, and its answer decides. Bars delivered as heard are part of the
+next question: where the venue has changed them since, the reader is told.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pregao.core.bars import MAX_TICKS, Bar
+from pregao.core.instrument import Instrument
+from pregao.core.timeframe import Timeframe
+from pregao.market.calendars import Gap
+from pregao.market.feeds.events import Closed, Event, Forming, Held, Revised
+
+KEPT = 100
+"""So many delivered bars are remembered, to notice when they change."""
+REFERENCES = 3
+
+
+class Candle(NamedTuple):
+    """A candle as it was heard: open time in ns since 1970 UTC, prices and volume in decimal units (float).
+
+    Attributes:
+        marked: the venue itself says that it is closed.
+        said_ns: the venue's time on the message; 0 if it has none.
+    """
+
+    open_ns: int
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    marked: bool = False
+    said_ns: int = 0
+
+
+@dataclass
+class _Doubt:
+    """The next bar, not believed: how often the venue has said it, and whether the reader knows."""
+
+    open_ns: int
+    asked: int = 0
+    told: bool = False
+
+
+@dataclass
+class Step:
+    """What to do now.
+
+    Attributes:
+        events: to deliver, in order.
+        ask: the venue must be asked for what has closed since `Sequence.wanted_ns`.
+    """
+
+    events: list[Event] = field(default_factory=list)
+    ask: bool = False
+
+
+class Sequence:
+    """The bars of one feed.
+
+    Args:
+        instrument, timeframe: whose bars.
+        next_ns: open time of the first bar to deliver.
+        jump: a bar is hard to believe if its high or low is further than this (in logarithms) from the closes before.
+        late_ns: a missing bar whose successor has closed is given up after so much market time.
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        timeframe: Timeframe,
+        next_ns: int,
+        *,
+        jump: float = 0.4,
+        late_ns: int = 30_000_000_000,
+    ) -> None:
+        self.next_ns = next_ns
+        self._tick = float(instrument.tick_size)
+        self._tick_name = str(instrument.tick_size)
+        self._length = timeframe.ns
+        self._jump = jump
+        self._late_ns = late_ns
+        self._delivered: dict[int, Bar] = {}
+        self._forming: Bar | None = None
+        self._doubt: _Doubt | None = None
+        self._check_ns: int | None = None
+        """The oldest bar that was delivered as heard, and that the venue has not been asked about since."""
+        self._missed: tuple[int, int] | None = None
+        """The hole in front of us, and the market time at which it was noticed."""
+
+    def remember(self, before: Iterable[Bar]) -> None:
+        """Closed bars before the first, with which its prices are compared."""
+        self._delivered |= {bar.open_ns: bar for bar in before}
+
+    @property
+    def wanted_ns(self) -> int:
+        """From which open time on the venue is to be asked."""
+        return self.next_ns if self._check_ns is None else min(self._check_ns, self.next_ns)
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether bars were delivered as heard that the venue has not been asked about."""
+        return self._check_ns is not None
+
+    def heard(self, candle: Candle, now_ns: int) -> Step:
+        """A candle came over the stream, in any order, perhaps again, perhaps wrong.
+
+        Args:
+            candle: what was heard.
+            now_ns: the venue's time.
+        """
+        at = candle.open_ns
+        if at > now_ns + self._length:
+            return Step(ask=True)
+        bar = self.bar(candle)
+        if at < self.next_ns:
+            was = self._delivered.get(at)
+            if candle.marked and was is not None and bar != was:
+                self._check(at)
+                return Step(ask=True)
+            return Step()
+        if isinstance(bar, str) or self._far(bar):
+            return Step(ask=candle.marked or at > self.next_ns)
+        if at > self.next_ns:
+            return Step(self._show(bar), ask=True)
+        if candle.marked and self._doubt is None:
+            self._check(at)
+            return Step([self._deliver(bar, "live")])
+        return Step(self._show(bar), ask=candle.marked)
+
+    def answered(self, candles: Iterable[Candle], now_ns: int) -> Step:
+        """The venue was asked, and this is all it has from `wanted_ns` on.
+
+        Args:
+            candles: in order of time; the last may still be forming.
+            now_ns: the venue's time, measured before it was asked: what is over by then is closed.
+        """
+        step = Step()
+        self._check_ns = None
+        rows = [candle for candle in candles if candle.open_ns + self._length <= now_ns]
+        for i, candle in enumerate(rows):
+            at = candle.open_ns
+            bar = self.bar(candle)
+            if at < self.next_ns:
+                was = self._delivered.get(at)
+                if was is not None and isinstance(bar, Bar) and bar != was:
+                    self._delivered[at] = bar
+                    step.events.append(Revised(bar, was))
+                continue
+            if at > self.next_ns and not self._given_up(at, now_ns, step):
+                return step
+            if not self._believed(bar, at, successor=i + 1 < len(rows), step=step):
+                return step
+        return step
+
+    def shown(self, candle: Candle) -> list[Event]:
+        """The forming candle of an answer, for those who watch it; nothing if it is hard to believe."""
+        bar = self.bar(candle)
+        return [] if isinstance(bar, str) or bar.open_ns < self.next_ns or self._far(bar) else self._show(bar)
+
+    def bar(self, candle: Candle) -> Bar | str:
+        """The exact bar, or why there can be none."""
+        ticks = []
+        for name, price in zip(("open", "high", "low", "close"), candle[1:5], strict=True):
+            if not (isinstance(price, int | float) and math.isfinite(price)):
+                return f"its {name} is no number"
+            if price <= 0:
+                return f"its {name} is {price:g}"
+            raw = price / self._tick
+            whole = round(raw)
+            if whole >= MAX_TICKS:
+                return f"its {name} {price:g} is too large"
+            if abs(raw - whole) > max(1e-12 * whole, 1e-6):
+                return f"its {name} {price!r} is no multiple of the tick size {self._tick_name}"
+            ticks.append(whole)
+        opened, high, low, close = ticks
+        if high < max(opened, close) or low > min(opened, close):
+            return "its high and low do not enclose its open and close"
+        volume = candle.volume
+        if not (isinstance(volume, int | float) and math.isfinite(volume) and volume >= 0):
+            return "its volume is missing or negative"
+        return Bar(candle.open_ns, candle.open_ns + self._length, opened, high, low, close, float(volume))
+
+    def _believed(self, bar: Bar | str, at: int, successor: bool, step: Step) -> bool:
+        """Deliver what the venue says of the next bar, or hold it back; False where the sequence stops here."""
+        reason = bar if isinstance(bar, str) else self._far(bar)
+        if not reason:
+            assert isinstance(bar, Bar)
+            step.events.append(self._deliver(bar, "backfill"))
+            return True
+        if self._doubt is None or self._doubt.open_ns != at:
+            self._doubt = _Doubt(at)
+        self._doubt.asked += 1
+        if self._doubt.asked == 1:
+            step.ask = True
+            return False
+        if not self._doubt.told:
+            self._doubt.told = True
+            step.events.append(Held(at, reason))
+        if not successor:
+            return False
+        if isinstance(bar, Bar):
+            step.events.append(self._deliver(bar, "backfill"))
+        else:
+            step.events.append(self._skip(at + self._length))
+        return True
+
+    def _given_up(self, at: int, now_ns: int, step: Step) -> bool:
+        """Whether the bars before ``at``, which has closed, are believed not to exist; then a `Gap` says so."""
+        hole = self.next_ns
+        if self._missed is None or self._missed[0] != hole:
+            self._missed = (hole, now_ns)
+            step.ask = True
+            return False
+        if now_ns - self._missed[1] < self._late_ns:
+            return False
+        step.events.append(self._skip(at))
+        return True
+
+    def _check(self, at: int) -> None:
+        self._check_ns = at if self._check_ns is None else min(at, self._check_ns)
+
+    def _skip(self, to_ns: int) -> Gap:
+        gap = Gap(self.next_ns, to_ns, (to_ns - self.next_ns) // self._length)
+        self.next_ns, self._doubt, self._missed = to_ns, None, None
+        return gap
+
+    def _deliver(self, bar: Bar, origin: str) -> Closed:
+        self._delivered[bar.open_ns] = bar
+        if len(self._delivered) > KEPT:
+            del self._delivered[next(iter(self._delivered))]
+        self.next_ns = bar.close_ns
+        self._doubt = self._missed = None
+        return Closed(bar, "live" if origin == "live" else "backfill")
+
+    def _show(self, bar: Bar) -> list[Event]:
+        """The forming bar, unless what is shown already is later: a candle only grows."""
+        old = self._forming
+        if old is not None and (bar.open_ns, bar.volume) <= (old.open_ns, old.volume):
+            return []
+        self._forming = bar
+        return [Forming(bar)]
+
+    def _far(self, bar: Bar) -> str:
+        """Why a bar's prices are hard to believe after those before; empty if they are not."""
+        closes = [earlier.close for earlier in list(self._delivered.values())[-REFERENCES:]]
+        if not closes:
+            return ""
+        far = min(max(abs(math.log(price / close)) for price in (bar.high, bar.low)) for close in closes)
+        if far <= self._jump:
+            return ""
+        return f"its price is {math.exp(far) - 1:.0%} away from the bars before"
