@@ -1,4 +1,4 @@
-"""History from an exchange by the real ccxt client: whatever goes wrong on the way, what arrives is the venue's truth."""
+"""History from an exchange by the real ccxt client: whatever goes wrong on the way, the venue's truth arrives."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_requests_keep_to_the_rate_limit(venue):
     only(venue, start=NOW - 7_000 * MINUTE)
     times = [asked.at for asked in venue.asked("klines")]
     assert len(times) == 7
-    # Binance: 6,000 weight a minute, 2 for klines: ccxt leaves 20 ms between them on average, after a first burst of one.
+    # Binance allows 6,000 weight a minute and klines cost 2: ccxt leaves 20 ms between them, after the first.
     assert times[-1] - times[1] >= 5 * 0.018
 
 

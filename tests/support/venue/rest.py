@@ -75,6 +75,8 @@ def routes(venue: Venue) -> list[web.RouteDef]:
         now = venue.clock.now()
         limit = max(1, min(int(q.get("limit", 500)), 1_000))
         end = min(int(q.get("endTime", now)), now)
+        if market.ended_ms is not None:
+            end = min(end, market.ended_ms)  # the last candles there are
         start = int(q["startTime"]) if "startTime" in q else end - limit * INTERVALS[interval] + 1
         candles = market.candles(interval, start, end, now, limit)
         rows = [kline(market, interval, candle) for candle in candles]
@@ -145,8 +147,8 @@ def routes(venue: Venue) -> list[web.RouteDef]:
         return web.json_response(_ticker(venue, venue.markets[name]))
 
     handlers = {
-        "ping": ping, "time": time, "exchangeInfo": exchange_info, "klines": klines, "trades": trades, "aggTrades": agg_trades,
-        "depth": depth, "ticker/24hr": ticker,
+        "ping": ping, "time": time, "exchangeInfo": exchange_info, "klines": klines, "trades": trades,
+        "aggTrades": agg_trades, "depth": depth, "ticker/24hr": ticker,
     }  # fmt: skip
     return [web.get(f"/api/v3/{name}", handler) for name, handler in handlers.items()]
 

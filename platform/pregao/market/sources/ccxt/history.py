@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pregao.market.sources.ccxt.pages import Page, Row
+from pregao.market.sources.ccxt.pages import Page, Row, sound
 from pregao.market.sources.ccxt.patience import Patience, VenueError
 
 PAGE = 1_000
@@ -68,11 +68,12 @@ class History:
 
         An empty page is the end, or an answer that ccxt could not read: it takes both for no candles.
         """
-        last = Page(0, float("inf"), self.step_ms)
-        last.add(self._ask(None, PAGE))
-        if not last.rows:
+        page = Page(0, float("inf"), self.step_ms)
+        page.add(self._ask(None, PAGE))
+        times = [at for at, row in page.rows.items() if sound(row)]
+        if not times:
             raise VenueError(f"{self.client.id} sends no candles of {self.symbol} at all.", "Run it again later.")
-        return all(at < at_ms for at in last.rows)
+        return max(times) < at_ms
 
     def _ask(self, since_ms: int | None, limit: int) -> list[Row]:
         return self.patience.call(
