@@ -67,7 +67,7 @@ class Watch:
         settle_s: market time that a venue gets to say itself that a candle has closed.
         check_s: a bar delivered as heard is compared with the venue's record after so long.
         jump: a bar further away from those before (in logarithms) is asked for again, and held back if it stays.
-        late_s: market time after which a missing bar, whose successor has closed, is given up.
+        late_s: market time after its close at which a missing bar, whose successor has closed, is given up.
         waiting: bars and warnings that may wait for the reader.
         clock_s: between measurements of the venue's clock.
     """
@@ -326,6 +326,7 @@ class LiveFeed:
                 failures = 0
             except NotFoundError as error:
                 self._mail.put(Ended(str(error)))
+                self._over = True
                 return
             except PregaoError as error:
                 failures, again = failures + 1, True

@@ -71,7 +71,7 @@ class Sequence:
         instrument, timeframe: whose bars.
         next_ns: open time of the first bar to deliver.
         jump: a bar is hard to believe if its high or low is further than this (in logarithms) from the closes before.
-        late_ns: a missing bar whose successor has closed is given up after so much market time.
+        late_ns: a missing bar is given up, when the venue lacks it twice, so much market time after its close.
     """
 
     def __init__(
@@ -94,8 +94,8 @@ class Sequence:
         self._doubt: _Doubt | None = None
         self._check_ns: int | None = None
         """The oldest bar that was delivered as heard, and that the venue has not been asked about since."""
-        self._missed: tuple[int, int] | None = None
-        """The hole in front of us, and the market time at which it was noticed."""
+        self._holes: set[tuple[int, int]] = set()
+        """The holes in the venue's last answer."""
 
     def remember(self, before: Iterable[Bar]) -> None:
         """Closed bars before the first, with which its prices are compared."""
@@ -147,6 +147,9 @@ class Sequence:
         step = Step()
         self._check_ns = None
         rows = [candle for candle in candles if candle.open_ns + self._length <= now_ns]
+        ends = [self.next_ns, *(max(self.next_ns, candle.open_ns + self._length) for candle in rows)]
+        holes = {(end, row.open_ns) for end, row in zip(ends, rows, strict=False) if row.open_ns > end}
+        seen, self._holes = self._holes, holes
         for i, candle in enumerate(rows):
             at = candle.open_ns
             bar = self.bar(candle)
@@ -156,8 +159,13 @@ class Sequence:
                     self._delivered[at] = bar
                     step.events.append(Revised(bar, was))
                 continue
-            if at > self.next_ns and not self._given_up(at, now_ns, step):
-                return step
+            if at > self.next_ns:
+                if (self.next_ns, at) not in seen:
+                    step.ask = True
+                    return step
+                if now_ns - at < self._late_ns:
+                    return step
+                step.events.append(self._skip(at))
             if not self._believed(bar, at, successor=i + 1 < len(rows), step=step):
                 return step
         return step
@@ -214,24 +222,12 @@ class Sequence:
             step.events.append(self._skip(at + self._length))
         return True
 
-    def _given_up(self, at: int, now_ns: int, step: Step) -> bool:
-        """Whether the bars before ``at``, which has closed, are believed not to exist; then a `Gap` says so."""
-        hole = self.next_ns
-        if self._missed is None or self._missed[0] != hole:
-            self._missed = (hole, now_ns)
-            step.ask = True
-            return False
-        if now_ns - self._missed[1] < self._late_ns:
-            return False
-        step.events.append(self._skip(at))
-        return True
-
     def _check(self, at: int) -> None:
         self._check_ns = at if self._check_ns is None else min(at, self._check_ns)
 
     def _skip(self, to_ns: int) -> Gap:
         gap = Gap(self.next_ns, to_ns, (to_ns - self.next_ns) // self._length)
-        self.next_ns, self._doubt, self._missed = to_ns, None, None
+        self.next_ns, self._doubt = to_ns, None
         return gap
 
     def _deliver(self, bar: Bar, origin: str) -> Closed:
@@ -239,7 +235,7 @@ class Sequence:
         if len(self._delivered) > KEPT:
             del self._delivered[next(iter(self._delivered))]
         self.next_ns = bar.close_ns
-        self._doubt = self._missed = None
+        self._doubt = None
         return Closed(bar, "live" if origin == "live" else "backfill")
 
     def _show(self, bar: Bar) -> list[Event]:
