@@ -11,7 +11,7 @@ from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market.calendars import gaps
 from pregao.market.findings import save, stored
-from pregao.market.quality import check, check_series
+from pregao.market.quality import check, check_series, inspect
 from pregao.market.sift import sift
 from pregao.market.store import Store
 
@@ -31,6 +31,8 @@ def frame(make_bars) -> pd.DataFrame:
     ("column", "value", "why"),
     [
         ("timestamp", pd.NaT, "no readable time"),
+        ("timestamp", pd.Timestamp("9999-01-01", tz="UTC"), "time out of range"),
+        ("timestamp", pd.Timestamp("1700-01-01", tz="UTC"), "time out of range"),
         ("open", np.nan, "no number as open"),
         ("close", np.inf, "no number as close"),
         ("low", 0.0, "low that is not positive"),
@@ -41,10 +43,13 @@ def frame(make_bars) -> pd.DataFrame:
         ("open", 90_000.0, "open outside of its low and high"),
         ("volume", np.nan, "no number as volume"),
         ("volume", -0.1, "negative volume"),
+        ("volume", 1e12, "volume too large"),
         ("high", 1e15, "high too large"),
     ],
 )
 def test_a_row_that_cannot_be_a_bar_is_bad_and_named(frame, make_instrument, column, value, why):
+    if column == "timestamp":
+        frame["timestamp"] = frame["timestamp"].astype("datetime64[us, UTC]")
     frame.loc[7, column] = value
     sifted = sift(frame, make_instrument(), M15, lambda i: f"line {i + 2}")
     assert len(sifted.bad) == 1
@@ -154,8 +159,11 @@ def test_a_spike_goes_and_comes_back_and_a_jump_stays(make_bars):
     assert kinds(jump) == {"jump": 1}
     assert jump[0].level == "info"
     split = check_series(moved(slice(100, None), 0.5))
+    assert kinds(split) == {"split-like jump": 1}
     assert split[0].level == "warning"
-    assert "1 look like unadjusted splits" in split[0].text
+    halved = moved(slice(100, None), 0.5)
+    assert inspect(halved, splits_ns=[int(halved.open_ns[100])]) == {}  # a split that is known explains it
+    assert "split-like jump" in inspect(halved, splits_ns=[int(halved.open_ns[99]), int(halved.open_ns[101])])
 
 
 def test_stale_runs_and_silent_bars_are_flagged(make_bars):

@@ -67,22 +67,49 @@ def exclusive(lock: Path, timeout_s: float = 120.0) -> Iterator[None]:
     Raises:
         PregaoError: if another process keeps it for longer than ``timeout_s`` seconds.
     """
-    with disk_errors(lock):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    handle = _acquire(lock, fcntl.LOCK_EX, timeout_s)
     try:
-        deadline = time.monotonic() + timeout_s
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise PregaoError(
-                        f"Another process has been writing to {lock.parent} for {timeout_s:.0f} s.",
-                        "Wait for it to end, then run the same command again.",
-                    ) from None
-                time.sleep(0.02)
         yield
     finally:
         os.close(handle)
+
+
+@contextmanager
+def shared(lock: Path, gate: Path, timeout_s: float = 120.0) -> Iterator[None]:
+    """Hold ``lock`` together with others that share it, while nobody holds it alone.
+
+    Who wants it alone holds ``gate`` while waiting, so that a stream of sharers cannot keep it out for ever.
+
+    Raises `PregaoError` as `exclusive`.
+    """
+    with exclusive(gate, timeout_s):
+        handle = _acquire(lock, fcntl.LOCK_SH, timeout_s)
+    try:
+        yield
+    finally:
+        os.close(handle)
+
+
+def _acquire(lock: Path, kind: int, timeout_s: float) -> int:
+    """A file descriptor that holds the lock until it is closed."""
+    with disk_errors(lock):
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    deadline = time.monotonic() + timeout_s
+    wait = 0.001
+    while True:
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            return handle
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(handle)
+                raise PregaoError(
+                    f"Another process has been writing to {lock.parent} for {timeout_s:.0f} s.",
+                    "Wait for it to end, then run the same command again.",
+                ) from None
+            time.sleep(wait)
+            wait = min(2 * wait, 0.02)
+        except BaseException:
+            os.close(handle)
+            raise

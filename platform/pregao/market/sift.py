@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pregao.core.bars import COLUMNS, Ints
+from pregao.core.bars import COLUMNS, MAX_TICKS, MAX_VOLUME_LOTS, Ints
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.findings import EXAMPLES, BadRow, Finding
@@ -18,12 +18,27 @@ from pregao.market.sources import row_number
 _FIELDS = (*COLUMNS, "volume")
 
 
+_FIRST_TIME, _LAST_TIME = (pd.Timestamp(year, 1, 1, tz="UTC") for year in (1824, 2116))
+BAD_KINDS = ("no time", "no number", "bad price", "off grid", "bad range", "bad volume", "conflict", "too close")
+"""Why a row cannot be a bar."""
+
+
 class Sifted(NamedTuple):
-    """A source's rows, sorted out: the good ones in order of time, the bad ones, and what was found."""
+    """A source's rows, sorted out.
+
+    Attributes:
+        frame: the good ones in order of time.
+        bad: those that cannot be bars.
+        findings: what was found.
+        rows: for each good one, which row of the source it was.
+        kinds: for each bad one, which of `BAD_KINDS` it is.
+    """
 
     frame: pd.DataFrame
     bad: list[BadRow]
     findings: list[Finding]
+    rows: Ints = np.empty(0, dtype=np.int64)
+    kinds: tuple[str, ...] = ()
 
 
 class _Blame:
@@ -32,10 +47,12 @@ class _Blame:
     def __init__(self, rows: int) -> None:
         self.code = np.zeros(rows, dtype=np.int16)
         self.reasons = [""]
+        self.kinds = [""]
 
-    def add(self, wrong: NDArray[np.bool_], reason: str) -> None:
+    def add(self, wrong: NDArray[np.bool_], kind: str, reason: str) -> None:
         if wrong.any():
             self.reasons.append(reason)
+            self.kinds.append(kind)
             self.code[wrong & (self.code == 0)] = len(self.reasons) - 1
 
 
@@ -57,7 +74,10 @@ def sift(
     times = pd.to_datetime(frame["timestamp"], utc=True)
     values = {name: frame[name].to_numpy(dtype=np.float64) for name in _FIELDS}
     blame = _Blame(len(frame))
-    blame.add(times.isna().to_numpy(), "has no readable time")
+    blame.add(times.isna().to_numpy(), "no time", "has no readable time")
+    outside = ((times < _FIRST_TIME) | (times > _LAST_TIME)).to_numpy()
+    blame.add(outside, "no time", "has a time out of range")
+    times = times.mask(outside)
     _judge_values(values, instrument, blame)
 
     findings: list[Finding] = []
@@ -72,10 +92,11 @@ def sift(
         same_values[1:] &= column[order][1:] == column[order][:-1]
     again = order[same_time & same_values]
     findings += _found("duplicate", "Rows came twice, alike.", np.sort(again), origin)
-    blame.add(_mask(len(frame), order[same_time & ~same_values]), "has the time of an earlier row, but other values")
+    differing = _mask(len(frame), order[same_time & ~same_values])
+    blame.add(differing, "conflict", "has the time of an earlier row, but other values")
     order = order[~same_time]
     close_by = np.r_[False, np.diff(open_ns[order]) < timeframe.ns][: len(order)]
-    blame.add(_mask(len(frame), order[close_by]), f"begins less than {timeframe} after the row before it")
+    blame.add(_mask(len(frame), order[close_by]), "too close", f"begins less than {timeframe} after the row before it")
     order = order[~close_by]
 
     bad = [
@@ -92,7 +113,8 @@ def sift(
             Finding(kind="bad row", level="error", count=len(bad), text="Rows that cannot be bars.", examples=where)
         )
     good = pd.DataFrame({"timestamp": times.iloc[order], **{name: values[name][order] for name in _FIELDS}})
-    return Sifted(good.reset_index(drop=True), bad, findings)
+    kinds = tuple(blame.kinds[code] for code in blame.code[blame.code > 0])
+    return Sifted(good.reset_index(drop=True), bad, findings, order, kinds)
 
 
 def _judge_values(values: dict[str, NDArray[np.float64]], instrument: Instrument, blame: _Blame) -> None:
@@ -101,18 +123,24 @@ def _judge_values(values: dict[str, NDArray[np.float64]], instrument: Instrument
     with np.errstate(invalid="ignore"):
         for name in COLUMNS:
             price = values[name]
-            blame.add(~np.isfinite(price), f"has no number as {name}")
-            blame.add(price <= 0, f"has a {name} that is not positive")
+            blame.add(~np.isfinite(price), "no number", f"has no number as {name}")
+            blame.add(price <= 0, "bad price", f"has a {name} that is not positive")
             ticks = price / tick
-            blame.add(ticks >= 2**52, f"has a {name} too large for the tick size {instrument.tick_size}")
+            blame.add(
+                ticks >= MAX_TICKS, "bad price", f"has a {name} too large for the tick size {instrument.tick_size}"
+            )
             off = np.abs(ticks - np.rint(ticks)) > np.maximum(1e-12 * np.abs(ticks), 1e-6)
-            blame.add(off, f"has a {name} that is not a multiple of the tick size {instrument.tick_size}")
-        blame.add(values["high"] < values["low"], "has a high below its low")
+            blame.add(off, "off grid", f"has a {name} that is not a multiple of the tick size {instrument.tick_size}")
+        blame.add(values["high"] < values["low"], "bad range", "has a high below its low")
         for name in ("open", "close"):
             outside = (values[name] > values["high"]) | (values[name] < values["low"])
-            blame.add(outside, f"has its {name} outside of its low and high")
-        blame.add(~np.isfinite(values["volume"]), "has no number as volume")
-        blame.add(values["volume"] < 0, "has a negative volume")
+            blame.add(outside, "bad range", f"has its {name} outside of its low and high")
+        blame.add(~np.isfinite(values["volume"]), "bad volume", "has no number as volume")
+        blame.add(values["volume"] < 0, "bad volume", "has a negative volume")
+        most = MAX_VOLUME_LOTS * float(instrument.lot_size)
+        blame.add(
+            values["volume"] >= most, "bad volume", f"has a volume too large for the lot size {instrument.lot_size}"
+        )
 
 
 def _found(kind: str, text: str, rows: Ints, origin: Callable[[int], str]) -> list[Finding]:
