@@ -10,31 +10,34 @@ Splits and dividends are in ``actions.parquet`` beside the rules, where there ar
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pregao.core.actions import Action, from_frame
 from pregao.core.adjustment import adjusted
-from pregao.core.bars import COLUMNS, Bars, Ints, prices
-from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
+from pregao.core.bars import COLUMNS, Bars
+from pregao.core.errors import NotFoundError, UsageError, unknown
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import NAMES, Timeframe
 from pregao.market import actions as action_table
-from pregao.market.atomic import disk_errors, exclusive, write_atomic
+from pregao.market import parquet
+from pregao.market.atomic import exclusive, shared, write_atomic
+from pregao.market.parquet import PeriodFile
+from pregao.market.transaction import Transaction, finish_interrupted
 from pregao.settings import settings
 
-SCHEMA = 1
-"""Version of the layout and of the files; a store with a higher one is refused."""
-
-_ARROW = pa.schema([("timestamp", pa.timestamp("us", "UTC")), *((name, pa.float64()) for name in (*COLUMNS, "volume"))])
+SCHEMA = parquet.SCHEMA
+T = TypeVar("T")
 _INGEST = "Bring it in with `pregao ingest`; `pregao data list` shows what is there."
 
 
@@ -65,7 +68,8 @@ class Coverage:
 class Store:
     """Bars of all instruments below one folder.
 
-    Reading needs no lock: every file is replaced whole. Writing is one writer at a time.
+    Reading needs no lock: every file is replaced whole, and who reads several finds them as one write left them.
+    Different instruments are written at once, each by one writer at a time.
 
     Args:
         root: the data folder; `settings().data` by default.
@@ -75,6 +79,8 @@ class Store:
         self.root = root if root is not None else settings().data
         self.bars_root = self.root / "bars"
         self.lock = self.root / ".lock"
+        self._gate = self.root / ".lock-gate"
+        self._locks = self.root / ".locks"
         self._scratch = self.root / ".tmp"
 
     def instruments(self) -> list[Instrument]:
@@ -114,10 +120,17 @@ class Store:
 
         Raises `NotFoundError` if there are no bars.
         """
-        paths = self._paths(instrument, timeframe)
-        ends = [_read(path, ["timestamp"])["timestamp"] for path in (paths[0], paths[-1])]
-        count = sum(_footer(path).num_rows for path in paths)
-        return Coverage(_times(ends[0])[0].item(), _times(ends[1])[-1].item(), count)
+        files = self.files(instrument, timeframe)
+        return Coverage(files[0].first_ns, files[-1].last_ns, sum(file.bars for file in files))
+
+    def files(self, instrument: Instrument, timeframe: Timeframe) -> list[PeriodFile]:
+        """The files of a series, in order of time.
+
+        Raises `NotFoundError` if there are no bars, `PregaoError` if a footer is damaged or of a newer version.
+        """
+        return self._steady(
+            instrument, timeframe, lambda: [parquet.describe(path) for path in self._paths(instrument, timeframe)]
+        )
 
     def covered(self, instrument: Instrument, timeframe: Timeframe) -> Coverage | None:
         """As `coverage`; None if there are no bars."""
@@ -153,20 +166,18 @@ class Store:
             made = adjusted(traded, self.actions(instrument), adjusted_as_of).between(start_ns, end_ns)
             if len(made):
                 return made
-        first = _periods(np.array([start_ns], dtype=np.int64), timeframe)[0] if start_ns is not None else ""
-        last = _periods(np.array([end_ns], dtype=np.int64), timeframe)[0] if end_ns is not None else "~"
+        first, last = (
+            parquet.periods(np.array([t], dtype=np.int64), timeframe)[0] if t is not None else ""
+            for t in (start_ns, end_ns)
+        )
 
         def read() -> list[pa.Table]:
-            return [_read(path) for path in self._paths(instrument, timeframe) if first <= path.stem <= last]
+            paths = self._paths(instrument, timeframe)
+            return [parquet.read(path) for path in paths if first <= path.stem and (not last or path.stem <= last)]
 
-        try:
-            tables = read()
-        except FileNotFoundError:
-            # A checkout of another version has taken a file away: wait until it is over.
-            with exclusive(self.lock):
-                tables = read()
+        tables = self._steady(instrument, timeframe, read)
         if tables:
-            bars = _to_bars(pa.concat_tables(tables), instrument, timeframe).between(start_ns, end_ns)
+            bars = parquet.decode(tables, instrument, timeframe).between(start_ns, end_ns)
             if len(bars):
                 return bars
         have = self.coverage(instrument, timeframe)
@@ -191,20 +202,45 @@ class Store:
         """
         if not len(bars):
             return WriteResult()
-        with exclusive(self.lock):
+        folder = self.bars_root / bars.instrument.key / bars.timeframe.name
+        names, starts = np.unique(parquet.periods(bars.open_ns, bars.timeframe), return_index=True)
+        total = WriteResult()
+        with self.writing(bars.instrument.key):
             self._adopt(bars.instrument)
-            folder = self.bars_root / bars.instrument.key / bars.timeframe.name
-            periods = _periods(bars.open_ns, bars.timeframe)
-            total = WriteResult()
-            names, starts = np.unique(periods, return_index=True)
-            for name, lo, hi in zip(names, starts, [*starts[1:], len(bars)], strict=True):
-                total = _sum(total, self._write_period(folder / f"{name}.parquet", bars[lo:hi], replace))
-            if replace:
-                for path in sorted(folder.glob("*.parquet")):
+            with self._change(bars.instrument.key) as change:
+                for name, lo, hi in zip(names, starts, [*starts[1:], len(bars)], strict=True):
+                    path = folder / f"{name}.parquet"
+                    old = (
+                        parquet.decode([parquet.read(path)], bars.instrument, bars.timeframe) if path.exists() else None
+                    )
+                    merged, result = _merge(old, bars[lo:hi], replace)
+                    total = _sum(total, result)
+                    if result.changed:
+                        change.put(path, parquet.encode(merged))
+                for path in sorted(folder.glob("*.parquet")) if replace else ():
                     if path.stem not in names:
-                        total = _sum(total, WriteResult(removed=_footer(path).num_rows))
-                        path.unlink()
-            return total
+                        total = _sum(total, WriteResult(removed=parquet.describe(path).bars))
+                        change.remove(path)
+        return total
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[None]:
+        """Write to one instrument, together with writers of others; what a killed writer left undone is done first.
+
+        Raises `PregaoError` if another process keeps the instrument, or the store, for minutes.
+        """
+        own = self._locks / folder_name(key)
+        with shared(self.lock, self._gate), exclusive(own.with_name(f"{own.name}.lock")):
+            finish_interrupted(self.root, self._manifest(key))
+            yield
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold the whole store: nobody writes meanwhile, and nothing is half written."""
+        with exclusive(self._gate), exclusive(self.lock):
+            for manifest in sorted(self._locks.glob("*.json")):
+                finish_interrupted(self.root, manifest)
+            yield
 
     def actions(self, instrument: Instrument) -> tuple[Action, ...]:
         """The splits and dividends of an instrument, ascending in time; empty if none are stored.
@@ -214,11 +250,11 @@ class Store:
         path = self.bars_root / instrument.key / action_table.FILE
         if not path.exists():
             return ()
-        table = _read(path, schema=action_table.SCHEMA)
+        table = parquet.read(path, schema=action_table.SCHEMA)
         try:
             return from_frame(table.to_pandas())
         except UsageError as error:
-            raise _damaged(path) from error
+            raise parquet.damaged(path) from error
 
     def write_actions(self, instrument: Instrument, frame: pd.DataFrame, *, replace: bool = False) -> WriteResult:
         """Merge splits and dividends into the instrument's table; one at a stored time takes its kind's place.
@@ -237,7 +273,7 @@ class Store:
         """
         new = action_table.read_actions(frame)
         path = self.bars_root / instrument.key / action_table.FILE
-        with exclusive(self.lock):
+        with self.writing(instrument.key):
             old = {(action.ts_ns, type(action)): action for action in self.actions(instrument)}
             same = sum(old.get(key) == action for key, action in new.items())
             added = len(new.keys() - old.keys())
@@ -245,7 +281,7 @@ class Store:
             result = WriteResult(added, len(new) - added - same, same, removed)
             if result.changed:
                 table = action_table.to_table((new if replace else old | new).values())
-                metadata = {"pregao.schema": str(SCHEMA)}
+                metadata = {"pregao.schema": str(parquet.SCHEMA)}
                 sink = pa.BufferOutputStream()
                 pq.write_table(table.replace_schema_metadata(metadata), sink, compression="zstd")
                 write_atomic(path, sink.getvalue().to_pybytes(), self._scratch)
@@ -258,56 +294,21 @@ class Store:
 
         Prices are as they were traded, or adjusted as of a time, as in `bars`.
         """
-        if adjusted_as_of is None:
-            table = pa.concat_tables([_read(p) for p in self._paths(instrument, timeframe)])
-        else:
-            bars = self.bars(instrument, timeframe, adjusted_as_of=adjusted_as_of)
-            table, instrument = _to_table(bars), bars.instrument
+        bars = self.bars(instrument, timeframe, adjusted_as_of=adjusted_as_of)
+        table, instrument = parquet.to_table(bars), bars.instrument
         sink = pa.BufferOutputStream()
         if path.suffix.lower() == ".csv":
             import pyarrow.csv
 
             pyarrow.csv.write_csv(table, sink)
         elif path.suffix.lower() in (".parquet", ".pq"):
-            pq.write_table(table.replace_schema_metadata(_metadata(instrument, timeframe)), sink, compression="zstd")
+            pq.write_table(
+                table.replace_schema_metadata(parquet.metadata(instrument, timeframe)), sink, compression="zstd"
+            )
         else:
             raise UsageError(f"{path.name!r} is neither CSV nor Parquet.", "End the name in .csv or .parquet.")
         write_atomic(path, sink.getvalue().to_pybytes(), path.parent)
         return int(table.num_rows)
-
-    def _write_period(self, path: Path, new: Bars, replace: bool) -> WriteResult:
-        """Merge the bars of one period into its file."""
-        old = _to_bars(_read(path), new.instrument, new.timeframe) if path.exists() else new[:0]
-        times = old.open_ns if not replace else old.open_ns[np.isin(old.open_ns, new.open_ns)]
-        removed = len(old) - len(times)
-        known = np.isin(new.open_ns, old.open_ns)
-        at = np.searchsorted(old.open_ns, new.open_ns[known])
-        differs = np.zeros(len(at), dtype=bool)
-        for name in (*COLUMNS, "volume"):
-            differs |= getattr(old, name)[at] != getattr(new, name)[known]
-        result = WriteResult(int((~known).sum()), int(differs.sum()), int((~differs).sum()), removed)
-        if not result.changed:
-            return result
-        kept = np.zeros(len(old), dtype=bool) if replace else ~np.isin(old.open_ns, new.open_ns)
-        columns = {
-            name: np.concatenate([getattr(old, name)[kept], getattr(new, name)])
-            for name in ("open_ns", *COLUMNS, "volume")
-        }
-        order = np.argsort(columns["open_ns"], kind="stable")
-        merged = Bars(new.instrument, new.timeframe, **{name: column[order] for name, column in columns.items()})
-        self._save(path, _to_table(merged), merged.instrument, merged.timeframe)
-        return result
-
-    def _save(self, path: Path, table: pa.Table, instrument: Instrument, timeframe: Timeframe) -> None:
-        sink = pa.BufferOutputStream()
-        pq.write_table(
-            table.replace_schema_metadata(_metadata(instrument, timeframe)),
-            sink,
-            compression="zstd",
-            use_dictionary=False,
-            column_encoding={"timestamp": "DELTA_BINARY_PACKED"},
-        )
-        write_atomic(path, sink.getvalue().to_pybytes(), self._scratch)
 
     def _adopt(self, instrument: Instrument) -> None:
         """Make these the instrument's stored rules; files written under other rules are written anew."""
@@ -322,22 +323,20 @@ class Store:
                     f"{instrument.symbol!r} and the stored {stored.symbol!r} have the same folder {instrument.key}.",
                     "Use the stored spelling.",
                 )
-        rewrite = [
-            (file, _to_table(_to_bars(_read(file), instrument, Timeframe.parse(file.parent.name))))
-            for file in sorted(folder.glob("*/*.parquet"))
-        ]
-        document = {"schema": SCHEMA, "instrument": instrument.to_json()}
-        write_atomic(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode(), self._scratch)
-        for file, table in rewrite:
-            self._save(file, table, instrument, Timeframe.parse(file.parent.name))
+        with self._change(instrument.key) as change:
+            for file in sorted(folder.glob("*/*.parquet")):
+                bars = parquet.decode([parquet.read(file)], instrument, Timeframe.parse(file.parent.name))
+                change.put(file, parquet.encode(bars))
+            document = {"schema": parquet.SCHEMA, "instrument": instrument.to_json()}
+            change.put(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
     def _rules(self, path: Path) -> Instrument:
         try:
             document = json.loads(path.read_bytes())
-            _check_schema(int(document["schema"]), path)
+            parquet.check_schema(int(document["schema"]), path)
             return Instrument.model_validate(document["instrument"])
         except (ValueError, KeyError, TypeError, ValidationError) as error:
-            raise _damaged(path) from error
+            raise parquet.damaged(path) from error
 
     def _paths(self, instrument: Instrument, timeframe: Timeframe) -> list[Path]:
         paths = sorted((self.bars_root / instrument.key / timeframe.name).glob("*.parquet"))
@@ -347,94 +346,73 @@ class Store:
             raise NotFoundError(f"The store has no {timeframe} bars of {instrument.symbol}.", have + _INGEST)
         return paths
 
+    def _steady(self, instrument: Instrument, timeframe: Timeframe, read: Callable[[], T]) -> T:
+        """What ``read`` reads of a series while none of its files changes: never a part of one write."""
+        folder, manifest = self.bars_root / instrument.key / timeframe.name, self._manifest(instrument.key)
+        for _ in range(20):
+            if manifest.exists():
+                with self.writing(instrument.key):
+                    continue
+            before = _listing(folder)
+            try:
+                found = read()
+            except FileNotFoundError:
+                # A checkout of another version has taken a file away.
+                continue
+            if _listing(folder) == before and not manifest.exists():
+                return found
+        with self.alone():
+            return read()
 
-def _metadata(instrument: Instrument, timeframe: Timeframe) -> dict[str, str]:
-    rules = json.dumps(instrument.to_json(), ensure_ascii=False, sort_keys=True)
-    return {"pregao.schema": str(SCHEMA), "pregao.timeframe": timeframe.name, "pregao.instrument": rules}
+    @contextmanager
+    def _change(self, key: str) -> Iterator[Transaction]:
+        """Several files of an instrument changed as one, if all goes well."""
+        change = Transaction(self.root, self._manifest(key), self._scratch)
+        try:
+            yield change
+        except BaseException:
+            change.abandon()
+            raise
+        change.finish()
 
-
-def _to_table(bars: Bars) -> pa.Table:
-    columns: list[Any] = [pa.array(bars.open_ns // 1_000).cast(_ARROW.field("timestamp").type)]
-    columns += [prices(getattr(bars, name), bars.instrument.tick_size) for name in COLUMNS]
-    return pa.Table.from_arrays([pa.array(c) for c in (*columns, bars.volume)], schema=_ARROW)
-
-
-def _to_bars(table: pa.Table, instrument: Instrument, timeframe: Timeframe) -> Bars:
-    """Exact bars of a stored table. Raises `UsageError` if a price is off the instrument's grid."""
-    tick = float(instrument.tick_size)
-    ticks: dict[str, Ints] = {}
-    for name in COLUMNS:
-        raw = table[name].to_numpy() / tick
-        whole = np.rint(raw)
-        off = np.abs(raw - whole) > np.maximum(1e-12 * np.abs(whole), 1e-6)
-        if off.any():
-            price = table[name][int(np.argmax(off))].as_py()
-            raise UsageError(
-                f"A stored {name} of {instrument.symbol}, {price}, is not a multiple of the tick size "
-                f"{instrument.tick_size}.",
-                "Give a finer --tick-size.",
-            )
-        ticks[name] = whole.astype(np.int64)
-    volume = np.ascontiguousarray(table["volume"].to_numpy())
-    return Bars(instrument, timeframe, _times(table["timestamp"]), **ticks, volume=volume)
-
-
-def _times(column: pa.ChunkedArray) -> Ints:
-    times: Ints = column.cast(pa.int64()).to_numpy() * 1_000
-    return times
+    def _manifest(self, key: str) -> Path:
+        return self._locks / f"{folder_name(key)}.json"
 
 
-def _periods(open_ns: Ints, timeframe: Timeframe) -> NDArray[np.str_]:
-    """The name of the file that holds each bar."""
-    unit = "M" if timeframe.intraday else "Y"
-    stamps = open_ns.astype("datetime64[ns]").astype(f"datetime64[{unit}]")
-    # A month of minutes shares one name: name each month once, not each minute.
-    distinct, which = np.unique(stamps, return_inverse=True)
-    return np.datetime_as_string(distinct)[which]
-
-
-def _footer(path: Path) -> pq.FileMetaData:
+def _listing(folder: Path) -> dict[str, tuple[int, int, int]]:
+    """The files of a folder by what changes when one is replaced."""
     try:
-        with disk_errors(path):
-            return pq.read_metadata(path)
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path) from error
-
-
-def _read(path: Path, columns: list[str] | None = None, schema: pa.Schema = _ARROW) -> pa.Table:
-    """A stored file, checked to be ours, with these columns, and not newer than this code."""
-    try:
-        with disk_errors(path):
-            table = pq.read_table(path, columns=columns, partitioning=None)
+        with os.scandir(folder) as entries:
+            stats = {entry.name: entry.stat() for entry in entries}
     except FileNotFoundError:
-        raise
-    except (pa.ArrowException, OSError) as error:
-        raise _damaged(path) from error
-    metadata = table.schema.metadata or {}
-    wanted = schema if columns is None else pa.schema([schema.field(name) for name in columns])
-    try:
-        _check_schema(int(metadata[b"pregao.schema"]), path)
-    except (KeyError, ValueError) as error:
-        raise _damaged(path) from error
-    if not table.schema.equals(wanted):
-        raise _damaged(path)
-    return table
+        return {}
+    return {name: (stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in stats.items()}
 
 
-def _check_schema(version: int, path: Path) -> None:
-    if version > SCHEMA:
-        raise PregaoError(
-            f"{path} was written by a newer Pregão (store version {version}; this one knows {SCHEMA}).",
-            "Update Pregão, or point PREGAO_HOME to another folder.",
-        )
+def _decoded(path: Path, like: Bars) -> Bars | None:
+    """The bars of a file, by the rules of other bars; None if there is no file."""
+    return parquet.decode([parquet.read(path)], like.instrument, like.timeframe) if path.exists() else None
 
 
-def _damaged(path: Path) -> PregaoError:
-    return PregaoError(
-        f"{path} is damaged.",
-        "Bring back a stored version with `pregao data versions` and `pregao data checkout VERSION`, "
-        "or delete the file and ingest that period again.",
-    )
+def _merge(old: Bars | None, new: Bars, replace: bool) -> tuple[Bars, WriteResult]:
+    """The bars of one period with new ones merged in; with ``replace``, the new ones only."""
+    if old is None:
+        return new, WriteResult(added=len(new))
+    known = np.isin(new.open_ns, old.open_ns)
+    at = np.searchsorted(old.open_ns, new.open_ns[known])
+    differs = np.zeros(len(at), dtype=bool)
+    for name in (*COLUMNS, "volume"):
+        differs |= getattr(old, name)[at] != getattr(new, name)[known]
+    kept = ~np.isin(old.open_ns, new.open_ns)
+    removed = int(kept.sum()) if replace else 0
+    result = WriteResult(int((~known).sum()), int(differs.sum()), int((~differs).sum()), removed)
+    if replace or not kept.any():
+        return new, result
+    columns = {
+        name: np.concatenate([getattr(old, name)[kept], getattr(new, name)]) for name in ("open_ns", *COLUMNS, "volume")
+    }
+    order = np.argsort(columns["open_ns"], kind="stable")
+    return Bars(new.instrument, new.timeframe, **{name: column[order] for name, column in columns.items()}), result
 
 
 def _sum(a: WriteResult, b: WriteResult) -> WriteResult:

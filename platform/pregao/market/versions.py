@@ -80,7 +80,7 @@ class Versions:
         """
         if not self.store.bars_root.is_dir():
             return None
-        with exclusive(self.store.lock), disk_errors(self.root):
+        with self.store.alone(), disk_errors(self.root):
             self._set_up()
             remove_leftovers(self.root / ".tmp")
             with _repo(self.root) as repo:
@@ -152,7 +152,7 @@ class Versions:
         back = self._named(version)
         files = self._files(back)
         contents = {md5: self._cached(back, md5) for md5 in files.values()}
-        with exclusive(self.store.lock), disk_errors(self.root):
+        with self.store.alone(), disk_errors(self.root):
             restore(self.root, files, contents.__getitem__)
             for path in self.store.bars_root.rglob("*"):
                 if path.is_file() and path.relative_to(self.root).as_posix() not in files:

@@ -1,0 +1,184 @@
+"""The files of the store: bars of one period as Parquet, and back, exactly.
+
+Columns: ``timestamp`` (open time, UTC), ``open high low close`` (float64, each the nearest float to its decimal price)
+and ``volume`` (float64, base units), ascending in time, zstd. The metadata hold the schema's version, the instrument's
+rules, the timeframe and a digest of the bars.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pregao.core.bars import COLUMNS, Bars, Ints, prices
+from pregao.core.errors import PregaoError, UsageError
+from pregao.core.instrument import Instrument
+from pregao.core.timeframe import Timeframe
+from pregao.market.atomic import disk_errors
+
+SCHEMA = 1
+"""Version of the layout and of the files; a store with a higher one is refused."""
+ARROW = pa.schema([("timestamp", pa.timestamp("us", "UTC")), *((name, pa.float64()) for name in (*COLUMNS, "volume"))])
+_DIGEST = b"pregao.digest"
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodFile:
+    """A file of bars, by what its footer says.
+
+    Attributes:
+        path: where; its stem names the period (``2024-05``, ``2024``).
+        bars: how many.
+        first_ns, last_ns: open times of its first and last bar.
+        digest: of the bars; equal for equal bars.
+    """
+
+    path: Path
+    bars: int
+    first_ns: int
+    last_ns: int
+    digest: str
+
+
+def periods(open_ns: Ints, timeframe: Timeframe) -> NDArray[np.str_]:
+    """The name of the period of each bar: its month, or its year for bars of a day and more."""
+    unit = "M" if timeframe.intraday else "Y"
+    stamps = open_ns.astype("datetime64[ns]").astype(f"datetime64[{unit}]")
+    # A month of minutes shares one name: name each month once, not each minute.
+    distinct, which = np.unique(stamps, return_inverse=True)
+    return np.datetime_as_string(distinct)[which]
+
+
+def period_start(name: str) -> int:
+    """The begin of a period, ns since 1970 UTC."""
+    return int(np.datetime64(name).astype("datetime64[ns]").astype(np.int64))
+
+
+def metadata(instrument: Instrument, timeframe: Timeframe) -> dict[str, str]:
+    """What every file says about its bars."""
+    rules = json.dumps(instrument.to_json(), ensure_ascii=False, sort_keys=True)
+    return {"pregao.schema": str(SCHEMA), "pregao.timeframe": timeframe.name, "pregao.instrument": rules}
+
+
+def to_table(bars: Bars) -> pa.Table:
+    """The bars in the columns of a file."""
+    columns: list[Any] = [pa.array(bars.open_ns // 1_000).cast(ARROW.field("timestamp").type)]
+    columns += [prices(getattr(bars, name), bars.instrument.tick_size) for name in COLUMNS]
+    return pa.Table.from_arrays([pa.array(c) for c in (*columns, bars.volume)], schema=ARROW)
+
+
+def encode(bars: Bars) -> bytes:
+    """The bars as a file; equal bars give equal bytes."""
+    table = to_table(bars)
+    digest = hashlib.blake2b(str(bars.instrument.tick_size).encode(), digest_size=8)
+    for name in ("open_ns", *COLUMNS, "volume"):
+        digest.update(np.ascontiguousarray(getattr(bars, name)).data)
+    said = metadata(bars.instrument, bars.timeframe) | {_DIGEST.decode(): digest.hexdigest()}
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table.replace_schema_metadata(said),
+        sink,
+        compression="zstd",
+        use_dictionary=False,
+        column_encoding={"timestamp": "DELTA_BINARY_PACKED"},
+    )
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def decode(tables: Sequence[pa.Table], instrument: Instrument, timeframe: Timeframe) -> Bars:
+    """The bars of files read with `read`, in order of time.
+
+    Raises `UsageError` if a stored price is off the instrument's grid.
+    """
+    n = sum(table.num_rows for table in tables)
+    tick = float(instrument.tick_size)
+    open_ns, volume = np.empty(n, dtype=np.int64), np.empty(n)
+    ticks = {name: np.empty(n, dtype=np.int64) for name in COLUMNS}
+    start = 0
+    # File by file: what is computed on in between stays in the processor's cache.
+    for table in tables:
+        rows = slice(start, start + table.num_rows)
+        start = rows.stop
+        np.multiply(table["timestamp"].cast(pa.int64()).to_numpy(), 1_000, out=open_ns[rows])
+        volume[rows] = table["volume"].to_numpy()
+        for name in COLUMNS:
+            raw = table[name].to_numpy() / tick
+            whole = np.rint(raw)
+            np.copyto(ticks[name][rows], whole, casting="unsafe")
+            raw -= whole
+            np.abs(raw, out=raw)
+            if raw.max(initial=0.0) > 1e-6 and (raw > np.maximum(1e-12 * np.abs(whole), 1e-6)).any():
+                off = raw > np.maximum(1e-12 * np.abs(whole), 1e-6)
+                raise UsageError(
+                    f"A stored {name} of {instrument.symbol}, {table[name][int(np.argmax(off))].as_py()}, "
+                    f"is not a multiple of the tick size {instrument.tick_size}.",
+                    "Give a finer --tick-size.",
+                )
+    return Bars(instrument, timeframe, open_ns, **ticks, volume=volume)
+
+
+def describe(path: Path) -> PeriodFile:
+    """What the footer of a file says. Raises `PregaoError` if it is damaged or of a newer version."""
+    try:
+        with disk_errors(path):
+            footer = pq.read_metadata(path)
+        said = footer.metadata or {}
+        check_schema(int(said[b"pregao.schema"]), path)
+        times = [footer.row_group(i).column(0).statistics for i in range(footer.num_row_groups)]
+        first, last = (np.datetime64(t.replace(tzinfo=None), "ns") for t in (times[0].min, times[-1].max))
+        digest = said.get(_DIGEST, b"").decode() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError, KeyError, ValueError, IndexError, AttributeError) as error:
+        raise damaged(path) from error
+    return PeriodFile(path, footer.num_rows, int(first.astype(np.int64)), int(last.astype(np.int64)), digest)
+
+
+def read(path: Path, schema: pa.Schema = ARROW) -> pa.Table:
+    """A stored file, checked to be ours, with these columns, and not newer than this code.
+
+    Raises `PregaoError` if it is damaged or of a newer version, `FileNotFoundError` if it is not there.
+    """
+    try:
+        with disk_errors(path):
+            table = pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path) from error
+    said = table.schema.metadata or {}
+    try:
+        check_schema(int(said[b"pregao.schema"]), path)
+    except (KeyError, ValueError) as error:
+        raise damaged(path) from error
+    if not table.schema.equals(schema):
+        raise damaged(path)
+    return table
+
+
+def check_schema(version: int, path: Path) -> None:
+    """Raise `PregaoError` for a file that this code is too old for."""
+    if version > SCHEMA:
+        raise PregaoError(
+            f"{path} was written by a newer Pregão (store version {version}; this one knows {SCHEMA}).",
+            "Update Pregão, or point PREGAO_HOME to another folder.",
+        )
+
+
+def damaged(path: Path) -> PregaoError:
+    """The error for a file that is not what was written."""
+    return PregaoError(
+        f"{path} is damaged.",
+        "Bring back a stored version with `pregao data versions` and `pregao data checkout VERSION`, "
+        "or delete the file and ingest that period again.",
+    )
