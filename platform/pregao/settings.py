@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     database_url: str = Field(default="", description="SQLAlchemy URL of the sessions; default SQLite in var/")
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; default SQLite in mlruns/")
     dvc_remote: str = Field(default="", description="DVC remote of the data folder; none by default")
+    quality: dict[str, str] = Field(
+        default_factory=dict, description='What ingests do with flaws, JSON: {"spike": "quarantine"}'
+    )
 
     @property
     def data(self) -> Path:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pregao.core.timeframe import Timeframe
     from pregao.market.store import Store
 
+SHOWN = 20
+"""Rows of a long list that a person is shown; ``--json`` has all."""
 _SOURCE_OPTIONS = (
     *("asset_class", "tick_size", "lot_size", "quote", "calendar", "time_zone", "time_format", "volume_in"),
     *("round_prices", "seed", "bars", "edge"),
@@ -68,10 +70,17 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # generic for the checke
 @click.option(
     "--bad-rows",
     type=click.Choice(["reject", "quarantine"]),
-    default="reject",
-    show_default=True,
-    help="Refuse data with a row that cannot be a bar, or leave such rows out and list them.",
+    help="Refuse data with a row that cannot be a bar (the default), or put such rows aside and list them.",
 )
+@click.option(
+    "--policy",
+    "policies",
+    type=Pair(),
+    multiple=True,
+    metavar="KIND=ACTION",
+    help="What to do with a kind of flaw: reject, quarantine or keep, e.g. spike=quarantine; PREGAO_QUALITY for good.",
+)
+@click.option("--anew", is_flag=True, help="Fetch the whole span again, also what is stored.")
 @click.option("--map", "mapping", type=Pair(), multiple=True, help="files: our column=the file's, e.g. close=Last.")
 @click.option("--asset-class", type=click.Choice(["crypto", "stock", "index"]), help="files: crypto unless given.")
 @click.option("--tick-size", help="files: price grid; from the decimals in the data unless given.")
@@ -95,6 +104,8 @@ def ingest(
     since: int | None,
     until: int | None,
     bad_rows: Any,
+    policies: tuple[tuple[str, str], ...],
+    anew: bool,
     mapping: tuple[tuple[str, str], ...],
     others: tuple[tuple[str, str], ...],
     as_json: bool,
@@ -124,7 +135,16 @@ def ingest(
         options["columns"] = dict(mapping)
     wanted = symbols if source_name == "files" else (*what, *symbols)
     report = run(
-        source_name, wanted, timeframe, options, progress=progress, start_ns=since, end_ns=until, bad_rows=bad_rows
+        source_name,
+        wanted,
+        timeframe,
+        options,
+        progress=progress,
+        start_ns=since,
+        end_ns=until,
+        bad_rows=bad_rows,
+        policies=dict(policies),
+        anew=anew,
     )
     if settings().dvc_remote:
         progress(f"Pushing to {settings().dvc_remote}")
@@ -156,16 +176,24 @@ def data() -> None:
 @data.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """What is in the store: instruments, timeframes, spans, quality."""
-    from pregao.market.findings import stored
+    """What is in the store: instruments, timeframes, spans, coverage, quality.
+
+    The coverage strip has a mark for each month (each year of day bars), the more of its bars are there by the market's
+    calendar the fuller. Piped, and in JSON, it is a share.
+    """
+    from pregao.commands.strip import strip
+    from pregao.market.inspection import current
     from pregao.market.store import Store
 
     store = Store()
-    rows = []
+    rows: list[dict[str, object]] = []
+    strips = []
     for instrument in store.instruments():
         for timeframe in store.timeframes(instrument):
-            span = store.coverage(instrument, timeframe)
-            found = stored(store, instrument, timeframe)
+            found = current(store, instrument, timeframe)
+            parts = {name: {"bars": of.bars, "missing": of.missing} for name, of in found.periods.items()}
+            missing = sum(of["missing"] for of in parts.values())
+            strips.append(parts)
             rows.append(
                 {
                     "key": instrument.key,
@@ -173,20 +201,25 @@ def list_(as_json: bool) -> None:
                     "asset_class": instrument.asset_class,
                     "synthetic": instrument.synthetic,
                     "timeframe": timeframe.name,
-                    "bars": span.count,
-                    "first": _time(span.first_ns),
-                    "last": _time(span.last_ns),
-                    "quality": _verdict(found.findings) if found else "not checked",
+                    "bars": found.bars,
+                    "first": found.first,
+                    "last": found.last,
+                    "coverage": found.bars / (found.bars + missing),
+                    "periods": parts,
+                    "quality": _verdict(found.findings),
                 }
             )
     if as_json:
         print_json(rows)
         return
-    columns = ("key", "asset_class", "timeframe", "bars", "first", "last", "quality")
+    columns = ("key", "asset_class", "timeframe", "bars", "first", "last", "coverage", "quality")
     print_table(
         "Market data",
         columns,
-        ([row[name] for name in columns] for row in rows),
+        (
+            [strip(parts) if name == "coverage" else row[name] for name in columns]
+            for row, parts in zip(rows, strips, strict=True)
+        ),
         "The store is empty. Bring data in with `pregao ingest --source sample`.",
     )
 
@@ -269,18 +302,15 @@ def versions(last: int, as_json: bool) -> None:
 @click.option("--timeframe", help="Which bars, if the store has several timeframes.")
 @json_option
 def quality(key: str, timeframe: str | None, as_json: bool) -> None:
-    """What the last ingest of an instrument found in its bars."""
-    from pregao.market.findings import stored
-    from pregao.market.quality import report
-    from pregao.market.sift import Sifted
+    """What is remarkable in the bars of an instrument, and which rows of it were ever put aside."""
+    from pregao.market.findings import quarantined
+    from pregao.market.inspection import current
 
     store, instrument, length = _series(key, timeframe)
-    found = stored(store, instrument, length)
-    if found is None:
-        bars = store.bars(instrument, length)
-        found = report(Sifted(bars.frame(), [], []), len(bars), bars)
+    found = current(store, instrument, length)
+    aside = quarantined(store, instrument, length)
     if as_json:
-        print_json(found.to_json())
+        print_json({**found.to_json(), "in_quarantine": aside})
         return
     click.echo(f"{found.key} {found.timeframe}: {found.bars:,} bars from {found.first} to {found.last}")
     print_table(
@@ -289,6 +319,14 @@ def quality(key: str, timeframe: str | None, as_json: bool) -> None:
         ((f.level, f.kind, f.count, f.text, "; ".join(f.examples)) for f in found.findings),
         "Nothing was found: no gaps, spikes, stale runs or bars without volume.",
     )
+    if aside:
+        shown = aside[-SHOWN:]
+        print_table(
+            f"In quarantine: the last {len(shown)} of {len(aside):,} rows",
+            ("row", "why", "content"),
+            ((row.where, row.why, row.content) for row in shown),
+            "",
+        )
 
 
 @data.command()

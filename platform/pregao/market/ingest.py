@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
-from pregao.market import findings, quality, sources
+from pregao.market import findings, inspection, sources
 from pregao.market.atomic import exclusive
-from pregao.market.sift import Sifted, sift
+from pregao.market.judge import Judged, judge, weigh
+from pregao.market.policies import BAD_ROW, Policies
+from pregao.market.policies import policies as policies_of
 from pregao.market.sources import BrokenOffError, Request, Series, read_options
 from pregao.market.store import Store, WriteResult
 from pregao.market.versions import Version, Versions
+from pregao.settings import settings
 
 BadRows = Literal["reject", "quarantine"]
+Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -82,17 +84,33 @@ class IngestReport:
         }
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """What a source brought, judged by itself.
+
+    Attributes:
+        source: its name.
+        judged: the series.
+        broken: why it broke off, if it did.
+    """
+
+    source: str
+    judged: tuple[Judged, ...]
+    broken: BrokenOffError | None = None
+
+
 def ingest(
     source: str,
     symbols: Iterable[str] = (),
     timeframe: str | None = None,
     options: Mapping[str, Any] | None = None,
     store: Store | None = None,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Progress = lambda _: None,
     *,
     start_ns: int | None = None,
     end_ns: int | None = None,
-    bad_rows: BadRows = "reject",
+    bad_rows: BadRows | None = None,
+    policies: Mapping[str, str] | None = None,
     anew: bool = False,
 ) -> IngestReport:
     """Bring bars from a source into the store, keep a quality report of each series, and record a version.
@@ -109,13 +127,41 @@ def ingest(
         progress: called with a line about each step.
         start_ns, end_ns: open times wanted, ``start_ns <= t < end_ns``; None is open.
         bad_rows: what to do if a row cannot be a bar: refuse the ingest, or leave the row out and report it.
+        policies: what to do with each kind of flaw, over those of the settings; see `pregao.market.policies`.
         anew: fetch the whole span again, also what is stored; else only what is missing.
 
     Raises:
-        UsageError: for an unknown source, symbol or option, a bad row, or a source without bars in the span.
+        UsageError: for an unknown source, symbol or option, a flaw that the policies reject, or a source without bars
+            in the span.
         BrokenOffError: if the source broke off; what was complete is in the store, and another run goes on from there.
         PregaoError: if the disk is full, or the store damaged or of a newer version.
     """
+    chosen = chosen_policies(policies, bad_rows)
+    gathered = gather(
+        source, symbols, timeframe, options, store, progress, chosen, start_ns=start_ns, end_ns=end_ns, anew=anew
+    )
+    return keep([gathered], chosen, store, progress)
+
+
+def chosen_policies(given: Mapping[str, str] | None = None, bad_rows: BadRows | None = None) -> Policies:
+    """The policies of the settings, and over them those of an ingest; raises `UsageError` for an unknown one."""
+    return policies_of(settings().quality, {BAD_ROW: bad_rows} if bad_rows else {}, given or {})
+
+
+def gather(
+    source: str,
+    symbols: Iterable[str],
+    timeframe: str | None,
+    options: Mapping[str, Any] | None,
+    store: Store | None,
+    progress: Progress,
+    chosen: Policies,
+    *,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    anew: bool = False,
+) -> Gathered:
+    """Fetch and judge, and write nothing: several may run at once. Arguments and errors as of `ingest`."""
     origin = sources.source(source)
     into = store if store is not None else Store()
     request = Request(
@@ -128,21 +174,48 @@ def ingest(
         **({} if anew else {"stored": into.covered}),
         store=into,
     )
-    judged: list[_Judged] = []
+    judged: list[Judged] = []
     broken: BrokenOffError | None = None
     try:
         for series in origin.fetch(request):
-            judged.append(_judge(series, bad_rows, progress))
+            progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
+            judged.append(judge(series, chosen))
     except BrokenOffError as error:
         broken = error
-    judged = [one for one in judged if len(one.bars)]
-    if not judged and broken is not None:
+    return Gathered(source, tuple(judged), broken)
+
+
+def keep(
+    gathered: Sequence[Gathered],
+    policies: Policies,
+    store: Store | None = None,
+    progress: Progress = lambda _: None,
+) -> IngestReport:
+    """Bring what was gathered from one source into the store, and record it as one version.
+
+    All series are judged beside what is stored before the first is written, so that a refused one leaves nothing
+    behind.
+
+    Raises:
+        UsageError: for a flaw that the policies reject, or if nothing was gathered and nothing is stored.
+        BrokenOffError: of a source that broke off, after what it had brought is stored.
+    """
+    into = store if store is not None else Store()
+    source = gathered[0].source
+    judged = [one for part in gathered for one in part.judged]
+    broken = next((part.broken for part in gathered if part.broken is not None), None)
+    wanted = [one for one in judged if len(one.bars) or into.covered(one.series.instrument, one.series.timeframe)]
+    if not wanted and broken is not None:
         raise broken
-    if not judged:
-        raise UsageError(f"The source {source} has no bars in that span.", "Give another symbol or an earlier start.")
+    if not wanted:
+        raise _nothing(source, judged)
     # One ingest, one version: another that runs meanwhile waits, so that each is recorded with its own words.
     with exclusive(into.root / ".lock-ingest", timeout_s=600.0):
-        reports = [_keep(one, into, progress) for one in judged]
+        weighed = [weigh(one, into, policies) for one in wanted]
+        weighed = [one for one in weighed if len(one.bars) or into.covered(one.series.instrument, one.series.timeframe)]
+        if not weighed:
+            raise _nothing(source, wanted)
+        reports = [_keep(one, into, progress) for one in weighed]
         versions = Versions(into.root)
         changed = ", ".join(_change(one) for one in reports if one.changed)
         recorded = versions.commit(f"Ingest from {source}: {changed or 'quality reports only'}")
@@ -153,38 +226,34 @@ def ingest(
     return IngestReport(source, tuple(reports), version)
 
 
-class _Judged(NamedTuple):
-    """A series that may be stored, and what the checks of its rows found."""
-
-    series: Series
-    sifted: Sifted
-    bars: Bars
-
-
-def _judge(series: Series, bad_rows: BadRows, progress: Callable[[str], None]) -> _Judged:
-    progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
-    sifted = sift(series.frame, series.instrument, series.timeframe, series.origin)
-    for kind, text in series.remarks.items():
-        sifted.findings.append(findings.Finding(kind=kind, level="warning", count=1, text=text))
-    if sifted.bad and bad_rows == "reject":
-        first, more = sifted.bad[0], len(sifted.bad) - 1
-        others = f" ({more:,} more rows are bad.)" if more else ""
-        raise UsageError(
-            f"{first.where} {first.why} ({first.content}).{others}",
-            "Mend the data, or give --bad-rows quarantine to leave such rows out.",
-        )
-    bars = Bars.from_frame(sifted.frame, series.instrument, series.timeframe)
-    closed = bars.between(None, time.time_ns() - series.timeframe.ns + 1)
-    return _Judged(series, sifted, closed)
+def _nothing(source: str, judged: Sequence[Judged]) -> UsageError:
+    """Why there is nothing to store."""
+    for one in judged:
+        if one.left_out:
+            first = one.left_out[0]
+            return UsageError(
+                f"None of the {len(one.series.frame):,} rows of {one.series.instrument.symbol} can be stored: "
+                f"{first.where} {first.why} ({first.content}).",
+                "Mend the data, or change the policies.",
+            )
+    return UsageError(f"The source {source} has no bars in that span.", "Give another symbol or an earlier start.")
 
 
-def _keep(one: _Judged, store: Store, progress: Callable[[str], None]) -> SeriesReport:
+def _keep(one: Judged, store: Store, progress: Progress) -> SeriesReport:
     instrument, timeframe = one.series.instrument, one.series.timeframe
-    # Actions first: whoever reads meanwhile never finds prices ex of an action that is not there.
+    # Rows put aside and actions first: whoever reads meanwhile never finds prices ex of an action that is not there.
+    findings.quarantine(one.left_out, store, instrument, timeframe)
     actions = _keep_actions(one.series, store)
     written = store.write(one.bars, replace=one.series.whole)
-    found = quality.report(one.sifted, len(one.series.frame), store.bars(instrument, timeframe))
-    findings.save(found, store)
+    last = findings.stored(store, instrument, timeframe)
+    rows = len(one.series.frame)
+    periods = last.periods if last is not None else None
+    found = inspection.made(store, instrument, timeframe, rows, one.findings, one.left_out, periods)
+    notable = written.changed or actions.changed or any(finding.level != "info" for finding in one.findings)
+    if last is not None and not notable and last.periods == found.periods:
+        found = last  # an ingest that brought nothing new says nothing new
+    else:
+        findings.save(found, store)
     report = SeriesReport(instrument.key, instrument.symbol, timeframe.name, written, found, actions)
     progress(describe(report))
     return report

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from pregao.core.bars import Bars, Ints
+from pregao.core.bars import COLUMNS, Bars, Ints
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.calendars import closed_days, gaps
@@ -47,7 +47,7 @@ def inspect(bars: Bars, span: tuple[int, int] = _ALL, splits_ns: Sequence[int] =
     - ``gap``: missing bars by the instrument's calendar.
     - ``closed day``: days with bars on which the exchange was closed.
     - ``spike``: a close more than `SPIKE_SIGMAS` away from the closes on both sides, to the same side. A sigma is
-      1.4826 times the median absolute log return of the bars given.
+      1.4826 times the median absolute log return of the bars given (where that is zero, of those that moved).
     - ``jump``: a move of more than `JUMP_SIGMAS` sigmas and `JUMP_LEAST` that stays, and that no known split explains;
       ``split-like jump`` if its ratio is within 2 % of that of a usual split.
     - ``stale``: `STALE_BARS` or more bars in a row at one single price.
@@ -86,11 +86,16 @@ def phrased(flaws: Mapping[str, Flaws], bars: int, instrument: Instrument, timef
     for kind, of in flaws.items():
         level, text = _sentence(kind, of, bars, instrument)
         where = tuple(
-            _when(at, timeframe) + (f": {concerned:,} missing" if kind == "gap" else "")
-            for at, concerned in of.examples
+            when(at, timeframe) + (f": {concerned:,} missing" if kind == "gap" else "") for at, concerned in of.examples
         )
         findings.append(Finding(kind=kind, level=level, count=of.count, text=text, examples=where))
     return findings
+
+
+def when(ns: int, timeframe: Timeframe) -> str:
+    """A time for a person: the day, or the minute of bars shorter than a day."""
+    unit = "m" if timeframe.intraday else "D"
+    return str(np.datetime64(int(ns), "ns").astype(f"datetime64[{unit}]")).replace("T", " ")
 
 
 def check_series(bars: Bars) -> list[Finding]:
@@ -112,12 +117,20 @@ def report(sifted: Sifted, rows: int, series: Bars) -> QualityReport:
         timeframe=series.timeframe.name,
         rows=rows,
         bars=len(series),
-        first=_when(series.open_ns[0], series.timeframe) if len(series) else "",
-        last=_when(series.open_ns[-1], series.timeframe) if len(series) else "",
+        first=when(series.open_ns[0], series.timeframe) if len(series) else "",
+        last=when(series.open_ns[-1], series.timeframe) if len(series) else "",
         findings=worst_first([*sifted.findings, *check_series(series)]),
         quarantined=tuple(sifted.bad[:LISTED]),
         arrived=tuple(sifted.findings),
     )
+
+
+def joined(parts: Sequence[Bars]) -> Bars:
+    """Parts of one series, in order of time, as one."""
+    columns = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in ("open_ns", *COLUMNS, "volume")
+    }
+    return Bars(parts[0].instrument, parts[0].timeframe, **columns)
 
 
 def merged(parts: Sequence[Mapping[str, Flaws]]) -> dict[str, Flaws]:
@@ -163,9 +176,12 @@ def _moves(bars: Bars, splits_ns: Sequence[int]) -> dict[str, Ints]:
     if len(bars) < 20:
         return none
     move = np.diff(np.log(bars.close))
-    sigma = 1.4826 * float(np.median(np.abs(move))) or float(np.std(move))
-    if sigma == 0.0:
+    size = np.abs(move)
+    moved = size[size > 0]
+    if not len(moved):
         return none
+    # Where most bars do not move at all, those that do are the measure.
+    sigma = 1.4826 * float(np.median(size) or np.median(moved))
     far = np.abs(move) > SPIKE_SIGMAS * sigma
     back = far[:-1] & far[1:] & (move[:-1] * move[1:] < 0)
     back &= np.abs(move[:-1] + move[1:]) < 0.5 * np.minimum(np.abs(move[:-1]), np.abs(move[1:]))
@@ -220,8 +236,3 @@ def _sentence(kind: str, flaws: Flaws, bars: int, instrument: Instrument) -> tup
         "stale": f"Bars in {places} runs of {STALE_BARS} or more at one single price.",
     }[kind]
     return "warning", text
-
-
-def _when(ns: int, timeframe: Timeframe) -> str:
-    unit = "m" if timeframe.intraday else "D"
-    return str(np.datetime64(int(ns), "ns").astype(f"datetime64[{unit}]")).replace("T", " ")

@@ -166,25 +166,28 @@ class Store:
             made = adjusted(traded, self.actions(instrument), adjusted_as_of).between(start_ns, end_ns)
             if len(made):
                 return made
+        bars = self.held(instrument, timeframe, start_ns, end_ns)
+        if len(bars):
+            return bars
+        have = self.coverage(instrument, timeframe)
+        raise UsageError(
+            f"The store has no {timeframe} bars of {instrument.symbol} in that span.",
+            f"It has {have.count} bars from {_date(have.first_ns)} to {_date(have.last_ns)} UTC.",
+        )
+
+    def held(self, instrument: Instrument, timeframe: Timeframe, start_ns: int | None, end_ns: int | None) -> Bars:
+        """As `bars`, but no bars where there are none."""
         first, last = (
             parquet.periods(np.array([t], dtype=np.int64), timeframe)[0] if t is not None else ""
             for t in (start_ns, end_ns)
         )
 
         def read() -> list[pa.Table]:
-            paths = self._paths(instrument, timeframe)
+            paths = sorted((self.bars_root / instrument.key / timeframe.name).glob("*.parquet"))
             return [parquet.read(path) for path in paths if first <= path.stem and (not last or path.stem <= last)]
 
         tables = self._steady(instrument, timeframe, read)
-        if tables:
-            bars = parquet.decode(tables, instrument, timeframe).between(start_ns, end_ns)
-            if len(bars):
-                return bars
-        have = self.coverage(instrument, timeframe)
-        raise UsageError(
-            f"The store has no {timeframe} bars of {instrument.symbol} in that span.",
-            f"It has {have.count} bars from {_date(have.first_ns)} to {_date(have.last_ns)} UTC.",
-        )
+        return parquet.decode(tables, instrument, timeframe).between(start_ns, end_ns)
 
     def write(self, bars: Bars, *, replace: bool = False) -> WriteResult:
         """Merge bars into the store by their open time; a bar at a stored time takes its place.
