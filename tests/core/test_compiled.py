@@ -10,15 +10,23 @@ from pregao.core.compiled import stamp
 PACKAGE = Path(pregao.__file__).parent
 
 
-def test_the_stamp_follows_the_content_of_compiled_modules_only(tmp_path: Path) -> None:
-    module, other = tmp_path / "kernel.py", tmp_path / "report.py"
-    module.write_text("@compiled\ndef f(): return 1\n")
-    other.write_text("x = 1\n")
+def test_the_stamp_follows_the_packages_in_which_something_is_compiled(tmp_path: Path) -> None:
+    """All their modules: constants of the others are part of the machine code. Packages of plain Python do not count."""
+    kernel, codes, report = tmp_path / "step" / "kernel.py", tmp_path / "step" / "codes.py", tmp_path / "ui" / "report.py"
+    for module in (kernel, codes, report):
+        module.parent.mkdir(exist_ok=True)
+        module.write_text("X = 1\n")
+    plain = stamp(tmp_path)
+    kernel.write_text("@compiled\ndef f(): return X\n")
     first = stamp(tmp_path)
-    other.write_text("x = 2\n")
-    assert stamp(tmp_path) == first
-    module.write_text("@compiled\ndef f(): return 2\n")
-    assert stamp(tmp_path) != first
+    assert first != plain, "from now on something is compiled here"
+    report.write_text("X = 2\n")
+    assert stamp(tmp_path) == first, "nothing is compiled in this package"
+    codes.write_text("X = 2\n")
+    second = stamp(tmp_path)
+    assert second != first, "a constant that is compiled in"
+    kernel.write_text("@inner\ndef f(): return X\n")
+    assert stamp(tmp_path) not in (first, second), "the compiled function itself"
 
 
 def test_nothing_is_compiled_behind_its_back() -> None:

@@ -201,6 +201,15 @@ MONEY = one_side(
         {"cash_quanta": 1000 * 10**8},
     ),
     Scenario(
+        "an order by value ends when what is left of it buys no lot",
+        """100 100 100 100    | a: buy 1000$
+           100 100 100 100 60
+           > a: buy 6 at 100 open
+           450 450 450 450 60
+           > a: cancelled (what is left is less than a lot)""",
+        {"participation_ppm": 100_000},
+    ),
+    Scenario(
         "the price has risen beyond the cash: an order by quantity is not filled in part",
         """100 100 100 100 | buy 10
            101 101 101 101
@@ -533,7 +542,14 @@ UNREADABLE: list[tuple[str, dict[str, int]]] = [
     ("price is not positive", {"qty_lots": 1, "kind": layout.TRAILING, "trail_ticks": 5, "trail_ppm": 5}),
     ("price is not positive", {"qty_lots": 1, "role": layout.ENTRY, "stop_loss_ppm": 1_000_000}),
     ("no such kind of order", {"qty_lots": 1, "side": 0}),
+    ("no such kind of order", {"qty_lots": 1, "side": -7}),
     ("no such kind of order", {"qty_lots": 1, "kind": 6}),
+    ("no such kind of order", {"qty_lots": 1, "kind": -(2**70)}),
+    ("no such kind of order", {"qty_lots": 1, "role": 99}),
+    ("no such kind of order", {"qty_lots": 1, "role": layout.LIQUIDATION}),
+    ("the account does not trade this instrument", {"qty_lots": 1, "book": 1}),
+    ("the account does not trade this instrument", {"qty_lots": 1, "book": -1}),
+    ("the account does not trade this instrument", {"qty_lots": 1, "book": 2**70}),
     ("amount too large", {"qty_lots": 2**70}),
     ("time in force does not suit the order", {"qty_lots": 1, "tif": 9}),
 ]
@@ -573,6 +589,7 @@ def test_an_order_off_the_grid_is_refused_before_it_is_put_into_integers(reason:
 
 def test_every_reason_is_told_in_a_scenario() -> None:
     """So that a new reason comes with a table."""
-    tables = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*scenarios*.py"))
+    files = [*Path(__file__).parent.glob("test_*scenarios*.py"), Path(__file__).with_name("test_splits_and_dividends.py")]
+    tables = "".join(path.read_text(encoding="utf-8") for path in files)
     untold = [words for code, words in layout.REASONS.items() if code and words not in tables]
     assert untold == [layout.REASONS[layout.OFF_TICK], layout.REASONS[layout.OFF_LOT]]

@@ -182,6 +182,19 @@ PARTS = both_sides(
         TENTH,
     ),
     Scenario(
+        "the horizon counts from the first part, and takes back the rest of the entry",
+        """100 100 100 100     | a: buy 10 limit 100 profit 120 loss 80
+            99 100  98  99  60
+           > a: entry buy 6 at 99 gap
+           101 101 101 101  60
+           > a: entry cancelled (horizon reached)
+           102 102 102 102  60
+           > exit sell 6 at 102 open position 0
+           = orders 0""",
+        TENTH,
+        {"horizon_bars": 2},
+    ),
+    Scenario(
         "an exit that finds no volume waits, as a stop at the market's next price",
         """100 100 100 100     | buy 10 profit 110 loss 95
            100 100 100 100 100

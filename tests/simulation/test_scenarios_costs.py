@@ -61,7 +61,6 @@ SLIPPAGE = one_side(
            200 200 200 200 100
            > buy 20 at 202 open impact 2                       # 0.25 * 0.2 * 0.2 * 200 = 2""",
         {"slippage": (VolumeShare(0.25),)},
-        fault="23",
     ),
     Scenario(
         "share of volume: more than the bar has counts as all of it, and so does any order in a bar without volume",
@@ -341,7 +340,6 @@ FEES = one_side(
            100 100 100 100""",
         {"fees": FeeSchedule(maker_ppm=1_000, taker_ppm=1_000, tiers=(Tier(Decimal(1_000), 0, 0),))},
         {"timeframe": Timeframe.parse("1d")},
-        fault="30",
     ),
 )  # fmt: skip
 

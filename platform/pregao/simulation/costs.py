@@ -28,18 +28,24 @@ def liquidity(book: Record, rules: Record, role: int) -> int:
 
 
 @inner
+def _whole(ticks: float) -> int:
+    """Ticks rounded up, but for the noise of floating point above a whole number."""
+    return int(math.ceil(ticks * (1.0 - 1e-12)))
+
+
+@inner
 def slippage(w: Record, s: Record, b: int, reference: int, lots: int) -> tuple[int, int, int]:
     """Ticks by which a market or stop order fills worse than its reference price: in all, of it spread, of it impact."""
     rules, book = s["rules"][b], w["books"][b]
     spread = mul_ppm(reference, rules["spread_ppm"], CEIL)
     if rules["spread_method"] > 0:
-        spread += math.ceil(reference * half_spread(w["estimates"][b]))
+        spread += _whole(reference * half_spread(w["estimates"][b]))
     pressure = 0
     quantity = lots * rules["lot_size"]
     if rules["share_k"] > 0.0:
-        pressure += math.ceil(reference * volume_share(rules["share_k"], quantity, book["bar_volume"]))
+        pressure += _whole(reference * volume_share(rules["share_k"], quantity, book["bar_volume"]))
     if rules["impact_k"] > 0.0:
-        pressure += math.ceil(reference * impact(w["estimates"][b], rules["impact_k"], quantity))
+        pressure += _whole(reference * impact(w["estimates"][b], rules["impact_k"], quantity))
     return mul_ppm(reference, rules["fixed_ppm"], CEIL) + spread + pressure, spread, pressure
 
 
@@ -113,23 +119,30 @@ def margin_ppm(rules: Record, side: int) -> int:
 
 
 @inner
-def needed(rules: Record, side: int, rate_ppm: int, lots: int, unit: int) -> int:
-    """Quanta that opening ``lots`` at ``unit`` quanta a lot takes, fees included; ``lots * unit < 2**62``."""
+def needed(rules: Record, order: Record, rate_ppm: int, lots: int, unit: int) -> int:
+    """Quanta that opening ``lots`` more at ``unit`` quanta a lot takes, with their fees; ``lots * unit < 2**62``.
+
+    An order pays the flat parts of its fee only once; a rebate is not counted upon.
+    """
     notional = lots * unit
-    fee = order_fee(rules, rate_fee(rules, rate_ppm, lots, notional), notional) + sale_tax(rules, side, notional)
-    return mul_ppm(notional, margin_ppm(rules, side), CEIL) + max(fee, 0)
+    due = order_fee(rules, order["fee_base"] + rate_fee(rules, rate_ppm, lots, notional), order["notional"] + notional)
+    fee = due - order["fee_paid"] + sale_tax(rules, order["side"], notional)
+    return mul_ppm(notional, margin_ppm(rules, order["side"]), CEIL) + max(fee, 0)
 
 
 @inner
-def affordable(rules: Record, side: int, rate_ppm: int, funds: int, unit: int, most: int) -> int:
+def affordable(rules: Record, order: Record, rate_ppm: int, funds: int, unit: int, most: int) -> int:
     """The most lots, up to ``most``, that ``funds`` open at ``unit`` quanta a lot with the fees."""
     if funds <= 0:
         return 0
-    rate = max(margin_ppm(rules, side) + rate_ppm, 1)
-    lots = min(((funds // rate) * PPM + (funds % rate) * PPM // rate) // unit, most)
+    side = order["side"]
+    margin = max(margin_ppm(rules, side), 1)
+    lots = min(((funds // margin) * PPM + (funds % margin) * PPM // margin) // unit, most)
+    taxed = margin + max(rate_ppm, 0) + (rules["sell_ppm"] if side < 0 else 0)
+    each = mul_ppm(unit, taxed, CEIL) + rules["unit_fee"] // PPM + 1  # a lot less needs less by this at most
     while lots > 0:
-        over = needed(rules, side, rate_ppm, lots, unit) - funds
+        over = needed(rules, order, rate_ppm, lots, unit) - funds
         if over <= 0:
             return int(lots)
-        lots -= max(over // (unit + 1), 1)  # fees are rounded up and may have flat parts
+        lots -= max((over - 4) // each, 1)  # four roundings
     return 0

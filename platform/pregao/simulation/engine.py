@@ -275,6 +275,8 @@ class Engine:
 
     def signal(self, signal: int, fraction_ppm: int = PPM, book: int = 0) -> list[Event]:
         """Act on a decision taken at the last close: `layout.ENTER_LONG`, `ENTER_SHORT` or `LEAVE`."""
+        if not 0 <= book < len(self.plans):
+            return self.refuse(layout.NO_BOOK)
         live.act(self._world, self._setting, self._log, book, signal, fraction_ppm)
         return self._drain()
 
@@ -314,6 +316,8 @@ class Engine:
             tif: `layout.GTC`, `IOC`, `FOK`, or `DAY` and `GTD` with ``expires_ns``.
             book: the instrument's place in the account.
         """
+        if not 0 <= book < len(self.plans):
+            return self.refuse(layout.NO_BOOK)
         entry = role == layout.ENTRY
         plan = self.plans[book]
         profit = (plan.take_profit_ppm if entry else 0) if take_profit_ppm is None else take_profit_ppm
@@ -333,7 +337,7 @@ class Engine:
         """Reject an order that cannot even be put into integers, with a reason of `layout.REASONS`."""
         slot = self._w["orders"][layout.REQUEST : layout.REQUEST + 1]
         request = dict(book=book, kind=kind, side=side, role=role)
-        slot[0] = tuple(request.get(name, 0) for name in layout.ORDER.names or ())
+        slot[0] = tuple(_bounded(request.get(name, 0)) for name in layout.ORDER.names or ())
         live.refuse(self._world, self._setting, self._log, reason)
         return self._drain()
 
@@ -342,14 +346,14 @@ class Engine:
     ) -> list[Event]:
         """Change a working order (0: unchanged); it keeps its id and loses its priority. Rejected ones say why."""
         live.amend(
-            self._world, self._setting, self._log, order_id, _bounded(qty_lots), _bounded(price_ticks),
+            self._world, self._setting, self._log, _bounded(order_id), _bounded(qty_lots), _bounded(price_ticks),
             _bounded(limit_ticks),
         )  # fmt: skip
         return self._drain()
 
     def cancel(self, order_id: int) -> list[Event]:
         """Cancel a working order; empty if there is none with this id."""
-        live.cancel(self._world, self._setting, self._log, order_id)
+        live.cancel(self._world, self._setting, self._log, _bounded(order_id))
         return self._drain()
 
     def convert(self, currency: str, amount: Decimal, fee_ppm: int = 0) -> list[Event]:

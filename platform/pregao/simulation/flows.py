@@ -109,11 +109,11 @@ def _split(w: Record, s: Record, log: Record, b: int, num: int, den: int, ts_ns:
         ):
             drop(w, s, log, k, ts_ns, SPLIT_AWAY)
             continue
-        locked = min(reserve(w, s, order), order["reserved"])
+        locked = min(reserve(w, s, order, True), order["reserved"])
         w["money"][rules["money"]]["locked"] += locked - order["reserved"]
         order["reserved"] = locked
         k += 1
-    guard(w, s, b)
+    guard(w, s, b, 0)
 
 
 @inner

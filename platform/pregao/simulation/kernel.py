@@ -22,7 +22,7 @@ from typing import Any
 from pregao.core.compiled import inner
 from pregao.core.money import FLOOR, MAX_QUANTA, PPM, mul_div, mul_ppm
 from pregao.simulation.chance import mix
-from pregao.simulation.costs import DAY_NS, margin_ppm
+from pregao.simulation.costs import DAY_NS
 from pregao.simulation.estimators import observe
 from pregao.simulation.flows import NEVER, before_open, expire
 from pregao.simulation.layout import (
@@ -55,6 +55,7 @@ from pregao.simulation.layout import (
     NO_ORDER,
     NO_SHORT,
     OVERFLOW,
+    PLAIN,
     REDUCE_ONLY,
     REJECTED,
     REQUEST,
@@ -234,6 +235,20 @@ def _crosses(rules: Record, book: Record, order: Record) -> bool:
 
 
 @inner
+def _is_known(request: Record) -> bool:
+    """Whether an order's kind, side and role are such as can be asked for; what is not becomes none, as in its event."""
+    known = MARKET <= request["kind"] <= TRAILING and abs(request["side"]) == 1
+    known = known and (request["role"] == PLAIN or request["role"] == ENTRY)
+    if request["kind"] < MARKET or request["kind"] > TRAILING:
+        request["kind"] = 0
+    if abs(request["side"]) > 1:
+        request["side"] = 0
+    if request["role"] < PLAIN or request["role"] > LIQUIDATION:
+        request["role"] = PLAIN
+    return bool(known)
+
+
+@inner
 def _room(w: Record) -> bool:
     """Whether one more order fits, with the brackets and liquidations that all waiting orders may bring."""
     count = w["account"]["books"] + 1
@@ -252,8 +267,6 @@ def _problem(w: Record, s: Record, order: Record) -> int:
     )  # fmt: skip
     if account["stale"] == 1:
         return STALE_FEED
-    if kind < MARKET or kind > TRAILING or (side != 1 and side != -1):
-        return BAD_KIND
     if (lots <= 0) == (value <= 0) or lots < 0 or value < 0:
         return BAD_QUANTITY
     trails = (order["trail_ticks"] > 0) != (0 < order["trail_ppm"] < PPM)
@@ -301,10 +314,10 @@ def _funds(w: Record, s: Record, order: Record) -> int:
     """Quanta to lock for an order; -1 if free cash does not cover it. One by value may be cut down for its fees."""
     rules = s["rules"][order["book"]]
     have = free(w, rules["money"])
-    need = reserve(w, s, order)
-    if need <= have:
+    need = reserve(w, s, order, True)
+    if need <= max(have, 0):  # closing needs nothing, also when losses have eaten up the cash
         return need
-    if order["value"] > 0 and mul_ppm(order["value"], margin_ppm(rules, order["side"]), FLOOR) <= have:
+    if order["value"] > 0 and reserve(w, s, order, False) <= have:
         return have
     return -1
 
@@ -319,7 +332,7 @@ def submit(w: Record, s: Record, log: Record) -> int:
     account, request = w["account"], w["orders"][REQUEST]
     b, now_ns = request["book"], account["now_ns"]
     book, rules = w["books"][b], s["rules"][b]
-    reason = _problem(w, s, request)
+    reason = _problem(w, s, request) if _is_known(request) else BAD_KIND
     locked = 0
     if reason == 0:
         locked = _funds(w, s, request)
@@ -349,7 +362,9 @@ def submit(w: Record, s: Record, log: Record) -> int:
 @inner
 def refuse(w: Record, s: Record, log: Record, reason: int) -> None:
     """Reject the order in slot ``REQUEST`` for a reason found by the caller."""
-    announce(w, s, log, w["orders"][REQUEST], REJECTED, w["account"]["now_ns"], reason)
+    request = w["orders"][REQUEST]
+    _is_known(request)
+    announce(w, s, log, request, REJECTED, w["account"]["now_ns"], reason)
 
 
 @inner
@@ -418,6 +433,8 @@ def amend(w: Record, s: Record, log: Record, order_id: int, qty_lots: int, price
     order = orders[last]
     order["since_ns"] = account["now_ns"] + latency(s, b, order["draw"])
     order["met"] = 0
+    if order["kind"] != TRAILING:
+        order["mark_ticks"] = 0
     order["reserved"] = locked
     money["locked"] += locked
     announce(w, s, log, order, AMENDED, account["now_ns"], REQUESTED)

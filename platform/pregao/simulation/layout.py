@@ -97,7 +97,7 @@ ORDER = _record(
     "limit_ticks",  # of a stop-limit order
     "trail_ticks",  # distance of a trailing stop
     "trail_ppm",
-    "mark_ticks",  # best price that a trailing stop has seen
+    "mark_ticks",  # best price that a trailing stop has seen; of an exit, where the market was when a fill placed it
     "group",  # id of the entry whose bracket it belongs to; siblings cancel each other
     "reduce_only",
     "post_only",
@@ -271,7 +271,7 @@ MAKER, TAKER = 1, 2
 LIQUIDITY = {0: "", MAKER: "maker", TAKER: "taker"}
 
 NO_FUNDS, MIN_NOTIONAL, BAD_QUANTITY, BAD_PRICE, NO_SHORT, REDUCE_ONLY, OVERFLOW, TOO_MANY = 1, 2, 3, 4, 5, 6, 7, 8
-WOULD_CROSS, MARKET_CLOSED, STALE_FEED, BAD_TIF, OFF_TICK, OFF_LOT, NO_ORDER, BAD_KIND = 9, 10, 11, 12, 13, 14, 15, 16
+WOULD_CROSS, MARKET_CLOSED, STALE_FEED, BAD_TIF, OFF_TICK, OFF_LOT, NO_ORDER, BAD_KIND, NO_BOOK = 9, 10, 11, 12, 13, 14, 15, 16, 17
 SIBLING, FLAT, HORIZON, REQUESTED, EXPIRED, UNFILLED, SPENT, SPLIT_AWAY = 20, 21, 22, 23, 24, 25, 26, 27
 REASONS = {
     0: "",
@@ -291,6 +291,7 @@ REASONS = {
     OFF_LOT: "quantity is not a multiple of the lot size",
     NO_ORDER: "there is no such working order",
     BAD_KIND: "no such kind of order",
+    NO_BOOK: "the account does not trade this instrument",
     SIBLING: "the other exit filled",
     FLAT: "the position is closed",
     HORIZON: "horizon reached",

@@ -34,6 +34,7 @@ from pregao.simulation.layout import (
     FOK,
     IN_FINER,
     IN_PATH,
+    IOC,
     LIMIT,
     LIQUIDATION,
     MAKER,
@@ -181,10 +182,10 @@ def _resize_siblings(w: Record, s: Record, log: Record, order: Record, lots: int
             drop(w, s, log, k, ts_ns, SIBLING)
             continue
         if other["group"] == order["group"] and other["id"] != order["id"]:
-            other["qty_lots"] -= lots
-            if other["qty_lots"] <= 0:
+            if other["qty_lots"] <= lots:
                 drop(w, s, log, k, ts_ns, SIBLING)
                 continue
+            other["qty_lots"] -= lots
             announce(w, s, log, other, AMENDED, ts_ns, SIBLING)
         k += 1
 
@@ -204,8 +205,13 @@ def levels(rules: Record, side: int, price: int, take_profit_ppm: int, stop_loss
 
 
 @inner
-def _attach_bracket(w: Record, s: Record, log: Record, entry: Record, lots: int, price: int, rule: int, ts_ns: int) -> None:
-    """Place the exits of an entry that has just filled, or let them grow by what has filled now."""
+def _attach_bracket(
+    w: Record, s: Record, log: Record, entry: Record, lots: int, price: int, here: int, rule: int, ts_ns: int
+) -> None:
+    """Place the exits of an entry that has just filled, or let them grow by what has filled now.
+
+    ``price`` sets their levels; ``here`` is where the market is, short of the slippage.
+    """
     account, orders, b, side = w["account"], w["orders"], entry["book"], entry["side"]
     grown = False
     for k in range(account["orders"]):
@@ -236,6 +242,7 @@ def _attach_bracket(w: Record, s: Record, log: Record, entry: Record, lots: int,
         profit["group"] = entry["id"]
         profit["reduce_only"] = 1
         profit["draw"] = entry["draw"] + 1
+        profit["mark_ticks"] = here
         announce(w, s, log, profit, ACCEPTED, ts_ns, 0)
     if entry["stop_loss_ppm"] > 0 or entry["stop_loss_ticks"] > 0:
         stop = add(w, b, since)
@@ -246,6 +253,7 @@ def _attach_bracket(w: Record, s: Record, log: Record, entry: Record, lots: int,
         stop["price_ticks"] = stop_ticks
         stop["group"] = entry["id"]
         stop["reduce_only"] = 1
+        stop["mark_ticks"] = here
         announce(w, s, log, stop, ACCEPTED, ts_ns, 0)
 
 
@@ -267,9 +275,10 @@ def bankruptcy(book: Record, rules: Record) -> int:
 
 
 @inner
-def guard(w: Record, s: Record, b: int) -> None:
+def guard(w: Record, s: Record, b: int, here: int) -> None:
     """Place, move or take away the order that liquidates a position whose margin is nearly used up.
 
+    ``here`` is the price at which a fill has made this necessary, 0 between bars.
     Long: ``margin + lots * p - cost <= maintenance * lots * p``; short: ``margin + |cost| - lots * p`` likewise.
     """
     account, orders, book, rules = w["account"], w["orders"], w["books"][b], s["rules"][b]
@@ -300,6 +309,8 @@ def guard(w: Record, s: Record, b: int) -> None:
         order["reduce_only"] = 1
     else:
         order = orders[found]
+    order["mark_ticks"] = here
+    order["met"] = 0
     order["side"] = -1 if lots > 0 else 1
     order["qty_lots"] = abs(lots)
     order["price_ticks"] = trigger
@@ -316,12 +327,12 @@ def charge(w: Record, s: Record, b: int, amount: int) -> None:
         taken = min(min(missing, amount), book["margin"])
         book["margin"] -= taken
         money["locked"] -= taken
-        guard(w, s, b)
+        guard(w, s, b, 0)
 
 
 @inner
-def reserve(w: Record, s: Record, order: Record) -> int:
-    """Quanta that a working order locks: what it may need to open what it can still open, fees included."""
+def reserve(w: Record, s: Record, order: Record, with_fees: bool) -> int:
+    """Quanta that a working order locks: what it may need to open what it can still open, as a rule with the fees."""
     b = order["book"]
     rules, book = s["rules"][b], w["books"][b]
     if order["reduce_only"] == 1:
@@ -337,20 +348,15 @@ def reserve(w: Record, s: Record, order: Record) -> int:
     rate = max(rules["maker_ppm"], rules["taker_ppm"])
     if order["value"] > 0:
         notional = max(order["value"] - min(closing, MAX_QUANTA // unit) * unit, 0)
-        if notional == 0:
-            return 0
-        fee = order_fee(rules, rate_fee(rules, rate, notional // unit, notional), notional)
-        return int(mul_ppm(notional, margin_ppm(rules, side), CEIL) + max(fee + sale_tax(rules, side, notional), 0))
-    opening = max(order["qty_lots"] - closing, 0)
-    return needed(rules, side, rate, opening, unit) if opening > 0 else 0
-
-
-@inner
-def _value_in_reporting(w: Record, money: Record, amount: int, mode: int) -> int:
-    if money["rate_book"] < 0:
-        return amount
-    ticks = w["books"][money["rate_book"]]["last_ticks"]
-    return mul_div(amount, ticks * money["rate_num"], money["rate_den"], mode)
+        lots = notional // unit
+    else:
+        lots = max(order["qty_lots"] - closing, 0)
+        notional = lots * unit
+    stake = mul_ppm(notional, margin_ppm(rules, side), CEIL)
+    if notional == 0 or not with_fees:
+        return int(stake)
+    fee = order_fee(rules, rate_fee(rules, rate, lots, notional), notional)
+    return int(stake + max(fee + sale_tax(rules, side, notional), 0))
 
 
 @inner
@@ -374,8 +380,8 @@ def _pay_elsewhere(w: Record, s: Record, b: int, fee: int) -> int:
 
 @inner
 def _rival(w: Record, b: int, order: Record, beyond: int) -> int:
-    """Slot of the bracket's other exit if this bar's range reaches it too; -1 if not."""
-    if order["group"] == 0:
+    """Slot of the bracket's other exit if this bar's range reaches it too, and both were there all the time; else -1."""
+    if order["group"] == 0 or order["since_ns"] > w["account"]["open_ns"]:
         return -1
     book = w["books"][b]
     for k in range(w["account"]["orders"]):
@@ -427,10 +433,10 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     if order["value"] > 0:
         wanted = order["value"] // (reference * tick_quanta)
     if order["reduce_only"] == 1:
-        wanted = min(wanted, size) if closes else 0
-        if wanted == 0:
+        if not closes:
             _reject(w, s, log, k, ts_ns, FLAT)
             return True
+        wanted = min(wanted, size)
 
     slip, spread, pressure = 0, 0, 0
     if order["kind"] != LIMIT or taker_limit == 2:
@@ -448,14 +454,15 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
         if order["reduce_only"] == 1:
             wanted = min(wanted, size)
     taker = order["kind"] != LIMIT or taker_limit > 0
-    tier = fee_tier(w, s, b, ts_ns)
+    day_ns = min(ts_ns, w["account"]["closing_ns"] - 1)  # what fills in a bar that ends at midnight belongs to its day
+    tier = fee_tier(w, s, b, day_ns)
     rate = fee_rate(w, s, b, TAKER if taker else MAKER, tier)
 
     lots = min(wanted, most)
     closed = min(lots, size) if closes else 0
     available = free(w, m) + order["reserved"]
     if order["value"] > 0 and lots > closed and lots < MAX_LOTS and unit <= MAX_QUANTA // lots:
-        lots = closed + affordable(rules, side, rate, available, unit, lots - closed)
+        lots = closed + affordable(rules, order, rate, available, unit, lots - closed)
     opened = lots - closed
     reason = 0
     if lots <= 0:
@@ -468,7 +475,7 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
         reason = MIN_NOTIONAL
     elif opened > 0 and side < 0 and rules["allow_short"] == 0:
         reason = NO_SHORT
-    elif opened > 0 and needed(rules, side, rate, opened, unit) > available:
+    elif opened > 0 and needed(rules, order, rate, opened, unit) > available:
         reason = NO_FUNDS
     if reason != 0:
         _reject(w, s, log, k, ts_ns, reason)
@@ -505,7 +512,7 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     fee = tax + (elsewhere if elsewhere >= 0 else fee)
     book["fees"] += fee
     w["account"]["fills"] += 1
-    w["volumes"][m, ts_ns // DAY_NS % DAYS] += notional if rules["tiers_end"] > rules["tiers"] else 0
+    w["volumes"][m, day_ns // DAY_NS % DAYS] += notional if rules["tiers_end"] > rules["tiers"] else 0
     if opened > 0 and (position == 0 or closed > 0):
         book["bars_held"] = 0
         book["borrow_day"] = w["account"]["open_ns"] // DAY_NS
@@ -520,10 +527,11 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     money["locked"] += added - released - order["reserved"]
     reserved = 0
     if not done:
-        reserved = max(min(min(reserve(w, s, order), order["reserved"]), money["cash"] - money["locked"]), 0)
+        reserved = max(min(min(reserve(w, s, order, True), order["reserved"]), money["cash"] - money["locked"]), 0)
         order["met"] = 1
     money["locked"] += reserved
     order["reserved"] = reserved
+    money["freed"] += max(money["cash"] - money["locked"] - before, 0)
 
     event = announce(w, s, log, order, FILLED, ts_ns, 0)
     event["qty_lots"] = lots
@@ -556,11 +564,13 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
         book["bars_held"] = 0
         _cancel_exits(w, s, log, b, 0, ts_ns, FLAT)
     elif role == ENTRY and opened > 0:
-        _attach_bracket(w, s, log, work, opened, price, rule, ts_ns)
-    guard(w, s, b)
-    after = money["cash"] - money["locked"]
-    if after > before:
-        money["freed"] = max(money["freed"], 0) + after - before
+        _attach_bracket(w, s, log, work, opened, price, reference, rule, ts_ns)
+    guard(w, s, b, reference)
+    if not done and (work["tif"] == IOC or work["tif"] == FOK):
+        for j in range(w["account"]["orders"]):
+            if w["orders"][j]["id"] == work["id"]:
+                drop(w, s, log, j, ts_ns, UNFILLED)
+                break
     return True
 
 

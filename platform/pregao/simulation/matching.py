@@ -64,6 +64,17 @@ def beyond(w: Record, s: Record, order: Record) -> int:
 
 
 @inner
+def takes(w: Record, s: Record, order: Record) -> bool:
+    """Whether a limit order that fills now takes liquidity: it finds its price there, and has not rested before.
+
+    An exit that a fill has placed rests from then on, unless the market had passed its limit already.
+    """
+    found = order["mark_ticks"]
+    passed = (order["price_ticks"] - found) * order["side"] >= beyond(w, s, order)
+    return bool(order["met"] == 0 and (found == 0 or passed))
+
+
+@inner
 def _follow(order: Record, price: int) -> None:
     """Let a trailing stop follow the price to its better side."""
     if order["kind"] == TRAILING:
@@ -121,7 +132,7 @@ def meet_price(w: Record, s: Record, log: Record, b: int, price: int, ts_ns: int
         elif order["kind"] == LIMIT:
             if (order["price_ticks"] - price) * side >= beyond(w, s, order):
                 rule = AT_GAP
-                taker_limit = 1 if order["met"] == 0 and order["group"] == 0 else 0
+                taker_limit = 1 if takes(w, s, order) else 0
                 if order["post_only"] == 1 and order["met"] == 0:
                     drop(w, s, log, k, ts_ns, WOULD_CROSS)
                     continue
@@ -178,13 +189,15 @@ def _meet_late(w: Record, s: Record, log: Record, b: int) -> None:
     while k < account["orders"]:
         order = orders[k]
         since = order["since_ns"]
-        late = order["book"] == b and account["open_ns"] < since < account["closing_ns"] and order["group"] == 0
+        late = order["book"] == b and account["open_ns"] < since < account["closing_ns"]
         if late and order["met"] == 0:
             arc = _arc_ppm(account, since)
             one, other = _point(book, True, arc), _point(book, False, arc)
             worse = (order["side"] > 0) == (rules["path"] != OPTIMISTIC)
             price = max(one, other) if worse else min(one, other)
+            taker = takes(w, s, order)
             order["met"] = 1
+            _follow(order, price)
             if order["kind"] == STOP_LIMIT and (price - order["price_ticks"]) * order["side"] >= 0:
                 _to_limit(w, s, log, order, account["closing_ns"])
                 order["met"] = 1
@@ -196,7 +209,7 @@ def _meet_late(w: Record, s: Record, log: Record, b: int) -> None:
             if reached and order["post_only"] == 1:
                 drop(w, s, log, k, account["closing_ns"], WOULD_CROSS)
                 continue
-            if reached and fill(w, s, log, k, price, IN_PATH, account["closing_ns"], 1):
+            if reached and fill(w, s, log, k, price, IN_PATH, account["closing_ns"], 1 if taker else 0):
                 k = 0
                 continue
             if order["tif"] == IOC or order["tif"] == FOK:
@@ -224,10 +237,15 @@ def _meet_range(w: Record, s: Record, log: Record, b: int) -> None:
                 if order["since_ns"] > account["open_ns"] and (order["kind"] == LIMIT or order["since_ns"] >= ts_ns):
                     continue
                 side = order["side"]
+                # What was placed in this bar at a level that the price had passed already meets the price of that time.
+                found = order["mark_ticks"] if order["met"] == 0 and order["kind"] != TRAILING else 0
+                taker_limit = 0
                 if stops:
                     price = trigger(order)
                     if not (high >= price if side > 0 else low <= price):
                         continue
+                    if found > 0 and (found - price) * side >= 0:
+                        price = found
                     if order["kind"] == STOP_LIMIT:
                         limit = order["limit_ticks"]
                         _to_limit(w, s, log, order, ts_ns)
@@ -242,7 +260,9 @@ def _meet_range(w: Record, s: Record, log: Record, b: int) -> None:
                     through = beyond(w, s, order)
                     if not (low <= price - through if side > 0 else high >= price + through):
                         continue
-                if fill(w, s, log, k, price, IN_PATH, ts_ns, 0):
+                    if found > 0 and takes(w, s, order):
+                        price, taker_limit = found, 1
+                if fill(w, s, log, k, price, IN_PATH, ts_ns, taker_limit):
                     looking = True
                     break
             if looking:
@@ -315,32 +335,35 @@ def _walk(
                     stop = start + (joins if end > start else -joins)
                     if abs(stop - here) < abs(goal - here):
                         goal = stop
-        nearest, chosen = -1, -1
+        nearest, chosen, too_late = -1, -1, False
         for k in range(account["orders"]):
             order = orders[k]
-            if order["book"] != b or (stuck == 1 and order["role"] != LIQUIDATION and order["kind"] != STOP_LIMIT):
+            if order["book"] != b or _joins(account, order, way) - gone > abs(here - start):
                 continue
-            if _joins(account, order, way) - gone > abs(here - start):
+            _follow(order, here)
+            waits = order["kind"] != LIMIT and order["kind"] != MARKET or order["met"] == 1
+            waits = waits and order["kind"] != STOP_LIMIT and order["tif"] != IOC and order["tif"] != FOK
+            if stuck == 1 and waits and order["role"] != LIQUIDATION:
                 continue
             distance = _reach(w, s, order, here, goal)
-            if distance != 0 and (order["tif"] == IOC or order["tif"] == FOK):
-                chosen = -2 - k  # it has come too late for this price
-                break
+            late = distance != 0 and (order["tif"] == IOC or order["tif"] == FOK)
             if order["kind"] == LIMIT and distance != 0:
                 order["met"] = 1
+            if late:
+                distance = 0
             if distance >= 0 and (chosen < 0 or distance < nearest):
-                nearest, chosen = distance, k
-        if chosen <= -2:
-            drop(w, s, log, -2 - chosen, ts_ns, UNFILLED)
-            continue
-        if chosen < 0:
+                nearest, chosen, too_late = distance, k, late
+        if chosen < 0 or nearest == abs(goal - here) > 0:  # whoever joins there comes before those who are younger
             for k in range(account["orders"]):
                 order = orders[k]
                 if order["book"] == b and _joins(account, order, way) - gone <= abs(here - start):
                     _follow(order, goal)
-            if goal == end:
+            if chosen < 0 and goal == end:
                 return
             here = goal
+            continue
+        if too_late:
+            drop(w, s, log, chosen, ts_ns, UNFILLED)
             continue
         order = orders[chosen]
         at = here + (nearest if goal > here else -nearest)
@@ -348,7 +371,7 @@ def _walk(
         taker_limit = 0
         if order["kind"] == LIMIT:
             level = order["price_ticks"]
-            if nearest == 0 and order["met"] == 0 and order["group"] == 0:
+            if nearest == 0 and takes(w, s, order):
                 taker_limit = 1
                 if order["post_only"] == 1:
                     drop(w, s, log, chosen, ts_ns, WOULD_CROSS)
@@ -358,12 +381,13 @@ def _walk(
         elif order["kind"] == STOP_LIMIT:
             limit = order["limit_ticks"]
             _to_limit(w, s, log, order, ts_ns)
+            order["met"] = 1
             if (limit - at) * order["side"] < 0:
-                order["met"] = 1
                 continue
             taker_limit = 2
         if not fill(w, s, log, chosen, at, rule, ts_ns, taker_limit):
             stuck = 1
+            order["met"] = 1
             if order["tif"] == IOC or order["tif"] == FOK:
                 drop(w, s, log, chosen, ts_ns, UNFILLED)
 

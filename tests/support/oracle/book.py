@@ -35,6 +35,7 @@ class Order:
     group: int = 0  # the entry whose exit it is
     reserve: Fraction = ZERO
     met: bool = False  # has met an open
+    found: Fraction = ZERO  # of an exit: where the market was when a fill placed it
     resting: bool = False  # a stop-limit order triggered in this bar's path, which rests until the bar is over
     filled: Fraction = ZERO
     turnover: Fraction = ZERO

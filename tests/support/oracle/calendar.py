@@ -100,8 +100,8 @@ def _split_order(exchange: Exchange, order: Order, ratio: Fraction, at: int) -> 
 
     of_entry, of_exit = (down, up) if order.side == BUY else (up, down)
     order.limit = scaled(order.limit, of_entry)
-    order.trigger, order.trail, order.mark = (
-        scaled(price, nearest) for price in (order.trigger, order.trail, order.mark)
+    order.trigger, order.trail, order.mark, order.found = (
+        scaled(price, nearest) for price in (order.trigger, order.trail, order.mark, order.found)
     )
     order.bracket = replace(
         order.bracket,
@@ -156,8 +156,8 @@ def expire(exchange: Exchange, book: int, at: int) -> None:
 
 
 def at_the_close(exchange: Exchange, book: int, bar: Candle) -> None:
-    """Mark at the close; expiry; bars held; horizon; liquidity is new."""
-    position, horizon = exchange.account.positions[book], exchange.markets[book].horizon
+    """Mark at the close; expiry; bars held; liquidity is new."""
+    position = exchange.account.positions[book]
     position.last = bar.close
     expire(exchange, book, bar.closes)
     position.used = ZERO
@@ -165,5 +165,10 @@ def at_the_close(exchange: Exchange, book: int, bar: Candle) -> None:
         order.resting = False
     if position.quantity != 0:
         position.bars_held += 1
-        if horizon and position.bars_held >= horizon:
-            exchange.leave(book, "horizon reached", bar.closes)
+
+
+def look_at_the_horizon(exchange: Exchange, book: int, bar: Candle) -> None:
+    """A position that has been held for long enough is closed at the next open."""
+    position, horizon = exchange.account.positions[book], exchange.markets[book].horizon
+    if position.quantity != 0 and 0 < horizon <= position.bars_held:
+        exchange.leave(book, "horizon reached", bar.closes)

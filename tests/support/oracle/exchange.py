@@ -38,6 +38,8 @@ class Exchange:
                 matching.follow_path(self, book, bar)
         for book, bar in self.bars.items():
             calendar.at_the_close(self, book, bar)
+        for book, bar in self.bars.items():
+            calendar.look_at_the_horizon(self, book, bar)
         self.account.freed, self.in_moment = ZERO, False
         self.account.now = max(self.account.now, *(bar.closes for bar in self.bars.values()))
         return self.events
@@ -72,9 +74,9 @@ class Exchange:
             bracket if role == "entry" else NO_BRACKET,
         )  # fmt: skip
         reason = self._fault(order)
-        order.reserve = ZERO if reason else self.needed(order)
-        if not reason and order.reserve > 0 and self.account.free < order.reserve:
-            reason = "no funds"
+        if not reason:
+            order.reserve = self.needed(order)
+            reason = self._without_funds(order, self.account.free)
         if reason:
             self.tell("rejected", order, self.account.now, reason)
             return self.events
@@ -116,6 +118,15 @@ class Exchange:
                 return "below the minimum notional"
         return ""
 
+    def _without_funds(self, order: Order, free: Fraction) -> str:
+        """What only closes needs nothing. By value an order may spend all there is: it is cut down for its fees."""
+        if order.reserve <= max(free, ZERO):
+            return ""
+        if order.by_value and self.needed(order, with_fees=False) <= free:
+            order.reserve = free
+            return ""
+        return "no funds"
+
     def _crosses(self, order: Order) -> bool:
         """Whether a post-only order would take at the last close."""
         better = (order.limit - self.account.positions[order.book].last) * order.side
@@ -144,10 +155,10 @@ class Exchange:
             self.tell("rejected", changed, self.account.now, reason)
             return self.events
         changed.reserve = self.needed(changed)
-        if changed.reserve > self.account.free + order.reserve:
+        if self._without_funds(changed, self.account.free + order.reserve):
             self.tell("rejected", changed, self.account.now, "no funds")
             return self.events
-        changed.met = False
+        changed.met, changed.found = False, ZERO
         changed.since = self.account.now + self.markets[order.book].terms.latency
         self.account.orders.remove(order)
         self.account.orders.append(changed)
@@ -235,28 +246,37 @@ class Exchange:
         terms = self.markets[order.book].terms
         return terms.initial_margin if terms.margined or order.side == SELL else Fraction(1)
 
-    def needed(self, order: Order) -> Fraction:
+    def needed(self, order: Order, with_fees: bool = True) -> Fraction:
         """An order that opens locks price * quantity (or its value) times the margin, and the taker fee."""
         if order.reduce_only:
             return ZERO
+        market = self.markets[order.book]
+        worth, quantity = self._worth(order)
+        stake = up(worth * self.share_locked(order), market.quantum)
+        if worth == 0 or not with_fees:
+            return stake
+        unpaid = replace(order, filled=ZERO, turnover=ZERO, rate_fees=ZERO, sale_fees=ZERO, fees_paid=ZERO)
+        return stake + self.fee_of(unpaid, worth, quantity, market.terms.fees.taker)
+
+    def _worth(self, order: Order) -> tuple[Fraction, Fraction]:
+        """Value and quantity of what an order opens at the price that is expected."""
         market, price = self.markets[order.book], self.expected_price(order)
         held = self.account.positions[order.book].quantity
         closing = abs(held) if held * order.side < 0 else ZERO
         worth = max(order.value - closing * price, ZERO) or self.opening(order, order.quantity) * price
-        if worth == 0:
-            return ZERO
-        quantity = down(worth / price, market.lot)
-        unpaid = replace(order, filled=ZERO, turnover=ZERO, rate_fees=ZERO, sale_fees=ZERO, fees_paid=ZERO)
-        fee = self.fee_of(unpaid, worth, quantity, market.terms.fees.taker)
-        return up(worth * self.share_locked(order), market.quantum) + fee
+        return worth, down(worth / price, market.lot)
+
+    def takes(self, order: Order, price: Fraction, quantity: Fraction, rate: Fraction) -> Fraction:
+        """What opening a quantity takes, with its fee; a rebate is not counted upon. Closing takes nothing."""
+        worth, quantum = price * quantity, self.markets[order.book].quantum
+        return up(worth * self.share_locked(order), quantum) + max(self.fee_of(order, worth, quantity, rate), ZERO)
 
     def affordable(self, order: Order, price: Fraction, rate: Fraction, money: Fraction) -> Fraction:
         """The most that an amount of money opens at this price with the fee."""
         lot = self.markets[order.book].lot
 
         def fits(lots: int) -> bool:
-            worth = lots * lot * price
-            return worth * self.share_locked(order) + self.fee_of(order, worth, lots * lot, rate) <= money
+            return self.takes(order, price, lots * lot, rate) <= money
 
         most = 0 if money <= 0 else math.floor(order.value / price / lot)
         least = 0  # the most that fits is searched between the two, by halves
@@ -371,7 +391,7 @@ class Exchange:
             reason = "below the minimum notional"
         elif opened > 0 and side == SELL and not (market.allow_short or terms.margined):
             reason = "the instrument cannot be sold short"
-        elif opened > 0 and up(opened * price * self.share_locked(order), market.quantum) + fee > free:
+        elif opened > 0 and self.takes(order, price, opened, rate) > free:
             reason = "no funds"
         if reason:
             self.drop(order, at, reason, "rejected")
@@ -422,6 +442,7 @@ class Exchange:
             account.orders.remove(order)
             order.reserve = ZERO
         else:
+            order.met = True
             wanted_for_rest, order.reserve = min(order.reserve, self.needed(order)), ZERO
             order.reserve = max(min(wanted_for_rest, account.free), ZERO)  # it locks no more than there is
         if account.free > before:  # money that a fill frees cannot be used in the same moment
@@ -436,8 +457,8 @@ class Exchange:
                 ZERO, book,
             )
         )  # fmt: skip
-        self._after_a_fill(order, quantity, opened, price, at, done, live_from)
-        matching.guard(self, book)
+        self._after_a_fill(order, quantity, opened, price, reference, at, done, live_from)
+        matching.guard(self, book, reference)
         if not done and order in account.orders and order.tif in ("IOC", "FOK"):
             self.drop(order, at, "not filled at once")
         return True
@@ -467,6 +488,7 @@ class Exchange:
         quantity: Fraction,
         opened: Fraction,
         price: Fraction,
+        here: Fraction,
         at: int,
         done: bool,
         live_from: tuple[int, int],
@@ -487,12 +509,12 @@ class Exchange:
             for other in [o for o in waiting if o.role != "liquidation"]:
                 self.drop(other, at, "the position is closed")
         elif order.role == "entry" and opened > 0:
-            self._attach_bracket(order, opened, price, at, live_from)
+            self._attach_bracket(order, opened, price, here, at, live_from)
 
     def _attach_bracket(
-        self, entry: Order, opened: Fraction, price: Fraction, at: int, live_from: tuple[int, int]
+        self, entry: Order, opened: Fraction, price: Fraction, here: Fraction, at: int, live_from: tuple[int, int]
     ) -> None:
-        """Levels from the first fill; quantities grow with each fill."""
+        """Levels from the first fill; quantities grow with each fill. ``here`` is where the market is."""
         working = [o for o in self.account.orders if o.group == entry.id]
         if working:
             for exit_ in working:
@@ -506,10 +528,10 @@ class Exchange:
         if not loss and bracket.loss:
             loss = max(price - side * max(nearest(price * bracket.loss, tick), tick), tick)
         if profit:
-            order = Order(0, entry.book, "limit", -side, opened, limit=profit, role="take_profit")
+            order = Order(0, entry.book, "limit", -side, opened, limit=profit, role="take_profit", found=here)
             self._place_exit(order, entry, at, live_from[0])
         if loss:
-            order = Order(0, entry.book, "stop", -side, opened, trigger=loss, role="stop_loss")
+            order = Order(0, entry.book, "stop", -side, opened, trigger=loss, role="stop_loss", found=here)
             self._place_exit(order, entry, at, live_from[1])
 
     def _place_exit(self, order: Order, entry: Order, at: int, since: int) -> None:

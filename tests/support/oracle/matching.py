@@ -70,12 +70,20 @@ def _meet_price(
     if rule and order.post_only and not order.met:
         exchange.drop(order, at, "post-only order would cross")
         return True
-    # A limit that fills at the first open it meets is a taker, otherwise (and as an exit of a bracket) a maker.
-    taker = order.kind != "limit" or (not order.met and not order.group)
+    taker = order.kind != "limit" or _takes(exchange, order)
     filled = bool(rule) and exchange.fill(order, price, rule, at, taker=taker, live_from=live_from)
     if not filled and order.tif in ("IOC", "FOK"):  # what cannot be filled at the first open met is cancelled
         exchange.drop(order, at, "not filled at once")
     return filled
+
+
+def _takes(exchange: Exchange, order: Order) -> bool:
+    """A limit that fills at the first price it meets is a taker, otherwise a maker.
+
+    An exit that a fill has placed rests from then on, unless the market was beyond its limit then.
+    """
+    beyond = 0 if exchange.markets[order.book].terms.touch else exchange.markets[order.book].tick
+    return not order.met and (not order.found or (order.limit - order.found) * order.side >= beyond)
 
 
 def _become_limit(exchange: Exchange, order: Order, at: int) -> None:
@@ -163,14 +171,12 @@ def _stops_in_range(exchange: Exchange, book: int, bar: Candle) -> bool:
         if order.kind not in (*STOPS, "stop_limit"):
             continue
         reached = bar.high >= order.trigger if order.side == BUY else bar.low <= order.trigger
-        if reached and _fill_in_path(exchange, order, _within(bar, order.trigger), bar, "path"):
+        passed = order.found and not order.met and (order.found - order.trigger) * order.side >= 0
+        # What was placed at a level that the price had passed already meets the price of that time.
+        price = order.found if passed else order.trigger
+        if reached and _fill_in_path(exchange, order, price, bar, "path"):
             return True
     return False
-
-
-def _within(bar: Candle, price: Fraction) -> Fraction:
-    """The nearest price that the bar had: a level that was placed beyond it has been passed already."""
-    return min(max(price, bar.low), bar.high)
 
 
 def _limits_in_range(exchange: Exchange, book: int, bar: Candle) -> bool:
@@ -180,7 +186,9 @@ def _limits_in_range(exchange: Exchange, book: int, bar: Candle) -> bool:
     """
     for order in present(exchange, book, bar.opens):
         traded = order.kind == "limit" and not order.resting and _traded(exchange, order, bar)
-        if traded and _fill_in_path(exchange, order, _within(bar, order.limit), bar, "path"):
+        beyond = 0 if exchange.markets[book].terms.touch else exchange.markets[book].tick
+        passed = bool(order.found) and not order.met and (order.limit - order.found) * order.side >= beyond
+        if traded and _fill_in_path(exchange, order, order.found if passed else order.limit, bar, "path", passed):
             return True
     return False
 
@@ -192,7 +200,9 @@ def _traded(exchange: Exchange, order: Order, bar: Candle) -> bool:
 
 
 def _rival(exchange: Exchange, order: Order, bar: Candle) -> Order | None:
-    """The other exit of the bracket, if its level too was within the bar and it was live before."""
+    """The other exit of the bracket, if its level too was within the bar and both were live before."""
+    if order.since > bar.opens:
+        return None
     for other in present(exchange, order.book, bar.opens):
         if order.group and other.group == order.group and other is not order:
             if other.kind == "limit" and _traded(exchange, other, bar):
@@ -301,9 +311,10 @@ class _Walk:
         if order.kind == "limit":
             beyond = 0 if exchange.markets[order.book].terms.touch else self.tick
             found = not order.met and order.group > 0  # an exit that was placed just now meets the price it finds
+            takes = _takes(exchange, order)
             order.met = order.met or found
             if (order.limit - here) * order.side >= beyond:
-                return _fill_in_path(exchange, order, here if found else order.limit, bar, self.rule)
+                return _fill_in_path(exchange, order, here if found else order.limit, bar, self.rule, takes)
         elif order.kind != "market" and (here - order.trigger) * order.side >= 0:
             return _fill_in_path(exchange, order, here, bar, self.rule)
         return False
@@ -312,11 +323,11 @@ class _Walk:
 # Liquidation: isolated --------------------------------------------------------------------------------------------
 
 
-def guard(exchange: Exchange, book: int) -> None:
+def guard(exchange: Exchange, book: int, here: Fraction = Fraction(0)) -> None:
     """Keep the order that liquidates a position, at the first tick where its equity is at most its maintenance margin.
 
     Long: margin + quantity * price - cost <= maintenance * quantity * price; a short likewise. It is a stop among the
-    other stops, in time priority from when the position first needed it.
+    other stops, in time priority from when the position first needed it. ``here`` is where the market is, if a fill did it.
     """
     market, position, account = exchange.markets[book], exchange.account.positions[book], exchange.account
     kept, held = market.terms.maintenance_margin, position.quantity
@@ -338,6 +349,7 @@ def guard(exchange: Exchange, book: int) -> None:
         order.since = exchange.bars[book].opens if book in exchange.bars else account.now
         exchange.place(order)
     order.side, order.quantity, order.trigger = (SELL if held > 0 else BUY), abs(held), level
+    order.found, order.met = here, False
 
 
 def bankruptcy(exchange: Exchange, book: int) -> Fraction:
