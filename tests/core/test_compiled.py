@@ -11,8 +11,9 @@ PACKAGE = Path(pregao.__file__).parent
 
 
 def test_the_stamp_follows_the_packages_in_which_something_is_compiled(tmp_path: Path) -> None:
-    """All their modules: constants of the others are part of the machine code. Packages of plain Python do not count."""
-    kernel, codes, report = tmp_path / "step" / "kernel.py", tmp_path / "step" / "codes.py", tmp_path / "ui" / "report.py"
+    """All their modules: constants of others are part of the machine code. Packages of plain Python do not count."""
+    step = tmp_path / "step"
+    kernel, codes, report = step / "kernel.py", step / "codes.py", tmp_path / "ui" / "report.py"
     for module in (kernel, codes, report):
         module.parent.mkdir(exist_ok=True)
         module.write_text("X = 1\n")

@@ -589,7 +589,8 @@ def test_an_order_off_the_grid_is_refused_before_it_is_put_into_integers(reason:
 
 def test_every_reason_is_told_in_a_scenario() -> None:
     """So that a new reason comes with a table."""
-    files = [*Path(__file__).parent.glob("test_*scenarios*.py"), Path(__file__).with_name("test_splits_and_dividends.py")]
+    here = Path(__file__)
+    files = [*here.parent.glob("test_*scenarios*.py"), here.with_name("test_splits_and_dividends.py")]
     tables = "".join(path.read_text(encoding="utf-8") for path in files)
     untold = [words for code, words in layout.REASONS.items() if code and words not in tables]
     assert untold == [layout.REASONS[layout.OFF_TICK], layout.REASONS[layout.OFF_LOT]]

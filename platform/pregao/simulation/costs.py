@@ -30,12 +30,12 @@ def liquidity(book: Record, rules: Record, role: int) -> int:
 @inner
 def _whole(ticks: float) -> int:
     """Ticks rounded up, but for the noise of floating point above a whole number."""
-    return int(math.ceil(ticks * (1.0 - 1e-12)))
+    return math.ceil(ticks * (1.0 - 1e-12))
 
 
 @inner
 def slippage(w: Record, s: Record, b: int, reference: int, lots: int) -> tuple[int, int, int]:
-    """Ticks by which a market or stop order fills worse than its reference price: in all, of it spread, of it impact."""
+    """Ticks by which a market or stop order fills worse than its reference: in all, of it spread, of it impact."""
     rules, book = s["rules"][b], w["books"][b]
     spread = mul_ppm(reference, rules["spread_ppm"], CEIL)
     if rules["spread_method"] > 0:
@@ -100,7 +100,9 @@ def rate_fee(rules: Record, rate_ppm: int, lots: int, notional: int) -> int:
 @inner
 def order_fee(rules: Record, by_rate: int, notional: int) -> int:
     """What an order pays in all: by rate and unit, plus flat, at least the minimum, at most the cap."""
-    total = max(by_rate + rules["flat_fee"], rules["least_fee"]) if rules["least_fee"] > 0 else by_rate + rules["flat_fee"]
+    total = by_rate + rules["flat_fee"]
+    if rules["least_fee"] > 0:
+        total = max(total, rules["least_fee"])
     if rules["cap_ppm"] > 0:
         total = min(total, mul_ppm(notional, rules["cap_ppm"], CEIL))
     return int(total)
@@ -127,7 +129,7 @@ def needed(rules: Record, order: Record, rate_ppm: int, lots: int, unit: int) ->
     notional = lots * unit
     due = order_fee(rules, order["fee_base"] + rate_fee(rules, rate_ppm, lots, notional), order["notional"] + notional)
     fee = due - order["fee_paid"] + sale_tax(rules, order["side"], notional)
-    return mul_ppm(notional, margin_ppm(rules, order["side"]), CEIL) + max(fee, 0)
+    return int(mul_ppm(notional, margin_ppm(rules, order["side"]), CEIL) + max(fee, 0))
 
 
 @inner

@@ -66,8 +66,8 @@ class Event(NamedTuple):
 class AccountState(NamedTuple):
     """An account as one of its instruments sees it, after the last event, all integers: quanta, lots, ticks, ns.
 
-    ``equity_quanta`` is the whole account's, in the reporting currency; ``cash_quanta`` and ``locked_quanta`` are in the
-    instrument's quote currency; all else is the instrument's own. ``cost_quanta`` is signed. ``best_quanta`` and
+    ``equity_quanta`` is the whole account's, in the reporting currency; ``cash_quanta`` and ``locked_quanta`` are in
+    the instrument's quote currency; all else is the instrument's own. ``cost_quanta`` is signed. ``best_quanta`` and
     ``worst_quanta`` say how much better or worse the other exits of ambiguous bars would have ended.
     """
 
@@ -113,8 +113,8 @@ class WorkingOrder(NamedTuple):
 def event_of(row: Any) -> Event:
     """One row of `layout.EVENT` as an `Event`."""
     (
-        kind, order_id, ts, order_kind, role, side, qty, price, reference, slip, fee, realised, position, cash, rule, why,
-        ambiguous, spread, impact, liquidity, tier, amount, book,
+        kind, order_id, ts, order_kind, role, side, qty, price, reference, slip, fee, realised, position, cash, rule,
+        why, ambiguous, spread, impact, liquidity, tier, amount, book,
     ) = row.item()  # fmt: skip
     return Event(
         layout.EVENT_KINDS[kind], order_id, ts, layout.ORDER_KINDS[order_kind], layout.ROLES[role], side, qty, price,
@@ -336,7 +336,7 @@ class Engine:
     def refuse(self, reason: int, kind: int = 0, side: int = 0, role: int = layout.PLAIN, book: int = 0) -> list[Event]:
         """Reject an order that cannot even be put into integers, with a reason of `layout.REASONS`."""
         slot = self._w["orders"][layout.REQUEST : layout.REQUEST + 1]
-        request = dict(book=book, kind=kind, side=side, role=role)
+        request = {"book": book, "kind": kind, "side": side, "role": role}
         slot[0] = tuple(_bounded(request.get(name, 0)) for name in layout.ORDER.names or ())
         live.refuse(self._world, self._setting, self._log, reason)
         return self._drain()

@@ -236,7 +236,7 @@ def _crosses(rules: Record, book: Record, order: Record) -> bool:
 
 @inner
 def _is_known(request: Record) -> bool:
-    """Whether an order's kind, side and role are such as can be asked for; what is not becomes none, as in its event."""
+    """Whether an order's kind, side and role can be asked for; what is not becomes none, as its event tells."""
     known = MARKET <= request["kind"] <= TRAILING and abs(request["side"]) == 1
     known = known and (request["role"] == PLAIN or request["role"] == ENTRY)
     if request["kind"] < MARKET or request["kind"] > TRAILING:
@@ -279,7 +279,7 @@ def _problem(w: Record, s: Record, order: Record) -> int:
     if not (0 <= order["take_profit_ppm"] <= 100 * PPM and 0 <= order["stop_loss_ppm"] < PPM):
         return BAD_PRICE
     highest = max(max(price, limit), max(order["take_profit_ticks"], order["stop_loss_ticks"]))
-    highest = max(highest, max(book["last_ticks"], 1) + order["trail_ticks"]) if order["trail_ticks"] < MAX_TICKS else MAX_TICKS
+    highest = max(highest, max(book["last_ticks"], 1) + min(order["trail_ticks"], MAX_TICKS))
     if highest >= MAX_TICKS or lots >= MAX_LOTS or value >= MAX_QUANTA:
         return OVERFLOW
     unit = (max(price, limit) if price > 0 else max(book["last_ticks"], 1)) * rules["tick_quanta"]
@@ -287,7 +287,9 @@ def _problem(w: Record, s: Record, order: Record) -> int:
         return OVERFLOW
     tif = order["tif"]
     dated = tif == DAY or tif == GTD
-    if tif < 0 or tif > GTD or dated != (order["expires_ns"] > 0) or (dated and order["expires_ns"] <= account["now_ns"]):
+    if tif < 0 or tif > GTD or dated != (order["expires_ns"] > 0):
+        return BAD_TIF
+    if dated and order["expires_ns"] <= account["now_ns"]:
         return BAD_TIF
     if (tif == IOC or tif == FOK) and ((kind != MARKET and kind != LIMIT) or order["post_only"] == 1):
         return BAD_TIF

@@ -64,7 +64,7 @@ Record = Any
 
 @inner
 def copy_order(w: Record, to: int, source: int) -> None:
-    """Copy an order from one slot to another, word by word: assigning records makes machine code of a byte at a time."""
+    """Copy an order from one slot to another, by words: assigning records makes machine code of a byte at a time."""
     words = w["words"]
     a, b = ORDERS_AT + to * ORDER_WORDS, ORDERS_AT + source * ORDER_WORDS
     for i in range(ORDER_WORDS):
@@ -192,7 +192,7 @@ def _resize_siblings(w: Record, s: Record, log: Record, order: Record, lots: int
 
 @inner
 def levels(rules: Record, side: int, price: int, take_profit_ppm: int, stop_loss_ppm: int) -> tuple[int, int]:
-    """Prices of a bracket's take profit and stop loss around an entry's price, to the nearest tick, at least one away."""
+    """Prices of a bracket's take profit and stop loss around an entry's price, to the nearest tick, one away at least."""
     distance = max(mul_ppm(price, take_profit_ppm, NEAREST), 1)
     if rules["profit_after_fees"] == 1:
         # So that what is left after both fees is the profit asked for.
@@ -318,7 +318,7 @@ def guard(w: Record, s: Record, b: int, here: int) -> None:
 
 @inner
 def charge(w: Record, s: Record, b: int, amount: int) -> None:
-    """Take ``amount`` (negative: give) from the cash; what free cash does not cover comes out of the position's margin."""
+    """Take ``amount`` (negative: give) from the cash; what free cash does not cover comes out of the margin."""
     m = s["rules"][b]["money"]
     money, book = w["money"][m], w["books"][b]
     money["cash"] -= amount
@@ -380,7 +380,7 @@ def _pay_elsewhere(w: Record, s: Record, b: int, fee: int) -> int:
 
 @inner
 def _rival(w: Record, b: int, order: Record, beyond: int) -> int:
-    """Slot of the bracket's other exit if this bar's range reaches it too, and both were there all the time; else -1."""
+    """Slot of the bracket's other exit if the bar's range reaches it too, and both were there before; else -1."""
     if order["group"] == 0 or order["since_ns"] > w["account"]["open_ns"]:
         return -1
     book = w["books"][b]
@@ -464,6 +464,7 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     if order["value"] > 0 and lots > closed and lots < MAX_LOTS and unit <= MAX_QUANTA // lots:
         lots = closed + affordable(rules, order, rate, available, unit, lots - closed)
     opened = lots - closed
+    worth = min(wanted, MAX_QUANTA // unit) * unit
     reason = 0
     if lots <= 0:
         reason = (SPENT if order["filled_lots"] > 0 else MIN_NOTIONAL) if 0 < order["value"] < unit else NO_FUNDS
@@ -471,7 +472,7 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
         reason = OVERFLOW
     elif order["tif"] == FOK and lots < wanted:
         reason = UNFILLED
-    elif order["reduce_only"] == 0 and order["filled_lots"] == 0 and min(wanted, MAX_QUANTA // unit) * unit < rules["min_notional"]:
+    elif order["reduce_only"] == 0 and order["filled_lots"] == 0 and worth < rules["min_notional"]:
         reason = MIN_NOTIONAL
     elif opened > 0 and side < 0 and rules["allow_short"] == 0:
         reason = NO_SHORT

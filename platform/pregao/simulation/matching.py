@@ -274,10 +274,10 @@ def _meet_range(w: Record, s: Record, log: Record, b: int) -> None:
         if order["book"] == b and order["kind"] == TRAILING and order["since_ns"] < ts_ns:
             _follow(order, high if order["side"] < 0 else low)
             level = trigger(order)
-            if (book["bar_close"] - level) * order["side"] >= 0 and low <= level <= high:
-                if fill(w, s, log, k, level, IN_PATH, ts_ns, 0):
-                    k = 0
-                    continue
+            beyond_it = (book["bar_close"] - level) * order["side"] >= 0 and low <= level <= high
+            if beyond_it and fill(w, s, log, k, level, IN_PATH, ts_ns, 0):
+                k = 0
+                continue
         k += 1
 
 
@@ -304,6 +304,14 @@ def _reach(w: Record, s: Record, order: Record, here: int, there: int) -> int:
 
 
 @inner
+def _waits(order: Record) -> bool:
+    """Whether an order has nothing to do where there is no liquidity left: one that has just come may have."""
+    if order["role"] == LIQUIDATION or order["kind"] == STOP_LIMIT or order["tif"] == IOC or order["tif"] == FOK:
+        return False
+    return bool(order["met"] == 1 or order["kind"] == STOP or order["kind"] == TRAILING)
+
+
+@inner
 def _joins(account: Record, order: Record, way: int) -> int:
     """After how many ticks of the bar's way an order is there: 0 from the open on, more for one that comes late."""
     if order["since_ns"] <= account["open_ns"]:
@@ -322,7 +330,7 @@ def _walk(
     Args:
         gone: ticks of the bar's way before this leg, of ``way`` in all: late orders join when their time has come.
     """
-    account, orders, rules = w["account"], w["orders"], s["rules"][b]
+    account, orders = w["account"], w["orders"]
     here = start
     stuck = 0  # an order that found no liquidity
     while True:
@@ -341,9 +349,7 @@ def _walk(
             if order["book"] != b or _joins(account, order, way) - gone > abs(here - start):
                 continue
             _follow(order, here)
-            waits = order["kind"] != LIMIT and order["kind"] != MARKET or order["met"] == 1
-            waits = waits and order["kind"] != STOP_LIMIT and order["tif"] != IOC and order["tif"] != FOK
-            if stuck == 1 and waits and order["role"] != LIQUIDATION:
+            if stuck == 1 and _waits(order):
                 continue
             distance = _reach(w, s, order, here, goal)
             late = distance != 0 and (order["tif"] == IOC or order["tif"] == FOK)
@@ -394,8 +400,8 @@ def _walk(
 
 @inner
 def _legs(
-    w: Record, s: Record, log: Record, b: int, opened: int, high: int, low: int, close: int, high_first: bool, rule: int,
-    ts_ns: int,
+    w: Record, s: Record, log: Record, b: int, opened: int, high: int, low: int, close: int, high_first: bool,
+    rule: int, ts_ns: int,
 ) -> None:  # fmt: skip
     first, second = (high, low) if high_first else (low, high)
     way = abs(first - opened) + abs(second - first) + abs(close - second)

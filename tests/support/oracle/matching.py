@@ -327,7 +327,7 @@ def guard(exchange: Exchange, book: int, here: Fraction = Fraction(0)) -> None:
     """Keep the order that liquidates a position, at the first tick where its equity is at most its maintenance margin.
 
     Long: margin + quantity * price - cost <= maintenance * quantity * price; a short likewise. It is a stop among the
-    other stops, in time priority from when the position first needed it. ``here`` is where the market is, if a fill did it.
+    other stops, in time priority from when the position first needed it. ``here``: the market, if a fill did it.
     """
     market, position, account = exchange.markets[book], exchange.account.positions[book], exchange.account
     kept, held = market.terms.maintenance_margin, position.quantity
