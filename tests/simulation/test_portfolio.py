@@ -135,11 +135,11 @@ def test_one_instrument_is_the_ordinary_backtest() -> None:
 def test_corporate_actions_of_each_and_a_stop_between_logs() -> None:
     """More events than the log of one call holds, with a split of one and a dividend of another on the way."""
     names = [instrument(f"I{k}") for k in range(3)]
-    bars = [walk(name, 6_000, k) for k, name in enumerate(names)]
-    middle = int(bars[0].open_ns[3_000])
+    bars = [walk(name, 24_000, k) for k, name in enumerate(names)]
+    middle = int(bars[0].open_ns[10_000])
     actions = [(Split(middle, Fraction(3, 2)),), (Dividend(middle, Decimal("0.5")),), ()]
     plans = [plan_of(b, Terms(actions=a)) for b, a in zip(bars, actions, strict=True)]
-    signals = [decisions(b, k, 0.5) for k, b in enumerate(bars)]
+    signals = [decisions(b, k, 0.9) for k, b in enumerate(bars)]
     compiled = run_portfolio(bars, plans, signals)
     assert len(compiled.events) > layout.LOG_ROWS
     assert_same(compiled, run_moments(bars, plans, by_signals(bars, signals)))

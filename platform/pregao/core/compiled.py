@@ -73,7 +73,7 @@ def inner(function: Function) -> Function:
 
     Python cannot call it, unless the compiler is off. A division by zero is not looked for.
     """
-    made: Function = numba.njit(function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    made: Function = numba.njit(function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
     if not numba.config.DISABLE_JIT:
         _compile_once_for_all_constants(made)
     return made

@@ -83,7 +83,11 @@ class Course:
         else:
             said = np.concatenate([np.asarray(own, np.int8) for own in signals])[self._joined.order]
         while self.done < self.count:
+            if self._count[0] > 0:
+                self._take()
             self._go(said, self.count, 0, False)
+        # The last rows are left in the log, which is not used again: a run of fewer events than it holds copies none.
+        self._events.append(drain(self._log))
 
     def run(self, end: int, far: int = 0, watch: bool = False) -> Events:
         """Live through the moments before ``end``, and look ahead until ``far``.
@@ -97,7 +101,8 @@ class Course:
         before = len(self._events)
         self.turn += 1
         while True:
-            fresh = self._go(_SILENT, end, far, watch)
+            self._go(_SILENT, end, far, watch)
+            fresh = self._take()
             if self.done >= end or (watch and fresh):
                 break
         new = self._events[before:]
@@ -113,10 +118,12 @@ class Course:
     @property
     def events(self) -> Events:
         """All events so far."""
+        if len(self._events) == 1:
+            return self._events[0]
         return np.concatenate(self._events) if self._events else np.zeros(0, layout.EVENT)
 
-    def _go(self, signals: NDArray[np.int8], end: int, far: int, watch: bool) -> bool:
-        """As far as the log has room; whether there were events."""
+    def _go(self, signals: NDArray[np.int8], end: int, far: int, watch: bool) -> None:
+        """As far as the log has room."""
         engine = self.engine
         if self._joined is None:
             self.done, self.awake = run_one(
@@ -128,7 +135,6 @@ class Course:
                 engine.world, engine.setting, self._log, self._tape, self._joined.first, signals, self.done, end, watch,
                 self.equity, self.positions, far, self._held,
             )  # fmt: skip
-        return self._take()
 
     def _take(self) -> bool:
         if self._count[0] == 0:

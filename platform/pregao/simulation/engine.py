@@ -19,7 +19,7 @@ from pregao.simulation.plan import Plan
 from pregao.simulation.tape import Tape
 from pregao.simulation.world import build
 
-_MAGIC = b"PRGE2"
+_MAGIC = b"PRGE3"
 _NO_INTS = np.zeros(0, np.int64)
 _NO_FINE = np.zeros((0, 2), np.int64)
 _NO_FINE_BARS = np.zeros((0, 6), np.int64)
@@ -195,12 +195,7 @@ class Engine:
         self._w = self._world[0]
         self._rules = self._setting[0]["rules"]
         self._log = np.zeros(1, layout.LOG)
-        n = len(self.plans)
-        ints = [np.zeros(n, np.int64) for _ in range(5)]
-        self._row = Tape(
-            np.zeros(n, np.int64), np.ones(n, np.int8), *ints, np.zeros(n), _NO_FINE, _NO_FINE_BARS, built.actions,
-            self.plan.timeframe.ns
-        )
+        self._actions, self._span_ns = built.actions, self.plan.timeframe.ns
         self._index = {plan.instrument.key: b for b, plan in enumerate(self.plans)}
 
     @property
@@ -211,7 +206,7 @@ class Engine:
     @property
     def actions(self) -> NDArray[Any]:
         """Splits, dividends and funding of all instruments, `actions.ACTION`."""
-        return self._row.actions
+        return self._actions
 
     @property
     def setting(self) -> NDArray[Any]:
@@ -242,36 +237,33 @@ class Engine:
         Raises:
             PregaoError: if they do not open at the same time, are not of the account's timeframe, or come too late.
         """
-        row, count = self._row, len(bars)
-        span = row.span_ns
+        span = self._span_ns
         opened = next(iter(bars.values())).open_ns
         if opened < self._w["account"]["now_ns"]:
             raise PregaoError(f"A bar that opened at {opened} ns came after one that closed later.")
-        for i, b in enumerate(sorted(bars)):
-            bar = bars[b]
-            if bar.open_ns != opened or bar.close_ns - bar.open_ns != span:
+        for bar in bars.values():
+            if bar.open_ns != opened or bar.close_ns - opened != span:
                 raise PregaoError("Bars of one moment must open together and have the account's timeframe.")
+        fine, fine_bars = self._finer(bars, finer) if finer else (_NO_FINE, _NO_FINE_BARS)
+        for b, bar in bars.items():
             alive = live_bars if isinstance(live_bars, bool) else live_bars.get(b, True)
-            row.book[i], row.live[i], row.open_ns[i] = b, alive, bar.open_ns
-            row.open[i], row.high[i], row.low[i], row.close[i] = bar.open, bar.high, bar.low, bar.close
-            row.volume[i] = bar.volume
-        if finer:
-            row = self._with_finer(row, sorted(bars), finer)
-        live.step(self._world, self._setting, self._log, row, count)
+            live.arrive(
+                self._world, b, bar.open, bar.high, bar.low, bar.close, float(bar.volume), int(alive), b
+            )
+        live.step(self._world, self._setting, self._log, opened, opened + span, self._actions, fine, fine_bars)
         return self._drain()
 
-    def _with_finer(self, row: Tape, books: list[int], finer: Mapping[int, Bars]) -> Tape:
-        fine = np.zeros((len(row.book), 2), np.int64)
+    def _finer(self, bars: Mapping[int, Bar], finer: Mapping[int, Bars]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The finer bars of each instrument, and which rows they are."""
+        fine = np.zeros((len(self.plans), 2), np.int64)
         tables, end = [], 0
-        for i, b in enumerate(books):
-            fine[i] = end
+        for b in bars:
             if b in finer:
                 f = finer[b]
                 tables.append(np.stack([f.open, f.high, f.low, f.close, f.open_ns, f.close_ns], axis=1))
+                fine[b] = end, end + len(f)
                 end += len(f)
-                fine[i, 1] = end
-        table = np.ascontiguousarray(np.concatenate(tables), np.int64) if tables else _NO_FINE_BARS
-        return row._replace(fine=fine, fine_bars=table)
+        return fine, np.ascontiguousarray(np.concatenate(tables), np.int64) if tables else _NO_FINE_BARS
 
     def signal(self, signal: int, fraction_ppm: int = PPM, book: int = 0) -> list[Event]:
         """Act on a decision taken at the last close: `layout.ENTER_LONG`, `ENTER_SHORT` or `LEAVE`."""

@@ -13,12 +13,19 @@ import numpy as np
 from pregao.core.compiled import compiled, inner
 from pregao.core.money import PPM
 from pregao.simulation.flows import NEVER
-from pregao.simulation.kernel import act, equity, mark, quiet, step
-from pregao.simulation.layout import LOG_ROWS, ROOM
+from pregao.simulation.kernel import act, arrive, equity, mark, step
+from pregao.simulation.layout import LEAVE, LOG_ROWS, ROOM
 from pregao.simulation.tape import Tape
 
 Array = Any
 Record = Any
+
+
+@inner
+def bring(w: Record, tape: Tape, row: int, b: int) -> None:
+    """The bar of a row arrives."""
+    live = tape.live[row] if len(tape.live) > 0 else 1
+    arrive(w, b, tape.open[row], tape.high[row], tape.low[row], tape.close[row], tape.volume[row], live, row)
 
 
 @inner
@@ -37,7 +44,7 @@ def _one(
 ) -> int:  # fmt: skip
     """`run_one` of records."""
     account, book, rules = w["account"], w["books"][0], s["rules"][0]
-    keep = len(equities) > 0
+    keep, silent = len(equities) > 0, len(signals) == 0
     i = start
     while i < end:
         if log["count"] > LOG_ROWS - ROOM:
@@ -49,28 +56,35 @@ def _one(
             base = equity(w, s) - position * book["last_ticks"] * rules["tick_quanta"]
             slope = position * rules["tick_quanta"]
             j = i
-            silent = len(signals) == 0
-            while j < most and tape.high[j] < high and tape.low[j] > low and tape.open_ns[j] < until:
-                if not silent and signals[j] != 0:
-                    break
+            said = 0
+            while said == 0 and j < most and tape.high[j] < high and tape.low[j] > low and tape.open_ns[j] < until:
                 if keep:
                     equities[j] = base + slope * tape.close[j]
                     positions[j] = position
+                if not silent and (position == 0 or signals[j] == LEAVE):  # else `act` does nothing
+                    said = signals[j]
                 j += 1
             if j > i:
-                mark(w, 0, tape, j - 1, j - i)
-                account["open_ns"] = tape.open_ns[j - 1]
-                account["closing_ns"] = book["now_ns"]
-                account["now_ns"] = book["now_ns"]
+                opened = tape.open_ns[j - 1]
+                k = j - 1
+                live = tape.live[k] if len(tape.live) > 0 else 1
+                arrive(w, 0, tape.open[k], tape.high[k], tape.low[k], tape.close[k], tape.volume[k], live, k)
+                mark(w, 0, opened + tape.span_ns, j - i)
+                account["open_ns"] = opened
+                account["closing_ns"] = opened + tape.span_ns
+                account["now_ns"] = opened + tape.span_ns
                 account["bars"] += j - i
+                if said != 0:
+                    act(w, s, log, 0, np.int64(said), PPM)
                 i = j
                 continue
         seen = log["count"]
-        step(w, s, log, tape, i, i + 1)
+        bring(w, tape, i, 0)
+        step(w, s, log, tape.open_ns[i], tape.open_ns[i] + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
         if keep:
             equities[i] = equity(w, s)
             positions[i] = book["position_lots"]
-        if len(signals) > 0 and signals[i] != 0:
+        if not silent and signals[i] != 0:
             act(w, s, log, 0, np.int64(signals[i]), PPM)
         i += 1
         if watch and log["count"] > seen:
@@ -109,6 +123,15 @@ def run_one(
 
 
 @inner
+def quiet(w: Record, s: Record, b: int, open_ns: int) -> bool:
+    """Whether the bar that has arrived does nothing but mark the account."""
+    book, horizon = w["books"][b], s["rules"][b]["horizon_bars"]
+    if book["bar_high"] >= book["wake_high"] or book["bar_low"] <= book["wake_low"] or open_ns >= book["wake_ns"]:
+        return False
+    return bool(horizon == 0 or book["position_lots"] == 0 or book["bars_held"] + 1 < horizon)
+
+
+@inner
 def _many(
     w: Record, s: Record, log: Record, tape: Tape, moments: Array, signals: Array, start: int, end: int, watch: bool,
     equities: Array, positions: Array,
@@ -121,18 +144,21 @@ def _many(
             return t
         seen = log["count"]
         first, last = moments[t], moments[t + 1]
+        opened = tape.open_ns[first]
+        closes = opened + tape.span_ns
         calm = True
         for row in range(first, last):
-            calm = calm and quiet(w, s, tape, row, tape.book[row])
+            bring(w, tape, row, tape.book[row])
+            calm = calm and quiet(w, s, tape.book[row], opened)
         if calm:
-            account["open_ns"] = tape.open_ns[first]
-            account["closing_ns"] = tape.open_ns[first] + tape.span_ns
-            account["now_ns"] = account["closing_ns"]
+            account["open_ns"] = opened
+            account["closing_ns"] = closes
+            account["now_ns"] = closes
             account["bars"] += 1
             for row in range(first, last):
-                mark(w, tape.book[row], tape, row, 1)
+                mark(w, tape.book[row], closes, 1)
         else:
-            step(w, s, log, tape, first, last)
+            step(w, s, log, opened, closes, tape.actions, tape.fine, tape.fine_bars)
         equities[t] = equity(w, s)
         for row in range(first, last):
             positions[row] = w["books"][tape.book[row]]["position_lots"]

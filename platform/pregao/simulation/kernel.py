@@ -12,7 +12,7 @@ Money that a fill frees in a moment can be used only after it, so no instrument 
 later in the same bar. What a strategy decides at a close acts at the next open. What a fill does is in `ledger`.
 
 A bar that can fill nothing is *quiet*: `wake` keeps, for each instrument, the prices and the time until which bars are
-quiet, and `mark` takes in such bars without looking at orders. Both give the same bytes as `step`.
+quiet, and `arrive` and `mark` take in such bars without looking at orders. It gives the same bytes as `step`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,6 @@ from pregao.simulation.layout import (
 )
 from pregao.simulation.ledger import MAX_LOTS, add, announce, copy_order, fill, free, levels, remove, reserve
 from pregao.simulation.matching import meet_path, meet_price, trigger
-from pregao.simulation.tape import Tape
 
 MAX_TICKS = 2**52
 Record = Any
@@ -103,33 +102,33 @@ def wake(w: Record, s: Record, b: int) -> None:
 
 
 @inner
-def quiet(w: Record, s: Record, tape: Tape, row: int, b: int) -> bool:
-    """Whether a bar does nothing but mark the account."""
-    book = w["books"][b]
-    if tape.high[row] >= book["wake_high"] or tape.low[row] <= book["wake_low"] or tape.open_ns[row] >= book["wake_ns"]:
-        return False
-    horizon = s["rules"][b]["horizon_bars"]
-    return bool(horizon == 0 or book["position_lots"] == 0 or book["bars_held"] + 1 < horizon)
+def arrive(
+    w: Record, b: int, opened: int, high: int, low: int, close: int, volume: float, live: int, row: int
+) -> None:  # fmt: skip
+    """An instrument has a bar in the moment that comes next; prices in ticks, volume in base units.
 
-
-@inner
-def _load(w: Record, b: int, tape: Tape, row: int) -> None:
+    Numbers one by one, here and in `step`: handing arrays from one compiled function to the next counts references.
+    """
     book = w["books"][b]
-    book["bar_open"] = tape.open[row]
-    book["bar_high"] = tape.high[row]
-    book["bar_low"] = tape.low[row]
-    book["bar_close"] = tape.close[row]
-    book["bar_volume"] = tape.volume[row]
+    book["bar_open"] = opened
+    book["bar_high"] = high
+    book["bar_low"] = low
+    book["bar_close"] = close
+    book["bar_volume"] = volume
     book["used_lots"] = 0
+    book["live"] = live
+    book["row"] = row
+    book["here"] = 1
 
 
 @inner
-def mark(w: Record, b: int, tape: Tape, row: int, count: int) -> None:
-    """Take in ``count`` quiet bars of an instrument of which the last is ``row``."""
+def mark(w: Record, b: int, close_ns: int, count: int) -> None:
+    """Take in ``count`` bars of an instrument, of which the last has arrived: what a quiet bar does, and no more."""
     book = w["books"][b]
-    _load(w, b, tape, row)
-    book["last_ticks"] = tape.close[row]
-    book["now_ns"] = tape.open_ns[row] + tape.span_ns
+    book["last_ticks"] = book["bar_close"]
+    book["now_ns"] = close_ns
+    book["here"] = 0
+    book["row"] = 0  # so that the state does not tell by which driver it came about
     if book["position_lots"] != 0:
         book["bars_held"] += count
 
@@ -183,44 +182,49 @@ def _at_close(w: Record, s: Record, log: Record, b: int) -> None:
 
 
 @inner
-def step(w: Record, s: Record, log: Record, tape: Tape, first: int, end: int) -> None:
-    """The bars ``first`` to ``end`` of the tape, which open at the same time, arrive: see the module's docstring.
+def step(
+    w: Record, s: Record, log: Record, open_ns: int, close_ns: int, actions: Any, fine: Any, fine_bars: Any
+) -> None:
+    """A moment whose bars have arrived passes: see the module's docstring.
 
     Args:
         w: one record of `layout.WORLD`, changed in place.
         log: one record of `layout.LOG` with `layout.ROOM` free rows.
+        open_ns, close_ns: of the moment's bars.
+        actions, fine, fine_bars: as in `tape.Tape`.
     """
-    account = w["account"]
-    account["open_ns"] = tape.open_ns[first]
-    account["closing_ns"] = tape.open_ns[first] + tape.span_ns
-    for row in range(first, end):
-        b = tape.book[row] if len(tape.book) > 0 else 0
-        _load(w, b, tape, row)
-        before_open(w, s, log, b, tape.actions)
+    account, books = w["account"], w["books"]
+    count = account["books"]
+    account["open_ns"] = open_ns
+    account["closing_ns"] = close_ns
+    for b in range(count):
+        if books[b]["here"] == 1:
+            before_open(w, s, log, b, actions)
     if account["orders"] > 0:
-        for row in range(first, end):
-            if len(tape.live) == 0 or tape.live[row] == 1:
-                b = tape.book[row] if len(tape.book) > 0 else 0
-                meet_price(w, s, log, b, tape.open[row], account["open_ns"], True)
-        for row in range(first, end):
-            if len(tape.live) == 0 or tape.live[row] == 1:
-                b = tape.book[row] if len(tape.book) > 0 else 0
-                meet_path(w, s, log, b, tape.fine, tape.fine_bars, row)
-    account["now_ns"] = account["closing_ns"]
+        for b in range(count):
+            if books[b]["here"] == 1 and books[b]["live"] == 1:
+                meet_price(w, s, log, b, books[b]["bar_open"], open_ns, True)
+        for b in range(count):
+            if books[b]["here"] == 1 and books[b]["live"] == 1:
+                meet_path(w, s, log, b, fine, fine_bars, books[b]["row"])
+    account["now_ns"] = close_ns
     account["bars"] += 1
-    for row in range(first, end):
-        b = tape.book[row] if len(tape.book) > 0 else 0
-        mark(w, b, tape, row, 1)
-        expire(w, s, log, b, account["closing_ns"])
+    for b in range(count):
+        book = books[b]
+        if book["here"] == 1:
+            mark(w, b, close_ns, 1)
+            book["here"] = 1
+            expire(w, s, log, b, close_ns)
     for m in range(account["moneys"]):
         w["money"][m]["freed"] = 0
-    for row in range(first, end):
-        b = tape.book[row] if len(tape.book) > 0 else 0
-        book, rules = w["books"][b], s["rules"][b]
-        awake = len(tape.live) == 0 or tape.live[row] == 1
-        if awake and (rules["spread_method"] > 0 or rules["impact_k"] > 0.0):
+    for b in range(count):
+        book, rules = books[b], s["rules"][b]
+        if book["here"] == 0:
+            continue
+        book["here"] = 0
+        if book["live"] == 1 and (rules["spread_method"] > 0 or rules["impact_k"] > 0.0):
             observe(
-                w["estimates"][b], tape.high[row], tape.low[row], tape.close[row], tape.volume[row],
+                w["estimates"][b], book["bar_high"], book["bar_low"], book["bar_close"], book["bar_volume"],
                 rules["spread_method"], rules["spread_window"], rules["impact_window"],
             )  # fmt: skip
         if rules["horizon_bars"] > 0 and book["position_lots"] != 0 and book["bars_held"] >= rules["horizon_bars"]:

@@ -18,7 +18,7 @@ CAPACITY = 256
 """Working orders that one account can hold."""
 ROOM = 2_048
 """More events than one moment can cause; a driver makes room before it."""
-LOG_ROWS = 4 * ROOM
+LOG_ROWS = 16 * ROOM
 TIERS = 256
 """Fee tiers of all instruments of an account."""
 LATENCIES = 4_096
@@ -78,6 +78,9 @@ BOOK = _record(
     "action_ns",  # when it is due
     "borrow_day",  # days since 1970 up to which borrowing is paid
     "closed",  # 1: its exchange is closed now
+    "here",  # 1: it has a bar in the moment that is on
+    "live",  # 1: that bar may trade
+    "row",  # of it on the tape
     "now_ns",  # close time of its last bar
     "wake_high",  # a bar is quiet while low > wake_low, high < wake_high, and its open comes before wake_ns
     "wake_low",

@@ -6,15 +6,24 @@ from typing import Any
 
 from pregao.core.compiled import compiled
 from pregao.simulation import kernel
-from pregao.simulation.tape import Tape
 
 Array = Any
 
 
 @compiled
-def step(world: Array, setting: Array, logs: Array, row: Tape, count: int) -> None:
-    """`kernel.step` of the first ``count`` rows."""
-    kernel.step(world[0], setting[0], logs[0], row, 0, count)
+def step(
+    world: Array, setting: Array, logs: Array, open_ns: int, close_ns: int, actions: Array, fine: Array, fine_bars: Array
+) -> None:
+    """`kernel.step`."""
+    kernel.step(world[0], setting[0], logs[0], open_ns, close_ns, actions, fine, fine_bars)
+
+
+@compiled
+def arrive(
+    world: Array, b: int, opened: int, high: int, low: int, close: int, volume: float, live: int, row: int
+) -> None:
+    """`kernel.arrive`."""
+    kernel.arrive(world[0], b, opened, high, low, close, volume, live, row)
 
 
 @compiled

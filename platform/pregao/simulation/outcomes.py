@@ -15,7 +15,8 @@ from pregao.core.money import PPM
 from pregao.simulation import layout
 from pregao.simulation.engine import tape_of
 from pregao.simulation.hours import live_rows
-from pregao.simulation.kernel import act, mark, quiet, step
+from pregao.simulation.history import bring, quiet
+from pregao.simulation.kernel import act, mark, step
 from pregao.simulation.layout import ENTRY, FILLED, ORDERS_AT, ZERO
 from pregao.simulation.ledger import copy_order
 from pregao.simulation.plan import Plan
@@ -58,11 +59,13 @@ def _outcomes(worlds: Any, setting: Any, logs: Any, tape: Tape, signal: int, net
         act(w, s, log, 0, signal, PPM)
         put_in = 0
         for j in range(i + 1, len(tape.close)):
-            if quiet(w, s, tape, j, 0):
-                mark(w, 0, tape, j, 1)
+            closes = tape.open_ns[j] + tape.span_ns
+            bring(w, tape, j, 0)
+            if quiet(w, s, 0, tape.open_ns[j]):
+                mark(w, 0, closes, 1)
                 continue
             log["count"] = 0
-            step(w, s, log, tape, j, j + 1)
+            step(w, s, log, tape.open_ns[j], closes, tape.actions, tape.fine, tape.fine_bars)
             for e in range(log["count"]):
                 event = log["events"][e]
                 if event["kind"] == FILLED:

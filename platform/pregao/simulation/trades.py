@@ -31,11 +31,13 @@ def trades_of(events: NDArray[Any], plan: Plan, quantum: Decimal | None = None) 
     instrument = plan.instrument
     unit, lot = float(quantum or instrument.quantum), float(instrument.lot_size)
     scale = int(instrument.quantum / quantum) if quantum else 1
-    fills = events[events["kind"] == layout.FILLED]
-    last = np.flatnonzero(fills["position_lots"] == 0)
+    at = np.flatnonzero(events["kind"] == layout.FILLED)
+    last = np.flatnonzero(events["position_lots"][at] == 0)
     first = np.concatenate([[0], last[:-1] + 1])[: len(last)].astype(np.int64)
-    fills = fills[: last[-1] + 1] if len(last) else fills[:0]
+    at = at[: last[-1] + 1] if len(last) else at[:0]
     trade = np.repeat(np.arange(len(last)), last - first + 1)
+    columns = ("side", "qty_lots", "price_ticks", "fee", "ts_ns", "role", "rule", "ambiguous")
+    fills = {name: events[name][at] for name in columns}
     side = fills["side"][first]
     into = fills["side"] == side[trade]
     notional = fills["qty_lots"] * fills["price_ticks"] * (instrument.tick_quanta * scale)
