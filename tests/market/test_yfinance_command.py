@@ -57,7 +57,10 @@ def test_a_stock_is_ingested_then_only_what_is_new(yahoo, run, there):
     assert status == 0
     assert "No bars were added" in out
     messages = [v["message"] for v in json.loads(run("data", "versions", "--json")[1])]
-    assert [one for one in messages if "AAPL" in one] == ["Ingest from yfinance: AAPL 1d +5", "Ingest from yfinance: AAPL 1d +3,739 and 9 actions"]
+    assert [message.partition(": ")[2] for message in messages if "AAPL" in message] == [
+        "AAPL 1d +5",
+        "AAPL 1d +3,739 and 9 actions",
+    ]
 
 
 def test_bars_are_shown_and_exported_as_traded_or_adjusted(run, there, tmp_path):

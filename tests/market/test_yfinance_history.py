@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from yahoo.fixtures import ask, assert_as_traded, at, bars_of, bring, days_ago, stored, yahoo
+from yahoo.fixtures import ask, assert_as_traded, assert_prices_as_traded, at, bars_of, bring, days_ago, stored, yahoo
 
 from pregao.core.actions import Dividend, Split, from_frame
 from pregao.core.errors import NotFoundError, UsageError
 from pregao.market.sources import source, source_names
 from pregao.market.sources.conformance import SourceConformance
+from pregao.market.sources.yfinance_rules import TICKS
+from pregao.market.sources.yfinance_traded import traded
 from pregao.market.store import Store
 
 __all__ = ["yahoo"]
@@ -63,16 +66,65 @@ def test_its_splits_and_dividends_are_those_of_their_time(yahoo):
 
 def test_a_reverse_split_is_undone_and_volumes_are_as_exact_as_yahoo_tells_them(yahoo):
     (series,) = ask(yahoo, "GE")
-    stock, bars = yahoo.stocks["GE"], bars_of(series)
-    true = stock.bars(86_400, 2**40)
-    n = len(bars)
-    np.testing.assert_array_equal(bars.close, true["close"][:n])
+    bars = bars_of(series)
+    true = assert_prices_as_traded(yahoo.stocks["GE"], bars)
     split = int(np.searchsorted(bars.open_ns, at("2021-08-02")))
     assert bars.open[split] / bars.close[split - 1] == pytest.approx(8, rel=0.05)
-    off = np.abs(bars.volume - true["volume"][:n])
+    off = np.abs(bars.volume - true["volume"])
     assert (off[:split] <= 8).all()
     assert (off[split:] == 0).all()
     assert Split(at("2021-08-02"), Fraction(1, 8)) in from_frame(series.actions)
+
+
+def test_prices_in_eighths_and_sixteenths_of_a_dollar_are_told_exactly_after_three_splits(yahoo):
+    """As America traded until 1997 and 2001; then in cents, all of which are multiples of a quarter of a cent."""
+    (series,) = ask(yahoo, "OLD")
+    bars = bars_of(series)
+    assert series.instrument.tick_size == Decimal("0.0025")
+    assert_prices_as_traded(yahoo.stocks["OLD"], bars)
+    assert (bars.close[bars.open_ns < at("1997-06-24")] % 50 == 0).all()
+
+
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "stocks"
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the shared folder with real market data is not here")
+def test_apples_real_prices_are_on_cents_again():
+    """What Yahoo said of 2012 to 2014 after the split of seven for one, and what was quoted on those days."""
+    frame = pd.read_parquet(SHARED / "AAPL_1d_with_actions.parquet")
+    open_ns = frame["timestamp"].dt.as_unit("ns").astype("int64").to_numpy()
+    given = frame.rename(columns=str.capitalize)
+    made = traded(given, open_ns, {at("2014-06-09"): Fraction(7)}, TICKS["stock"])
+    assert made.tick_size == Decimal("0.01")
+    assert made.frame.iloc[0, 1:].tolist() == [409.40, 412.50, 409.00, 411.23, frame["volume"].iloc[0] / 7]
+    eve = made.frame[made.frame["timestamp"] == "2014-06-06"].iloc[0]
+    assert eve[["open", "high", "low", "close"]].tolist() == [649.90, 651.26, 644.47, 645.57]
+
+
+def test_a_session_that_begins_on_the_utc_day_before_is_of_its_local_date(yahoo):
+    """Sydney opens at 23:00 or 00:00 UTC; a split there is before the first minute of its day, not in its midst."""
+    stock = yahoo.stocks["CBA.AX"]
+    (day,) = stock.sessions["day"][stock.sessions["day"] < days_ago(6) // 10**9].tail(1)
+    stock.splits = {pd.Timestamp(day, unit="s").strftime("%Y-%m-%d"): Fraction(2)}
+    (daily,) = ask(yahoo, "CBA.AX")
+    assert_as_traded(stock, bars_of(daily))
+    (minutes,) = ask(yahoo, "CBA.AX", timeframe="5m", start_ns=days_ago(30))
+    assert_as_traded(stock, bars_of(minutes))
+    (split,) = from_frame(minutes.actions)
+    opened = stock.opening(next(iter(stock.splits))) * 10**9
+    assert split.ts_ns <= opened
+    assert opened - split.ts_ns < 14 * 3_600 * 10**9
+    assert from_frame(daily.actions) == (split,)
+    assert (minutes.instrument.calendar, minutes.instrument.quote) == ("XASX", "AUD")
+
+
+def test_a_coin_of_a_thousandth_of_a_cent_has_a_grid_that_fits_its_prices(yahoo):
+    (series,) = ask(yahoo, "SHIB-USD")
+    rules, true = series.instrument, yahoo.stocks["SHIB-USD"].bars(86_400, 2**40)
+    assert rules.tick_size <= Decimal("1e-11")
+    assert rules.quantum >= Decimal("1e-13")
+    close = bars_of(series).frame()["close"].to_numpy()
+    np.testing.assert_allclose(close, true["close"][: len(close)] * 1e-12, rtol=1e-7)
 
 
 @pytest.mark.parametrize(("timeframe", "days"), [("1m", 29), ("5m", 59), ("15m", 30), ("30m", 30), ("1h", 700)])
@@ -188,10 +240,10 @@ def test_prices_finer_than_the_stored_grid_make_it_finer(yahoo):
 
     def half_cents(result):
         quote = result["indicators"]["quote"][0]
-        quote["high"][-3] += 0.005
+        quote["high"][-3] = float(np.float32(quote["high"][-3] + 0.005))
 
     yahoo.edit(half_cents)
     bring(yahoo, "NEWCO", start_ns=days_ago(200))
-    assert Store().instrument("NEWCO").tick_size == Decimal("0.001")
+    assert Store().instrument("NEWCO").tick_size == Decimal("0.005")
     bring(yahoo, "NEWCO")
-    assert Store().instrument("NEWCO").tick_size == Decimal("0.001")
+    assert Store().instrument("NEWCO").tick_size == Decimal("0.005")

@@ -152,6 +152,33 @@ def test_a_split_that_yahoo_moves_brings_the_whole_series_anew_and_says_why(yaho
     assert_as_traded(stock, bars)
 
 
+def test_brought_anew_a_series_takes_yahoos_word_whole(yahoo):
+    """Also where it disagrees without a reason: then nothing of the old series stays, and the report says so."""
+    yahoo.now = BEFORE
+    bring(yahoo, "NEWCO")
+    yahoo.now = AFTER
+    yahoo.stocks["NEWCO"].unlisted.add("2026-06-15")
+    with pytest.raises(PregaoError, match="--anew"):
+        bring(yahoo, "NEWCO")
+    with pytest.raises(PregaoError, match="no split that it lists explains it"):
+        bring(yahoo, "NEWCO", anew=True, start_ns=at("2026-01-01"))
+    report = bring(yahoo, "NEWCO", anew=True).series[0]
+    assert report.written.replaced > 350
+    assert any("brought anew, as was asked" in finding.text for finding in report.quality.findings)
+    bars = stored("NEWCO")
+    assert np.abs(np.diff(np.log(bars.close))).max() < 0.1, "all in shares of today"
+
+
+def test_brought_anew_nothing_that_yahoo_leaves_out_is_lost(yahoo):
+    stock = yahoo.stocks["NEWCO"]
+    stock.dividends = {"2026-03-02": 0.205}
+    bring(yahoo, "NEWCO")
+    before = contents()
+    yahoo.edit(lambda result: result.pop("events"))
+    bring(yahoo, "NEWCO", anew=True)
+    assert contents() == before
+
+
 def test_prices_in_a_muddle_are_refused(yahoo):
     bring(yahoo, "NEWCO", end_ns=days_ago(10))
     before = contents()

@@ -38,7 +38,7 @@ def answer(stock: Stock, query: Mapping[str, str], now: int) -> dict[str, Any]:
     later = stock.later_shares(days, now)
     factor = np.array([float(shares) for shares in later])
     quote: dict[str, list[Any]] = {
-        name: [_float32(price) for price in bars[name][rows] * stock.tick / factor]
+        name: [_written(price, shares) for price, shares in zip(bars[name][rows] * stock.tick, factor, strict=True)]
         for name in ("open", "high", "low", "close")
     }
     quote["volume"] = [round(int(v) * shares) for v, shares in zip(bars["volume"][rows], later, strict=True)]
@@ -72,9 +72,10 @@ def _check_limits(interval: str, start: int, end: int, now: int) -> None:
         raise RefusalError(422, "Unprocessable Entity", f"{what} {only}")
 
 
-def _float32(price: float) -> float:
-    """A price as Yahoo writes it: a 32-bit float, with all the digits of the 64-bit one."""
-    return float(np.float32(price))
+def _written(price: float, shares: float) -> float:
+    """A price as Yahoo writes it: a 32-bit float, divided by later splits, rounded to six decimals and to 32 bits."""
+    kept = float(np.float32(price))
+    return float(np.float32(round(kept / shares, 6))) if shares != 1 else kept
 
 
 def _meta(stock: Stock, interval: str, query: Mapping[str, str], now: int, bars: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from pregao.market.ingest import IngestReport, ingest
 from pregao.market.sources import Request, Series, read_options
 from pregao.market.sources.yfinance import YFinance
 from pregao.market.store import Store
-from yahoo.market import DAY, Stock, seconds
+from yahoo.market import DAY, Ints, Stock, seconds
 from yahoo.server import YahooServer
 
 
@@ -46,8 +46,8 @@ def stored(symbol: str, timeframe: str = "1d", **given: Any) -> Bars:
     return store.bars(store.instrument(symbol), Timeframe.parse(timeframe), **given)
 
 
-def assert_as_traded(stock: Stock, bars: Bars) -> None:
-    """Every bar is, to the tick and the share, one that the stock had; and none of its own is missing between them."""
+def assert_prices_as_traded(stock: Stock, bars: Bars) -> dict[str, Ints]:
+    """Every bar is, to the tick, one that the stock had, and none of its own is missing between them: returns those."""
     step = bars.timeframe.seconds
     true = stock.bars(step, 2**40)
     times = true["time"] if step < DAY else stock.sessions["day"].to_numpy()[true["session"]]
@@ -57,7 +57,12 @@ def assert_as_traded(stock: Stock, bars: Bars) -> None:
     scale = round(stock.tick / float(bars.instrument.tick_size))
     for name in COLUMNS:
         np.testing.assert_array_equal(getattr(bars, name), true[name][rows] * scale, err_msg=name)
-    np.testing.assert_array_equal(bars.volume, true["volume"][rows])
+    return {name: column[rows] for name, column in true.items()}
+
+
+def assert_as_traded(stock: Stock, bars: Bars) -> None:
+    """As `assert_prices_as_traded`, and to the share."""
+    np.testing.assert_array_equal(bars.volume, assert_prices_as_traded(stock, bars)["volume"])
 
 
 def at(day: str) -> int:

@@ -32,6 +32,7 @@ class Stock:
         splits: ex-date -> new shares for each old one.
         dividends: ex-date -> cash for each share of that time.
         delisted: the day from which it is not traded any more; empty if it still is.
+        tick, grids: unit of the prices; and day -> of how many of these units prices are multiples from then on.
         exchange, zone, kind, currency, calendar: as Yahoo names them; the calendar as exchange_calendars does.
         unlisted: ex-dates of splits that Yahoo applies to the prices but does not tell.
         unapplied: ex-dates of splits that Yahoo tells but has not applied to the prices.
@@ -46,6 +47,7 @@ class Stock:
     dividends: dict[str, float] = field(default_factory=dict)
     delisted: str = ""
     tick: float = 0.01
+    grids: dict[str, int] = field(default_factory=dict)
     exchange: str = "NMS"
     zone: str = "America/New_York"
     kind: str = "EQUITY"
@@ -88,7 +90,10 @@ class Stock:
         start = np.exp(path - moves * 0.6 * (within != 0)) / shares
         wick = rng.exponential(0.0003, (2, len(whose)))
         ticks = [start, np.maximum(start, end) * (1 + wick[0]), np.minimum(start, end) * (1 - wick[1]), end]
-        opened, high, low, close = (np.maximum(np.rint(column), 1).astype(np.int64) for column in ticks)
+        unit = np.ones(len(whose), np.int64)
+        for day, units in self.grids.items():
+            unit[days >= seconds(day)] = units
+        opened, high, low, close = (np.maximum(np.rint(column / unit), 1).astype(np.int64) * unit for column in ticks)
         volume = (rng.integers(100, 5_000, len(whose)) * shares).astype(np.int64)
         times = table["open"].to_numpy()[whose] + 60 * within
         named = zip(
@@ -152,6 +157,13 @@ def a_market() -> dict[str, Stock]:
               dividends={"2020-06-26": 0.01, "2022-03-07": 0.08}, exchange="NYQ"),
         Stock("NEWCO", "Newco Inc.", "2025-01-02", 120.0, 3, splits={"2026-06-15": Fraction(3, 2)}),
         Stock("GONE", "Gone Corporation", "2019-01-02", 40.0, 4, delisted="2023-03-10", exchange="PNK"),
+        Stock("OLD", "Old Economy", "1996-06-03", 55.0, 10, delisted="2002-12-31", exchange="NYQ", tick=0.0025,
+              splits={"1999-03-01": Fraction(2), "2000-06-01": Fraction(4), "2002-02-01": Fraction(1, 5)},
+              grids={"1990-01-01": 50, "1997-06-24": 25, "2001-01-29": 4}),
+        Stock("CBA.AX", "Commonwealth Bank", "2025-01-02", 150.0, 11, exchange="ASX", zone="Australia/Sydney",
+              currency="AUD", calendar="XASX"),
+        Stock("SHIB-USD", "Shiba Inu USD", "2026-05-01", 0.0000123456, 12, exchange="CCC", zone="UTC",
+              kind="CRYPTOCURRENCY", calendar="24/7", tick=1e-12),
         Stock("BTC-USD", "Bitcoin USD", "2025-11-01", 64_000.0, 5, exchange="CCC", zone="UTC", kind="CRYPTOCURRENCY",
               calendar="24/7"),
         Stock("^GSPC", "S&P 500", "2024-01-02", 4_700.0, 6, exchange="SNP", kind="INDEX"),

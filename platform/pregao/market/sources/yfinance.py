@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
+from pregao.core.actions import Action
 from pregao.core.bars import Bars, Floats, Ints
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
@@ -31,7 +32,7 @@ from pregao.core.timeframe import Timeframe
 from pregao.market.grid import common_tick
 from pregao.market.sources import BrokenOffError, Request, Series, SourceOptions, Span
 from pregao.market.sources.yfinance_client import Answer, Yahoo
-from pregao.market.sources.yfinance_rules import instrument_of, key_of
+from pregao.market.sources.yfinance_rules import TICKS, class_of, instrument_of, key_of
 from pregao.market.sources.yfinance_traded import (
     Traded,
     actions_of,
@@ -55,6 +56,7 @@ _LONGEST_DELAY_NS = 20 * 60 * 1_000_000_000
 _UNLIKELY = 0.18
 _SAME = 0.001
 _CORRECTED = 3
+_NOISE = 1e-6
 
 T = TypeVar("T")
 
@@ -104,10 +106,10 @@ class YFinance:
 
 
 class _Known(NamedTuple):
-    """What the store has of a series: its rules, all its splits, and its last bars."""
+    """What the store has of a series: its rules, its splits and dividends, its first bar's time and its last bars."""
 
     instrument: Instrument
-    splits: Mapping[int, Fraction]
+    actions: tuple[Action, ...]
     first_ns: int
     tail: Bars
 
@@ -123,54 +125,60 @@ class _Task:
         self.now_ns = time.time_ns()
         self.rules = request.known.get(key_of(symbol))
         self.known = self._known()
+        # Whether all that is asked for is to be brought, also what is stored.
+        self.fresh = self.known is None or request.stored(self.known.instrument, timeframe) is None
 
     def series(self) -> Iterator[Series]:
         facts = _ask(lambda: self.yahoo.facts(self.symbol))
-        self._instrument(facts, Decimal(1))  # what cannot be traded is refused before its bars are fetched
+        self._instrument(facts, Decimal("0.01"))  # what cannot be traded is refused before its bars are fetched
+        ticks = TICKS[class_of(self.symbol, facts)]
+        self.ticks = ticks if self.rules is None else (self.rules.tick_size, *ticks)
         first_traded = facts.get("firstTradeDate")
         listed_ns = pd.Timestamp(first_traded).value if first_traded is not None else -(2**62)
         spans = self._spans(listed_ns)
         since_ns = min((start for start, _ in spans), default=self.now_ns)
         daily = _ask(lambda: self.yahoo.bars(self.symbol, "1d", _midnight(since_ns), _seconds(self.now_ns)))
         listed = splits_of(daily.frame, _zone(daily))
-        stored = dict(self.known.splits) if self.known else {}
-        undo = applied(stored | listed, open_times(daily.frame.index, True), daily.frame)
+        stored = self.known.actions if self.known else ()
+        undo = applied(as_mapping(stored) | listed, open_times(daily.frame.index, True), daily.frame)
         answers = [self._part(daily, start, end) for start, end in spans]
         frame = pd.concat([answer.frame for answer in answers])
         open_ns = open_times(frame.index, not self.timeframe.intraday)
         bars = self._traded(frame, open_ns, undo)
         reason = self._disagreement(bars)
-        if reason:
+        everything = self.fresh and self.request.start_ns is None and self.request.end_ns is None
+        if not reason:
+            actions = actions_of(daily.frame, _zone(daily), listed, undo, stored)
+            whole = everything and not self.timeframe.intraday
+            yield self._made(facts, bars, actions, whole=whole)
+        elif everything:
+            undo = applied(listed, open_times(daily.frame.index, True), daily.frame)
+            actions = actions_of(daily.frame, _zone(daily), listed, undo)
+            told = {"re-based": f"{reason}. The whole series was brought anew, as was asked."}
+            yield self._made(facts, self._traded(frame, open_ns, undo), actions, whole=True, remarks=told)
+        else:
             yield self._anew(facts, listed_ns, reason)
-            return
-        actions = actions_of(daily.frame, _zone(daily), listed, undo)
-        yield self._made(facts, bars, actions, spans, whole=self._replaces())
 
     def _known(self) -> _Known | None:
-        """The stored series to go on from; None if there is none, or it is to be fetched anew."""
+        """The stored series; None if there is none."""
         store, rules = self.request.store, self.rules
-        have = self.request.stored(rules, self.timeframe) if rules is not None else None
+        have = store.covered(rules, self.timeframe) if store is not None and rules is not None else None
         if store is None or rules is None or have is None:
             return None
         reach = max(self.timeframe.ns, _DAY_S * 1_000_000_000) * 2 * OVERLAP
         tail = store.bars(rules, self.timeframe, have.last_ns - reach)[-OVERLAP:]
-        return _Known(rules, as_mapping(store.actions(rules)), have.first_ns, tail)
-
-    def _replaces(self) -> bool:
-        """Whether what is brought is the whole of a stored series that is to be fetched anew."""
-        asked = self.request
-        return self.known is None and not self.timeframe.intraday and asked.start_ns is None and asked.end_ns is None
+        return _Known(rules, store.actions(rules), have.first_ns, tail)
 
     def _spans(self, listed_ns: int) -> list[tuple[int, int]]:
         """What to bring: open times, ns, of Yahoo's first bar or later. Raises `UsageError` beyond what it keeps."""
         missing: list[Span] = [(self.request.start_ns, self.request.end_ns)]
-        if self.known is not None:
+        if self.known is not None and not self.fresh:
             missing = self.request.missing(self.known.instrument, self.timeframe) or self._last_of(missing[0])
         spans = []
         days = BACK_DAYS[self.timeframe.name]
         kept_ns = -(2**62) if days is None else self.now_ns - (days * _DAY_S - _MARGIN_S) * 1_000_000_000
         for start, end in missing:
-            if start is not None and self.known is not None and start > self.known.first_ns:
+            if start is not None and self.known is not None and not self.fresh and start > self.known.first_ns:
                 # A few bars more than the store's own overlap; but not before what is asked for.
                 start = max(min(start, int(self.known.tail.open_ns[0])), self.request.start_ns or -(2**62), kept_ns)
             elif start is not None and start < kept_ns - 2 * _MARGIN_S * 1_000_000_000:
@@ -214,7 +222,7 @@ class _Task:
         """As they were traded; of bars that the store has alike, the stored volume, which a split may have rounded."""
         untraded = frame[["Open", "High", "Low", "Close"]].isna().all(axis=1).to_numpy()
         frame, open_ns = frame[~untraded], open_ns[~untraded]
-        bars = traded(frame, open_ns, undo, self.rules.tick_size if self.rules else None)
+        bars = traded(frame, open_ns, undo, self.ticks)
         if self.known is not None:
             mine, theirs = _common(bars, self.known.tail)
             stored = self.known.tail.volume[theirs]
@@ -236,7 +244,7 @@ class _Task:
         ratio = bars.frame["close"].to_numpy()[mine] / stored
         move = np.log(ratio)
         factor = abs(np.median(move)) > _SAME and np.ptp(move) < _SAME
-        if not factor and (np.abs(move) <= _UNLIKELY).all() and np.count_nonzero(move) <= _CORRECTED:
+        if not factor and (np.abs(move) <= _UNLIKELY).all() and np.count_nonzero(np.abs(move) > _NOISE) <= _CORRECTED:
             return ""
         times = tail.open_ns[theirs]
         return (
@@ -250,7 +258,7 @@ class _Task:
         refused = PregaoError(
             f"{reason}, and no split that it lists explains it. The stored series was left as it is.",
             "Yahoo often lists a split a day late: run the same command again then. If they still differ, bring the "
-            "series anew.",
+            "series anew with --anew.",
         )
         if self.timeframe.intraday:
             raise refused
@@ -258,7 +266,7 @@ class _Task:
         daily = _ask(lambda: self.yahoo.bars(self.symbol, "1d", _midnight(start_ns), _seconds(self.now_ns)))
         times = open_times(daily.frame.index, True)
         listed = splits_of(daily.frame, _zone(daily))
-        stored = {ts_ns: ratio for ts_ns, ratio in self.known.splits.items() if ts_ns > start_ns}
+        stored = {ts_ns: ratio for ts_ns, ratio in as_mapping(self.known.actions).items() if ts_ns > start_ns}
         if listed == stored or applied(listed, times, daily.frame) != listed:
             raise refused
         bars = self._traded(daily.frame, times, listed)
@@ -269,15 +277,13 @@ class _Task:
         )
         actions = actions_of(daily.frame, _zone(daily), listed, listed)
         told = f"{reason}. It has changed its list of splits ({names}); the whole series was brought anew."
-        spans = [(start_ns, self.now_ns)]
-        return self._made(facts, bars, actions, spans, whole=True, remarks={"re-based": told})
+        return self._made(facts, bars, actions, whole=True, remarks={"re-based": told})
 
     def _made(
         self,
         facts: Mapping[str, Any],
         bars: Traded,
         actions: pd.DataFrame,
-        spans: list[tuple[int, int]],
         *,
         whole: bool,
         remarks: Mapping[str, str] | None = None,

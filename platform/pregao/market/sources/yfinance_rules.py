@@ -18,9 +18,19 @@ CLASSES: dict[str, AssetClass] = {
     "CRYPTOCURRENCY": "crypto",
 }
 """Yahoo's types of instruments that can be traded here."""
-CENT = Decimal("0.01")
+_DECIMAL = tuple(Decimal(1).scaleb(-decimals) for decimals in range(2, 13))
+_FRACTIONS = tuple(Decimal(text) for text in ("0.01", "0.005", "0.0025", "0.00125"))
+TICKS: dict[AssetClass, tuple[Decimal, ...]] = {
+    "stock": (*_FRACTIONS, *_DECIMAL[1:]),
+    "index": _DECIMAL,
+    "crypto": _DECIMAL,
+}
+"""Grids of prices, the coarsest first. America traded in eighths of a dollar until 1997, in sixteenths (and now and
+then in 32nds) until 2001: those and cents are multiples of 0.005, 0.0025 and 0.00125."""
 _LOTS: dict[AssetClass, Decimal] = {"stock": Decimal(1), "index": Decimal("0.0001"), "crypto": Decimal("0.00001")}
 _FRACTION = Decimal("0.0001")
+_LEAST_MONEY = Decimal("1e-13")
+"""A lot of a coin is worth this much at least for each tick, so that large sums fit into 64 bits."""
 _EXCHANGES = {
     "XNYS": "NYQ NYS PCX ASE BTS PNK OQB OQX OEM OID IEX SNP DJI WCB CXI CBO",
     "XNAS": "NMS NGM NCM NIM NAS NSD",
@@ -73,13 +83,24 @@ def key_of(symbol: str) -> str:
     return f"yfinance/{VENUE}/{folder_name(symbol)}"
 
 
+def class_of(symbol: str, facts: Mapping[str, Any]) -> AssetClass:
+    """What kind of instrument it is. Raises `UsageError` for one that is not traded here."""
+    kind = str(facts.get("instrumentType"))
+    if kind not in CLASSES:
+        raise UsageError(
+            f"{symbol} is of the type {kind}, which cannot be traded here.",
+            "Stocks, funds, indices and coins (BTC-USD) can.",
+        )
+    return CLASSES[kind]
+
+
 def instrument_of(
     symbol: str, facts: Mapping[str, Any], tick_size: Decimal, known: Instrument | None, asked: Mapping[str, Any]
 ) -> Instrument:
     """The instrument's rules: what was asked for, else what the store knows, else what Yahoo's facts suggest.
 
     A stock is traded in whole shares unless ``fractional``, and not sold short unless ``allow_short``; a coin in
-    1e-5, with a fee of 0.1 %, an index in 1e-4 as if it were a fund.
+    1e-5 (in more where its price needs a tick below 1e-8), with a fee of 0.1 %; an index in 1e-4 as if it were a fund.
 
     Args:
         symbol: as Yahoo spells it.
@@ -91,13 +112,7 @@ def instrument_of(
     Raises:
         UsageError: for a type of instrument that is not traded here, or an exchange whose calendar is not known.
     """
-    kind = str(facts.get("instrumentType"))
-    if kind not in CLASSES:
-        raise UsageError(
-            f"{symbol} is of the type {kind}, which cannot be traded here.",
-            "Stocks, funds, indices and coins (BTC-USD) can.",
-        )
-    asset_class = CLASSES[kind]
+    asset_class = class_of(symbol, facts)
     currency = str(facts.get("currency") or "USD")
     exchange = str(facts.get("exchangeName"))
     calendar = asked["calendar"] or (known.calendar if known else CALENDARS.get(exchange))
@@ -106,7 +121,8 @@ def instrument_of(
             f"{symbol} is listed at {exchange}, whose trading days are not known here.",
             "Give a --calendar, for example XNYS or 24/7.",
         )
-    lot = asked["lot_size"] or (_FRACTION if asked["fractional"] else known.lot_size if known else _LOTS[asset_class])
+    usual = known.lot_size if known else max(_LOTS[asset_class], _LEAST_MONEY / tick_size)
+    lot = asked["lot_size"] or (_FRACTION if asked["fractional"] else usual)
     short = asked["allow_short"] if asked["allow_short"] is not None else known.allow_short if known else False
     fee = 1_000 if asset_class == "crypto" else 0
     return Instrument(

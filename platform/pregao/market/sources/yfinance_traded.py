@@ -1,14 +1,15 @@
 """Prices as they were traded, from Yahoo's: what it has divided by later splits is multiplied again.
 
-Yahoo divides all prices and dividends, and multiplies all volumes, before a split by its ratio, in its unadjusted
-prices too, and writes them as 32-bit floats. Such a float, times the ratios, is near a multiple of the tick size: as
-near as the float's precision, which is checked for every price.
+Yahoo keeps prices as 32-bit floats. Before a split it divides all prices and dividends by its ratio, and multiplies
+all volumes, in its unadjusted prices too; it rounds what it has divided to six decimals, and writes 32-bit floats.
+Such a number, times the ratios, is as near to a multiple of the tick size as these roundings allow, which is checked
+for every price.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, NamedTuple
@@ -17,10 +18,9 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from pregao.core.actions import Split
+from pregao.core.actions import Action, Dividend, Split
 from pregao.core.bars import COLUMNS, Floats, Ints
 from pregao.market.grid import to_grid
-from pregao.market.sources.yfinance_rules import CENT
 
 _SIX_DECIMALS = 0.51e-6
 _FINEST = 10
@@ -89,29 +89,29 @@ def applied(splits: Mapping[int, Fraction], open_ns: Ints, frame: pd.DataFrame) 
     return found
 
 
-def traded(frame: pd.DataFrame, open_ns: Ints, splits: Mapping[int, Fraction], known_tick: Decimal | None) -> Traded:
+def traded(frame: pd.DataFrame, open_ns: Ints, splits: Mapping[int, Fraction], ticks: Sequence[Decimal]) -> Traded:
     """Bars as they were traded.
 
     Args:
         frame: Yahoo's, columns ``Open High Low Close Volume``.
         open_ns: its open times.
         splits: those that Yahoo's prices are adjusted for, by their ex-time.
-        known_tick: the stored tick size; it is kept if all prices fit. Else the tick is a cent, or the first of
-            0.001, 0.0001… that all prices fit.
+        ticks: the tick size is the first of these that all prices fit; the last, if none.
     """
     shares = later_shares(splits, open_ns)
     given = {name: frame[name.capitalize()].to_numpy(dtype=np.float64) for name in COLUMNS}
-    every = np.concatenate([column[np.isfinite(column)] for column in given.values()])
-    narrow = bool((every.astype(np.float32).astype(np.float64) == every).all())
 
-    def precision(column: Floats) -> Floats:
-        """By how much Yahoo's number may be off the true one."""
-        half: Floats = 0.51 * np.spacing(np.abs(np.nan_to_num(column)).astype(np.float32)).astype(np.float64)
-        return half if narrow else np.maximum(half, _SIX_DECIMALS)
+    def off(column: Floats) -> Floats:
+        """By how much the price may be off the true one: what each of Yahoo's roundings may have taken."""
+        size = np.abs(np.nan_to_num(column))
+        six = (shares != 1.0) | (np.round(size, 6) == size)
+        narrow = six | (size.astype(np.float32) == size)
+        told: Floats = shares * np.where(narrow, _half(size), 4 * np.spacing(size))
+        told += np.where(six, shares * _SIX_DECIMALS, 0.0) + np.where(shares != 1.0, _half(size * shares), 0.0)
+        return told
 
     raw = {name: column * shares for name, column in given.items()}
-    off = {name: precision(column) * shares for name, column in given.items()}
-    tick = _tick(raw, off, known_tick)
+    tick = next((tick for tick in ticks if all(_fits(raw[n], off(given[n]), tick) for n in COLUMNS)), ticks[-1])
     columns: dict[str, Any] = {"timestamp": pd.to_datetime(open_ns, utc=True)}
     columns |= {name: to_grid(column, tick) for name, column in raw.items()}
     volume = frame["Volume"].to_numpy(dtype=np.float64) / shares
@@ -128,12 +128,17 @@ def later_shares(splits: Mapping[int, Fraction], times: Ints) -> Floats:
 
 
 def actions_of(
-    frame: pd.DataFrame, zone: str, listed: Mapping[int, Fraction], undo: Mapping[int, Fraction]
+    frame: pd.DataFrame,
+    zone: str,
+    listed: Mapping[int, Fraction],
+    undo: Mapping[int, Fraction],
+    kept: Iterable[Action] = (),
 ) -> pd.DataFrame:
     """Yahoo's splits and dividends as a table for `pregao.market.store.Store.write_actions`.
 
     A dividend is what was paid for each share of its time. Yahoo writes it with six decimals in shares of today: of all
-    amounts that this may stand for, the one with the fewest decimals is taken.
+    amounts that this may stand for, the one with the fewest decimals is taken. Those ``kept`` from before are in the
+    table too, unless Yahoo tells something else of their time and kind.
     """
     paid = frame["Dividends"][frame["Dividends"] > 0]
     times = np.array([ex_time(date, zone) for date in paid.index], dtype=np.int64)
@@ -143,22 +148,26 @@ def actions_of(
         (ts_ns, "1:1", _fewest_decimals(amount * shares, _SIX_DECIMALS * max(shares, 1e-3)))
         for ts_ns, (amount, shares) in zip(times.tolist(), amounts, strict=True)
     ]
+    told = {(ts_ns, paid > 0) for ts_ns, _, paid in rows}
+    for action in kept:
+        if isinstance(action, Split) and (action.ts_ns, False) not in told:
+            rows.append((action.ts_ns, f"{action.ratio.numerator}:{action.ratio.denominator}", 0.0))
+        elif isinstance(action, Dividend) and (action.ts_ns, True) not in told:
+            rows.append((action.ts_ns, "1:1", float(action.amount)))
     table = pd.DataFrame(sorted(rows), columns=["timestamp", "split", "dividend"])
     table["timestamp"] = pd.to_datetime(table["timestamp"], utc=True)
     return table
 
 
-def as_mapping(actions: Iterable[Any]) -> dict[int, Fraction]:
+def as_mapping(actions: Iterable[Action]) -> dict[int, Fraction]:
     """The splits among stored actions, by their ex-time."""
     return {action.ts_ns: action.ratio for action in actions if isinstance(action, Split)}
 
 
-def _tick(raw: Mapping[str, Floats], off: Mapping[str, Floats], known: Decimal | None) -> Decimal:
-    finest = [CENT] + [Decimal(1).scaleb(-decimals) for decimals in range(3, _FINEST + 1)]
-    for tick in [known, *finest] if known is not None else finest:
-        if tick is not None and all(_fits(raw[name], off[name], tick) for name in COLUMNS):
-            return tick
-    return finest[-1]
+def _half(size: Floats) -> Floats:
+    """Half a unit in the last place of 32-bit floats of these sizes, and a little."""
+    half: Floats = 0.51 * np.spacing(size.astype(np.float32)).astype(np.float64)
+    return half
 
 
 def _fits(price: Floats, off: Floats, tick: Decimal) -> bool:
