@@ -18,7 +18,6 @@ from pregao.market.sources.ccxt import CcxtOptions
 from pregao.market.sources.ccxt.client import open_client
 from pregao.market.sources.ccxt.rules import check_timeframe, instrument_of
 
-
 NOW = ms("2024-03-01") * 1_000_000
 
 

@@ -12,7 +12,8 @@ import pytest
 
 from pregao.core.errors import PregaoError
 from pregao.core.timeframe import Timeframe
-from pregao.market.versions import Versions, init_pipeline, reproduce
+from pregao.market.stages import init_pipeline, reproduce
+from pregao.market.versions import Versions
 
 PIPELINE = """
 stages:
@@ -110,7 +111,7 @@ def test_an_interrupted_caller_ends_its_stage(workspace):
     reproduce(workspace, "count")
     code = textwrap.dedent(f"""
         from pathlib import Path
-        from pregao.market.versions import reproduce
+        from pregao.market.stages import reproduce
         reproduce(Path({str(workspace)!r}), "sleep")
     """)
     caller = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

@@ -15,6 +15,7 @@ from pregao.core.errors import UsageError
 if TYPE_CHECKING:
     from pregao.core.instrument import Instrument
     from pregao.core.timeframe import Timeframe
+    from pregao.market.differences import SeriesChange
     from pregao.market.store import Store
 
 SHOWN = 20
@@ -362,6 +363,63 @@ def checkout(version: str, as_json: bool) -> None:
         print_json(asdict(now))
         return
     click.echo(f"The store holds version {now.short} again: {now.message}")
+
+
+@data.command()
+@click.argument("old")
+@click.argument("new", required=False)
+@json_option
+def diff(old: str, new: str | None, as_json: bool) -> None:
+    """What changed from version OLD to version NEW (the current one unless given), in bars."""
+    from pregao.market.versions import Versions
+
+    versions = Versions()
+    first, second = versions.find(old), versions.find(new) if new is not None else versions.current()
+    changes = versions.diff(first, second)
+    if as_json:
+        print_json({"old": asdict(first), "new": asdict(second), "changes": [asdict(change) for change in changes]})
+        return
+    print_table(
+        f"From {first.short} to {second.short}",
+        ("instrument", "what", "added", "removed", "replaced", "from", "to"),
+        (
+            (one.key, one.timeframe, f"{one.added:,}", f"{one.removed:,}", f"{one.replaced:,}", *_span(one))
+            if one.timeframe
+            else (one.key, one.what, "", "", "changed", "", "")
+            for one in changes
+        ),
+        f"The versions {first.short} and {second.short} hold the same bars.",
+    )
+
+
+@data.command()
+@json_option
+def push(as_json: bool) -> None:
+    """Send all versions to the DVC remote (PREGAO_DVC_REMOTE: a folder, or an address such as s3://bucket/data)."""
+    from pregao.market.versions import Versions
+
+    sent = Versions().push()
+    if as_json:
+        print_json({"sent": sent})
+        return
+    click.echo(f"Sent {sent:,} files." if sent else "The remote has everything already.")
+
+
+@data.command()
+@json_option
+def pull(as_json: bool) -> None:
+    """Bring the versions of the DVC remote into this folder, and the bars of the last one."""
+    from pregao.market.versions import Versions
+
+    now = Versions().pull()
+    if as_json:
+        print_json(asdict(now))
+        return
+    click.echo(f"The store holds version {now.short}: {now.message}")
+
+
+def _span(change: SeriesChange) -> tuple[str, str]:
+    return _time(change.first_ns), _time(change.last_ns)
 
 
 def _series(key: str, timeframe: str | None) -> tuple[Store, Instrument, Timeframe]:

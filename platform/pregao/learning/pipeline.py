@@ -25,7 +25,7 @@ from pregao.core.timeframe import Timeframe
 from pregao.features.sets import feature_set
 from pregao.learning.model import model_name
 from pregao.learning.params import Dataset, Params, read_params
-from pregao.market import versions
+from pregao.market import stages
 from pregao.market.atomic import write_atomic
 from pregao.market.store import Store
 from pregao.market.versions import Version, Versions
@@ -98,7 +98,7 @@ def prepare(
     params.plan.plan(instrument, timeframe)
     feature_set(params.features.set)
     root = workspace_folder(instrument_name, timeframe_name)
-    versions.init_pipeline(root)
+    stages.init_pipeline(root)
     pinned = Versions().snapshot(version, root / "snapshot", [(instrument.key, timeframe)])
     dataset = Dataset(instrument=instrument.key, timeframe=timeframe.name, version=pinned.md5, code=code_version())
     params = params.model_copy(update={"dataset": dataset})
@@ -143,7 +143,7 @@ def run(workspace: Workspace, stage: str, progress: Progress | None = None) -> b
             progress(line)
 
     try:
-        return versions.reproduce(workspace.root, stage, tell)
+        return stages.reproduce(workspace.root, stage, tell)
     except PregaoError:
         if not complaint.exists():
             raise

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Collection
 from pathlib import Path
 
 from pregao.core.errors import PregaoError
 
 
-def git(root: Path, *arguments: str, stdin: str | None = None) -> str:
+def git(root: Path, *arguments: str, stdin: str | None = None, accept: Collection[int] = (0,)) -> str:
     """Run git on one folder alone, untouched by the user's hooks, signing and surrounding repository.
 
     Args:
         root: the folder.
         arguments: the command and its options.
         stdin: text for its standard input.
+        accept: exit statuses that are no failure.
 
     Returns the standard output, stripped. Raises `PregaoError` if git is missing or fails.
     """
@@ -34,7 +36,7 @@ def git(root: Path, *arguments: str, stdin: str | None = None) -> str:
         )
     except FileNotFoundError:
         raise PregaoError("git is not installed; the data folder needs it.", "Install git.") from None
-    if done.returncode:
+    if done.returncode not in accept:
         raise PregaoError(
             f"git {arguments[0]} failed in {root}: {done.stderr.strip()[-300:]}",
             "Look into that folder with git; the bars themselves are unharmed.",

@@ -218,7 +218,9 @@ def keep(
         reports = [_keep(one, into, progress) for one in weighed]
         versions = Versions(into.root)
         changed = ", ".join(_change(one) for one in reports if one.changed)
-        recorded = versions.commit(f"Ingest from {source}: {changed or 'quality reports only'}")
+        recorded = versions.commit(
+            f"Ingest from {source}: {changed or 'quality reports only'}", {(one.key, one.timeframe) for one in reports}
+        )
         version = recorded or versions.current()
         progress(f"Version {version.short}" + ("" if recorded else " (as before)"))
     if broken is not None:

@@ -68,6 +68,11 @@ def _content(name: str, md5: str, fetch: Callable[[str], Path]) -> bytes:
     return content
 
 
+def md5(path: Path) -> str:
+    """The md5 of a file's content."""
+    return _md5(path.read_bytes())
+
+
 def _md5(content: bytes) -> str:
     return hashlib.md5(content, usedforsecurity=False).hexdigest()
 

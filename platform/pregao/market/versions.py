@@ -8,14 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import shutil
-import signal
-import subprocess
-import sys
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -25,11 +19,13 @@ import yaml
 from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.timeframe import Timeframe
 from pregao.market.actions import FILE as ACTIONS
-from pregao.market.atomic import disk_errors, exclusive, remove_leftovers
+from pregao.market.atomic import disk_errors, remove_leftovers, write_atomic
+from pregao.market.differences import SeriesChange, differences
 from pregao.market.git import git
-from pregao.market.snapshots import place, restore
+from pregao.market.history import mend, receive, shared_history, transfer
+from pregao.market.snapshots import md5, place, restore
 from pregao.market.store import Store
-from pregao.settings import QUIET, keep_quiet, settings
+from pregao.settings import keep_quiet, settings
 
 _DVC_FILE = "bars.dvc"
 _TRACKED = (_DVC_FILE, ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "quality")
@@ -60,6 +56,7 @@ class Version:
 
 
 Listing = list[Version]
+Changes = list[SeriesChange]
 
 
 class Versions:
@@ -73,10 +70,16 @@ class Versions:
         self.root = root if root is not None else settings().data
         self.store = Store(self.root)
 
-    def commit(self, message: str) -> Version | None:
+    def commit(self, message: str, of: Collection[tuple[str, str]] | None = None) -> Version | None:
         """Record the bars as they are now, with the quality reports; None if nothing has changed.
 
-        Safe when several processes ingest at once: writers and committers take turns.
+        Safe when several processes ingest at once, and after one was killed anywhere: writers and committers take
+        turns, and what is half done is done first.
+
+        Args:
+            message: what was done, one line.
+            of: the series, by key and timeframe, that the message speaks of. Bars of others that have changed were
+                stored by an ingest that was interrupted before it could record them: the version says so.
         """
         if not self.store.bars_root.is_dir():
             return None
@@ -86,7 +89,20 @@ class Versions:
             with _repo(self.root) as repo:
                 # Without relinking, DVC does not touch the files: readers never find one missing.
                 repo.add(str(self.store.bars_root), relink=False)
+            others = [] if of is None else [one for one in self._unrecorded() if one.timeframe and one.series not in of]
+            if others:
+                message += f"; of an interrupted ingest: {', '.join(str(change) for change in others)}"
             return self._record(message)
+
+    def diff(self, old: Version | str, new: Version | str) -> Changes:
+        """What changed from one version to another, in bars, by series.
+
+        Raises:
+            NotFoundError, UsageError: as `find`.
+            PregaoError: if the bars of a version are neither in DVC's cache nor in the remote.
+        """
+        first, second = self._named(old), self._named(new)
+        return differences(self._files(first), self._files(second), self._content(first), self._content(second))
 
     def current(self) -> Version:
         """The last recorded version. Raises `NotFoundError` if nothing has been recorded yet."""
@@ -141,7 +157,7 @@ class Versions:
         files = self._files(chosen)
         if keys is not None:
             files = _subset(files, keys, chosen)
-        place(target, files, lambda md5: self._cached(chosen, md5), {"version": asdict(chosen)})
+        place(target, files, self._content(chosen), {"version": asdict(chosen)})
         return chosen
 
     def checkout(self, version: Version | str) -> Version:
@@ -153,47 +169,140 @@ class Versions:
         files = self._files(back)
         contents = {md5: self._cached(back, md5) for md5 in files.values()}
         with self.store.alone(), disk_errors(self.root):
+            mend(self.root)
             restore(self.root, files, contents.__getitem__)
-            for path in self.store.bars_root.rglob("*"):
-                if path.is_file() and path.relative_to(self.root).as_posix() not in files:
-                    path.unlink()
+            self._remove_others(files)
             kept = [name for name in (_DVC_FILE, "quality") if (self.root / name).exists()]
             self._git("restore", f"--source={back.revision}", "--staged", "--worktree", "--", *kept)
             return self._record(f"Return to version {back.short}") or self.current()
 
     def push(self) -> int:
-        """Send the bars of all versions to the DVC remote; the number of files sent.
+        """Send the bars and the history of all versions to the DVC remote; the number of files sent.
 
-        Raises `PregaoError` if no remote is set or it cannot be reached.
+        Raises `PregaoError` if no remote is set, it cannot be reached, or it has versions that this folder lacks.
         """
-        if not settings().dvc_remote:
-            raise PregaoError("No DVC remote is set.", "Set PREGAO_DVC_REMOTE to a folder or an address.")
-        with _repo(self.root) as repo:
-            return int(repo.push(all_commits=True))
+        self._need_remote()
+        self.current()
+        with self.store.alone():
+            # A version recorded before the remote was set has no remote of its own, and DVC would leave it out.
+            self._set_up()
+        with _repo(self.root) as repo, shared_history(self.root, repo, _REMOTE) as history:
+            if history.head and not history.contained:
+                raise PregaoError(
+                    "The remote has versions that this folder lacks; nothing was sent.", "Run `pregao data pull` first."
+                )
+            sent = int(repo.push(all_commits=True))
+            sent += self._push_older(repo)
+            history.send()
+            return sent
+
+    def pull(self) -> Version:
+        """Bring the versions of the DVC remote into this folder, and the bars of the last one; the version now current.
+
+        The bars of older versions are fetched when they are asked for.
+
+        Raises:
+            PregaoError: if no remote is set or it cannot be reached, if it holds no versions, if this folder has bars
+                that were never recorded, or if both have versions that the other lacks.
+        """
+        self._need_remote()
+        with self.store.alone(), disk_errors(self.root):
+            self._set_up()
+            with _repo(self.root) as repo, shared_history(self.root, repo, _REMOTE) as history:
+                if not history.head:
+                    raise PregaoError("The remote holds no versions.", "Send some with `pregao data push`.")
+                if history.contained:
+                    return self.current()
+                self._git("add", "--all", "--", *(name for name in _TRACKED if (self.root / name).exists()))
+                mine = self._log(1)
+                if mine and not history.containing:
+                    raise PregaoError(
+                        "This folder and the remote both have versions that the other lacks.",
+                        "Pull into a folder without versions (PREGAO_HOME), and ingest there what is missing.",
+                    )
+                if self._strangers(mine[0] if mine else None):
+                    raise PregaoError(
+                        "This folder has bars that no version records; nothing was brought.",
+                        "Record them with `pregao ingest`, or go back with `pregao data checkout`.",
+                    )
+                self._git("reset", "--quiet", "--hard", history.head)
+            self._set_up()
+            version = self.current()
+            files = self._files(version)
+            with _repo(self.root) as repo:
+                repo.fetch(revs=[version.revision])
+            restore(self.root, files, self._content(version))
+            self._remove_others(files)
+            return version
 
     def _set_up(self) -> None:
         """Make the folder a git and DVC repository, with the remote in the very first commit."""
-        if not (self.root / ".git").exists():
+        # Nobody else writes here while we hold the store: what a killed git or DVC left behind would block us.
+        mend(self.root)
+        config = self.root / ".git" / "config"
+        if not (self.root / ".git" / "HEAD").exists() or not config.exists():
             self._git("init", "--quiet", "--initial-branch=main")
-        if "[user]" not in (self.root / ".git" / "config").read_text(encoding="utf-8"):
+        if "[user]" not in config.read_text(encoding="utf-8"):
             self._git("config", "user.email", "pregao@localhost")
             self._git("config", "user.name", "Pregao")
-        # Nobody else writes here while we hold the store's lock: what a killed git left behind would block us.
-        (self.root / ".git" / "index.lock").unlink(missing_ok=True)
         remote = _remote_url()
         if not (self.root / ".dvc" / "config").exists():
-            shutil.rmtree(self.root / ".dvc", ignore_errors=True)
-            _init_dvc(self.root, no_scm=False, remote=remote)
+            init_dvc(self.root, no_scm=False, remote=remote)
         elif remote:
             with _repo(self.root) as repo:
                 if repo.config["remote"].get(_REMOTE, {}).get("url") != remote:
                     _set_remote(repo, remote)
         ignore = self.root / ".gitignore"
         if not ignore.exists() or ignore.read_text() != _IGNORED:
-            ignore.write_text(_IGNORED)
+            write_atomic(ignore, _IGNORED.encode(), self.root / ".tmp")
         # Revisions without the remote in their own configuration would silently never be pushed.
         self._git("add", "--", *(name for name in _TRACKED[1:-1] if (self.root / name).exists()))
         self._commit_staged("Set up the data folder")
+
+    def _push_older(self, repo: Any) -> int:
+        """Send the versions that were recorded before the remote was set: DVC silently leaves them out."""
+        configured = self._git("log", "--format=%H", f"-G{_REMOTE}", "--", ".dvc/config").splitlines()
+        first = configured[-1] if configured else ""
+        older = self._git("log", "--format=%H", f"{first}~1", "--", _DVC_FILE) if self._parent(first) else ""
+        sent = 0
+        for revision in older.splitlines():
+            version = Version(self._md5_at(revision), revision, 0, "")
+            sent += transfer(repo, _REMOTE, {version.md5, *self._files(version).values()})
+        return sent
+
+    def _parent(self, revision: str) -> bool:
+        return bool(revision) and len(self._git("rev-list", "--parents", "--max-count=1", revision).split()) > 1
+
+    def _md5_at(self, revision: str) -> str:
+        return str(yaml.safe_load(self._git("show", f"{revision}:{_DVC_FILE}"))["outs"][0]["md5"])
+
+    def _unrecorded(self) -> Changes:
+        """What DVC has just added to the bars of the last version."""
+        md5 = yaml.safe_load((self.root / _DVC_FILE).read_bytes())["outs"][0]["md5"]
+        last = self._log(1)
+        if last and last[0].md5 == md5:
+            return []
+        now = Version(md5, "", 0, "")
+        before = self._files(last[0]) if last else {}
+        return differences(before, self._files(now), self._content(last[0] if last else now), self._content(now))
+
+    def _strangers(self, version: Version | None) -> bool:
+        """Whether the bars are other than those of a version."""
+        files = self._files(version) if version is not None else {}
+        found = {path.relative_to(self.root).as_posix() for path in self.store.bars_root.rglob("*") if path.is_file()}
+        return not found <= files.keys() or any(md5(self.root / name) != files[name] for name in found)
+
+    def _remove_others(self, files: Mapping[str, str]) -> None:
+        for path in self.store.bars_root.rglob("*"):
+            if path.is_file() and path.relative_to(self.root).as_posix() not in files:
+                path.unlink()
+
+    def _need_remote(self) -> None:
+        if not settings().dvc_remote:
+            raise PregaoError("No DVC remote is set.", "Set PREGAO_DVC_REMOTE to a folder or an address.")
+
+    def _content(self, version: Version) -> Callable[[str], Path]:
+        return lambda md5: self._cached(version, md5)
 
     def _record(self, message: str) -> Version | None:
         self._git("add", "--all", "--", *(name for name in _TRACKED if (self.root / name).exists()))
@@ -236,6 +345,8 @@ class Versions:
             if settings().dvc_remote:
                 with _repo(self.root) as repo:
                     repo.fetch(revs=[version.revision])
+                    if not path.exists():
+                        receive(repo, _REMOTE, md5)  # of a version from before the remote was set
             if not path.exists():
                 raise PregaoError(
                     f"The bars of version {version.short} are gone from DVC's cache in {self.root}.",
@@ -270,82 +381,6 @@ def _subset(files: dict[str, str], keys: Sequence[tuple[str, Timeframe | str]], 
     return chosen
 
 
-def init_pipeline(workspace: Path) -> None:
-    """Make a folder a DVC workspace without git, for `reproduce`; nothing to do if it is one."""
-    with exclusive(workspace.parent / f".{workspace.name}.lock"), disk_errors(workspace):
-        if not (workspace / ".dvc" / "config").exists():
-            workspace.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(workspace / ".dvc", ignore_errors=True)
-            _init_dvc(workspace, no_scm=True)
-
-
-def reproduce(workspace: Path, stage: str, progress: Callable[[str], None] | None = None) -> bool:
-    """Bring one stage of the workspace's ``dvc.yaml`` up to date; True if it ran, False if its result was known.
-
-    DVC runs in a process of its own, so that an interrupted caller ends the stage too, and so that what the stage
-    prints is kept: in ``logs/<stage>.log`` of the workspace. ``python`` in a stage's command is this interpreter.
-
-    Args:
-        workspace: a folder made by `init_pipeline`, with its ``dvc.yaml``.
-        stage: the name of the stage; the stages before it are not run.
-        progress: called with each line that the stage prints.
-
-    Raises:
-        PregaoError: if the stage fails, with the last lines that it printed.
-    """
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    environment |= QUIET | {"PYTHONUNBUFFERED": "1"}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', '')}"
-    log = workspace / "logs" / f"{stage}.log"
-    with disk_errors(workspace):
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with open(log, "w", encoding="utf-8") as file:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "dvc", "repro", "--single-item", stage],
-                cwd=workspace,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
-            )
-            assert child.stdout is not None
-            ran, tail = False, deque[str](maxlen=15)
-            try:
-                for line in child.stdout:
-                    file.write(line)
-                    text = line.rstrip()
-                    if text == f"Running stage '{stage}':":
-                        ran = True
-                    elif text:
-                        tail.append(text)
-                        if ran and progress is not None:
-                            progress(text)
-                status = child.wait()
-            finally:
-                _end(child)
-    if status:
-        raise PregaoError(
-            f"The stage {stage!r} of {workspace} failed:\n  " + "\n  ".join(tail), f"All that it printed is in {log}."
-        )
-    return ran
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """End a process that this module started, and the stage below it, if it still runs."""
-    if child.poll() is None:
-        for signal_number in (signal.SIGTERM, signal.SIGKILL):
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal_number)
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=10)
-                break
-    if child.stdout is not None:
-        child.stdout.close()
-
-
 @contextmanager
 def _repo(root: Path) -> Iterator[Any]:
     """A DVC repository, quiet on standard output, its errors as `PregaoError`."""
@@ -364,7 +399,8 @@ def _repo(root: Path) -> Iterator[Any]:
         raise PregaoError(f"DVC failed in {root}: {_reason(error)}.", "The bars themselves are unharmed.") from error
 
 
-def _init_dvc(root: Path, *, no_scm: bool, remote: str = "") -> None:
+def init_dvc(root: Path, *, no_scm: bool, remote: str = "") -> None:
+    """Make a folder a DVC repository that tells nobody, with a default remote if one is given."""
     keep_quiet()
     from dvc.repo import Repo
 
