@@ -18,8 +18,25 @@ SLOWS = tuple(range(20, 70, 5))
 BRACKETS_PPM = tuple(product((10_000, 15_000, 20_000, 30_000, 40_000), (5_000, 10_000)))
 """Take profit and stop loss."""
 
-RESULT = np.dtype([("final_equity", np.float64), ("trades", np.int64)])
-"""Of each setting: equity at the last close, and closed trades."""
+RESULT = np.dtype([
+    ("final_equity", np.float64),  # at the last close
+    ("trades", np.int64),          # closed
+    ("bar_sharpe", np.float64),    # of the returns from the first close on, not annualised
+    ("drawdown", np.float64),      # maximum, a positive fraction of the peak
+    ("hit_rate", np.float64),      # of closed trades
+])  # fmt: skip
+"""Of each setting."""
+
+
+def without_first(sharpe: np.ndarray, n: int) -> np.ndarray:
+    """The Sharpe ratio per bar of ``n`` returns, of which the first is 0, without that one.
+
+    With mean ``m`` and deviation 1 of the other ``n - 1``: squares ``n - 2 + (n - 1) m**2``, mean ``m (n - 1) / n``.
+    So ``sharpe**2 = m**2 (n - 1)**3 / n**2 / (n - 2 + m**2 (n - 1) / n)``, here solved for ``m``.
+    """
+    k = n - 1
+    square = sharpe**2 * (n - 2) / (k**3 / n**2 - sharpe**2 * k / n)
+    return np.sign(sharpe) * np.sqrt(square)
 
 
 @dataclass(frozen=True)

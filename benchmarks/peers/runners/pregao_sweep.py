@@ -1,17 +1,23 @@
-"""Our core over many settings: one compiled run a setting, under the profile of vectorbt."""
+"""Our sweep, as `pregao sweep` runs it, under the profile of vectorbt: in one process, or in ``--variant`` many.
+
+Signals, runs, all figures and the digest of every run are in the time.
+"""
 
 from __future__ import annotations
 
+import sys
 import time
 
 began = time.perf_counter()
-from dataclasses import replace  # noqa: E402
+from decimal import Decimal  # noqa: E402
+from pathlib import Path  # noqa: E402
 
 import numpy as np  # noqa: E402
 
 import pregao  # noqa: E402
-from pregao.simulation import layout  # noqa: E402
-from pregao.simulation.backtest import run_signals  # noqa: E402
+from pregao.strategies.sweeping.local import run  # noqa: E402
+from pregao.strategies.sweeping.runs import Market, Sweep  # noqa: E402
+from pregao.strategies.sweeping.space import Setting, Space  # noqa: E402
 
 took = time.perf_counter() - began
 
@@ -20,37 +26,42 @@ from benchmarks.peers.job import TRADE  # noqa: E402
 from benchmarks.peers.runners.pregao_ import market, plan_for  # noqa: E402
 from benchmarks.peers.runners.timed import Timed, report, task  # noqa: E402
 
+PLUGIN = Path(__file__).parents[1] / "plugin"
+
+
+def asked(job, wanted: sweep.Settings) -> Sweep:
+    """The settings over the job's bars."""
+    bars = market(job, 0)
+    plan = {
+        "cash": Decimal(str(job.cash)), "entry_value": Decimal(str(job.value)),
+        "terms": plan_for(job, bars, "vectorbt").terms,
+    }  # fmt: skip
+    rows = zip(*(column.tolist() for column in vars(wanted).values()), strict=True)
+    settings = tuple(
+        Setting({"fast": fast, "slow": slow}, {"take_profit": take / 10_000, "stop_loss": stop / 10_000})
+        for fast, slow, take, stop in rows
+    )
+    return Sweep(Space("peers-crosses", (), settings), (Market(bars, plan),))
+
 
 def main() -> None:
     """Run the sweep and report."""
-    given = task()
-    job, wanted = sweep.load(given.job_file)
-    bars = market(job, 0)
-    base = plan_for(job, bars, "vectorbt")
-    column = {pair: i for i, pair in enumerate(sweep.pairs(wanted))}
-    plans = [
-        replace(base, take_profit_ppm=take, stop_loss_ppm=stop)
-        for take, stop in zip(wanted.take_ppm.tolist(), wanted.stop_ppm.tolist(), strict=True)
-    ]
-    rows = [column[pair] for pair in zip(wanted.fast.tolist(), wanted.slow.tolist(), strict=True)]
+    sys.path.insert(0, str(PLUGIN))
+    given = task(("1", "2", "4", "8"))
+    work = asked(*sweep.load(given.job_file))
 
-    def run(crossed):
-        results = np.zeros(len(wanted), sweep.RESULT)
-        for k, (plan, row) in enumerate(zip(plans, rows, strict=True)):
-            result = run_signals(bars, plan, crossed[row])
-            fills = result.events[result.events["kind"] == layout.FILLED]
-            results[k] = result.final_equity, np.count_nonzero(fills["position_lots"] == 0)
-        return results
-
-    def signals():
-        return sweep.crosses(job.prices("close")[0], wanted).astype(np.int8)
+    def made(_):
+        return sorted(row for rows in run(work, work.runs, int(given.variant)) for row in rows)
 
     first, timed = Timed(), Timed()
-    first.repeat(1, signals, run)
-    results = timed.repeat(given.repeats, signals, run)
+    first.repeat(1, lambda: None, made)
+    rows = timed.repeat(given.repeats, lambda: None, made)
+    results = np.array(
+        [(f.final_equity, f.trades, f.bar_sharpe, f.max_drawdown, f.hit_rate) for _, f in rows], sweep.RESULT
+    )
     report(
         given, "Pregão", pregao.__version__, timed, np.zeros(0, TRADE), float(results["final_equity"].max()),
-        import_s=took, first_run_s=first.run_wall_s[0], settings=len(wanted),
+        import_s=took, first_run_s=first.run_wall_s[0], settings=len(results), digests=[f.digest for _, f in rows],
     )  # fmt: skip
     np.save(given.out.with_suffix(".sweep.npy"), results)
 

@@ -1,7 +1,8 @@
 """vectorbt over many settings at once: one column each, as its documentation teaches, and ``from_signals`` over all.
 
 The averages are made by its own ``MA.run`` with ``ewm`` (the same formula, and the same crosses), also over many
-windows at once. Timed apart: making the crosses, and simulation with the final values and the trades of every column.
+windows at once. Timed apart: making the crosses; simulation with the final values and the trades of every column; and
+the same with the other figures that a sweep is ranked by, which our own sweep always has.
 """
 
 from __future__ import annotations
@@ -51,17 +52,28 @@ def main() -> None:
             stop_entry_price=StopEntryPrice.FillPrice, stop_exit_price=StopExitPrice.StopLimit,
             init_cash=job.cash, direction="longonly", freq="1min", engine=given.variant,
         )  # fmt: skip
-        return np.asarray(portfolio.final_value()), np.asarray(portfolio.trades.closed.count())
+        return portfolio, np.asarray(portfolio.final_value()), np.asarray(portfolio.trades.closed.count())
 
-    first, timed = Timed(), Timed()
-    first.repeat(1, signals, run)
-    values, counts = timed.repeat(given.repeats, signals, run)
+    def run_alone(entries):
+        return run(entries)[1:]
+
+    def run_and_judge(entries):
+        portfolio, values, counts = run(entries)
+        sharpe = np.asarray(portfolio.sharpe_ratio()) / portfolio.get_returns_acc().ann_factor ** 0.5
+        return values, counts, sharpe, -np.asarray(portfolio.max_drawdown()), portfolio.trades.closed.win_rate()
+
+    first, timed, judged = Timed(), Timed(), Timed()
+    first.repeat(1, signals, run_and_judge)
+    timed.repeat(given.repeats, signals, run_alone)
+    values, counts, sharpe, drawdown, hits = judged.repeat(given.repeats, signals, run_and_judge)
     results = np.zeros(len(wanted), sweep.RESULT)
-    results["final_equity"], results["trades"] = values, counts
+    results["final_equity"], results["trades"], results["drawdown"] = values, counts, drawdown
+    results["bar_sharpe"], results["hit_rate"] = sweep.without_first(sharpe, len(closes)), hits
     name = "vectorbt" if given.variant == "numba" else "vectorbt, Rust engine"
     report(
         given, name, vbt.__version__, timed, np.zeros(0, TRADE), float(values.max()), import_s=took,
         first_run_s=first.run_wall_s[0], settings=len(wanted), crosses=int(np.unique(of).size),
+        figures_cpu_s=judged.run_cpu_s, figures_wall_s=judged.run_wall_s,
     )  # fmt: skip
     np.save(given.out.with_suffix(".sweep.npy"), results)
 
