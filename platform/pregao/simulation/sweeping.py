@@ -104,7 +104,7 @@ class Track:
         self._live = None if live is None else live.astype(np.int8)
         self._per_year = periods_per_year(bars)
         self._log = np.zeros(1, layout.LOG)
-        self._equity = np.empty(len(bars), np.int64)
+        self._money = np.empty(len(bars), np.float64)
 
     def start(self, plan: Plan) -> Start:
         """The account of a plan; it can be run any number of times."""
@@ -121,39 +121,43 @@ class Track:
         n = len(self.bars)
         if decisions.signals.shape != (n,):
             raise UsageError(f"There are {n} bars but signals of shape {decisions.signals.shape}.")
-        engine = start.engine
+        engine, quantum = start.engine, float(start.plan.instrument.quantum)
         engine.world["words"][0] = start.words
         self._log[0]["count"] = 0
         parts: list[NDArray[Any]] = []
         done = 0
         while True:
-            done = run_decisions(engine.world, engine.setting, self._log, start.tape, *decisions, done, n, self._equity)
+            done, last = run_decisions(
+                engine.world, engine.setting, self._log, start.tape, *decisions, done, n, self._money, quantum
+            )
             events = drain(self._log)
             if done == n:
                 break
             parts.append(events.copy())
         if parts:
             events = np.concatenate([*parts, events])
-        return self.figures(start.plan, engine, self._equity, events)
+        return self._figures(start.plan, engine, last, self._money, events)
 
     def of(self, result: Result) -> Figures:
         """The figures of a finished run over these bars."""
-        return self.figures(result.plan, result.engine, result.equity, result.events)
+        money = result.equity.astype(np.float64) * float(result.plan.instrument.quantum)
+        return self._figures(result.plan, result.engine, int(result.equity[-1]), money, result.events)
 
-    def figures(self, plan: Plan, engine: Engine, equity: NDArray[np.int64], events: NDArray[Any]) -> Figures:
-        """The figures of a run from what it left behind."""
+    def _figures(
+        self, plan: Plan, engine: Engine, last: int, money: NDArray[np.float64], events: NDArray[Any]
+    ) -> Figures:
+        """From what a run left behind: the equity at each close in the quote currency, and the last in quanta."""
         instrument = plan.instrument
-        quantum = float(instrument.quantum)
-        net, mean, m2, _, _, _, deepest, _, _ = curve(equity.astype(np.float64) * quantum, _NO_TIMES)
-        n = len(equity) - 1
+        net, mean, m2, _, _, _, deepest, _, _ = curve(money, _NO_TIMES)
+        n = len(money) - 1
         spread = math.sqrt(m2 * n / (n - 1)) if n > 1 else math.nan
         bar_sharpe = mean / spread if spread > 0 else math.nan
         fees, won = round_trips(events, instrument.tick_quanta)
         digest = hashlib.sha256(events.data)
         digest.update(engine.to_bytes())
         return Figures(
-            float(instrument.money(int(equity[-1]))), net, bar_sharpe * self._per_year**0.5, bar_sharpe, deepest,
-            len(fees), won / len(fees) if len(fees) else math.nan, float((fees * quantum).sum()),
+            float(instrument.money(last)), net, bar_sharpe * self._per_year**0.5, bar_sharpe, deepest,
+            len(fees), won / len(fees) if len(fees) else math.nan, float((fees * float(instrument.quantum)).sum()),
             int(engine.world[0]["account"]["ambiguous"]), digest.hexdigest(),
         )  # fmt: skip
 
@@ -164,26 +168,29 @@ _NO_TIMES = np.empty(0, np.int64)
 @compiled
 def run_decisions(
     world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, some: Array, leaves: Array, start: int,
-    end: int, equities: Array,
-) -> int:  # fmt: skip
+    end: int, money: Array, quantum: float,
+) -> tuple[int, int]:  # fmt: skip
     """Bars ``start`` to ``end`` of the only instrument, as `history.run_one` does them, to the same bytes.
 
     Args:
         world, setting, logs: `layout.WORLD`, `SETTING` and `LOG`, shape ``(1,)``; world and log change.
         signals, some, leaves: see `Decisions`.
-        equities: shape ``(n,)``; written for the bars done.
+        money: shape ``(n,)``; for the bars done it becomes the equity at each close, in the quote currency.
+        quantum: money in one quantum.
 
     Returns:
-        The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step.
+        The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step; and the
+        equity at the last close that is done, in quanta.
     """
     w, s, log = world[0], setting[0], logs[0]
     account, book, rules = w["account"], w["books"][0], s["rules"][0]
+    last = equity(w, s)
     any_next = np.searchsorted(some, start)
     leave_next = np.searchsorted(leaves, start)
     i = start
     while i < end:
         if log["count"] > LOG_ROWS - ROOM:
-            return i
+            return i, last
         if book["wake_low"] < NEVER:
             position = book["position_lots"]
             high, low, until = book["wake_high"], book["wake_low"], book["wake_ns"]
@@ -212,7 +219,8 @@ def run_decisions(
                 base = equity(w, s) - position * book["last_ticks"] * rules["tick_quanta"]
                 slope = position * rules["tick_quanta"]
                 for k in range(i, j):
-                    equities[k] = base + slope * tape.close[k]
+                    money[k] = float(base + slope * tape.close[k]) * quantum
+                last = base + slope * tape.close[j - 1]
                 mark(w, 0, tape, j - 1, j - i)
                 account["open_ns"] = tape.open_ns[j - 1]
                 account["closing_ns"] = book["now_ns"]
@@ -223,11 +231,12 @@ def run_decisions(
                     act(w, s, log, 0, int(signals[heard]), PPM)
                 continue
         step(w, s, log, tape, i, i + 1)
-        equities[i] = equity(w, s)
+        last = equity(w, s)
+        money[i] = float(last) * quantum
         if signals[i] != 0:
             act(w, s, log, 0, int(signals[i]), PPM)
         i += 1
-    return end
+    return end, last
 
 
 @compiled

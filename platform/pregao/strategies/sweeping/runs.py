@@ -16,7 +16,7 @@ from pregao.simulation.plan import Plan
 from pregao.simulation.sweeping import Decisions, Figures, Start, Track
 from pregao.strategies.backtest import backtest, signals_of
 from pregao.strategies.contract import Model
-from pregao.strategies.registry import configured, load
+from pregao.strategies.registry import load
 from pregao.strategies.sweeping.space import Setting, Space
 
 Row = tuple[int, Figures]
@@ -133,12 +133,20 @@ class Sweep:
             raise UsageError(f"None of the {len(refused):,} settings can be traded: {next(iter(refused.values()))}")
         return found
 
+    @cached_property
+    def strategy(self) -> type[Any]:
+        """The strategy's class: looked up once, since that reads the metadata of all that is installed."""
+        return load(self.space.strategy)
+
+    def configured(self, setting: Setting) -> Any:
+        """A strategy with the settings of a run."""
+        return self.strategy(self.strategy.Config(**setting.strategy))
+
     def single(self, run: int) -> Result:
         """The whole backtest of one run."""
         market, setting = self.of(run)
-        strategy = configured(self.space.strategy, dict(setting.strategy))
         return backtest(
-            strategy, market.bars, market.plan_for(setting.plan), seed=self.seed, model=market.model,
+            self.configured(setting), market.bars, market.plan_for(setting.plan), seed=self.seed, model=market.model,
             before=market.before, finer=market.finer,
         )  # fmt: skip
 
@@ -150,7 +158,7 @@ class Sweep:
             most: runs in a list; 0 is few for strategies that run compiled, and one for the others.
         """
         if most == 0:
-            most = _TOGETHER if getattr(load(self.space.strategy), "only_signals", False) else 1
+            most = _TOGETHER if getattr(self.strategy, "only_signals", False) else 1
         most = max(min(most, len(runs) // parts), 1)
         count = len(self.space.settings)
         groups: dict[tuple[Any, ...], list[int]] = {}
@@ -199,8 +207,7 @@ class Runner:
     def _decisions(self, place: int, market: Market, setting: Setting) -> Decisions | None:
         key = (place, *setting.strategy.values())
         if self._heard[0] != key:
-            strategy = configured(self.sweep.space.strategy, dict(setting.strategy))
-            signals = signals_of(strategy, market.bars, market.before)
+            signals = signals_of(self.sweep.configured(setting), market.bars, market.before)
             self._heard = key, None if signals is None else Decisions.of(signals)
         return self._heard[1]
 
