@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import GRIDS, HOUR, PPM, START, Ask, EngineRun, Moment, Program, instrument, programs
+from programs import GRIDS, HOUR, PPM, START, Ask, EngineRun, Moment, Program, instrument, programs, seeded_program
 
 from pregao.core.bars import Bar
 from pregao.simulation import layout
@@ -420,6 +424,52 @@ def test_independent_instruments_do_not_touch_each_other(program: Program, order
         assert by_book(permuted, place[book]) == together
         if any(book in m.bars for m in program.moments):
             assert by_book(alone(program, book), 0) == together
+
+
+# The same program run in another way -----------------------------------------------------------------------------------
+
+
+@settings(max_examples=200 * TIMES)
+@given(programs(books=2, most=8), st.integers(0, 12))
+def test_a_run_that_goes_on_from_its_bytes_is_the_same(program: Program, after: int) -> None:
+    whole = EngineRun(program)
+    broken = EngineRun(program)
+    calls = 0
+    for moment in program.moments:
+        for call in (lambda run, m=moment: run.moment(m), *(lambda run, a=a: run.ask(a) for a in moment.asks)):
+            assert call(broken) == call(whole)
+            calls += 1
+            if calls % 7 == 0 or calls == after:
+                broken.reload()
+            assert broken.engine.to_bytes() == whole.engine.to_bytes()
+
+
+INTERPRETED = range(60)
+"""Seeds of the programs that are also run without the compiler, which takes a thousand times as long."""
+
+
+def digests() -> str:
+    """Of each program all events and the state after each call, hashed."""
+    found = []
+    for seed in INTERPRETED:
+        digest = hashlib.sha256()
+        for stage in stages(seeded_program(seed, books=1 + seed % 2)):
+            digest.update(repr(stage.events).encode() + stage.run.engine.to_bytes())
+        found.append(digest.hexdigest()[:16])
+    return " ".join(found)
+
+
+def test_random_programs_are_identical_with_the_compiler_off() -> None:
+    features = {e.kind for seed in INTERPRETED for s in stages(seeded_program(seed, 1 + seed % 2)) for e in s.events}
+    assert features >= {"accepted", "fill", "cancelled", "rejected", "amended", "triggered", "split", "funding"}
+    folders = [Path(__file__).parent, Path(__file__).parents[1] / "support"]
+    path = os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])])
+    answer = subprocess.run(
+        [sys.executable, "-c", "from test_money_invariants import digests; print(digests())"],
+        env=os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTHONPATH": path},
+        capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert answer.stdout.strip() == digests(), answer.stderr[-2_000:]
 
 
 def test_money_of_a_sale_waits_for_the_next_moment() -> None:

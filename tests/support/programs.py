@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -271,6 +272,13 @@ def programs(draw: st.DrawFn, books: int = 1, most: int = 14, **fixed: Any) -> P
     return a_program(Dice(draw(st.binary(min_size=size, max_size=size))), hours, books, **fixed)
 
 
+def seeded_program(seed: int, books: int = 1) -> Program:
+    """A program by a number alone, the same in every process."""
+    source = Random(seed)
+    hours = source.randint(2, 10)
+    return a_program(Dice(source.randbytes(books * 30 + hours * (books * 24 + 36))), hours, books)
+
+
 # The two that run them ------------------------------------------------------------------------------------------------
 
 
@@ -285,8 +293,15 @@ class EngineRun:
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        money = {"USD": program.cash_quanta * program.plans[0].instrument.quantum}
-        self.engine = Engine(program.plans, cash=money, reporting="USD")
+        self.engine = Engine(program.plans, cash=self.money, reporting="USD")
+
+    @property
+    def money(self) -> dict[str, Decimal]:
+        return {"USD": self.program.cash_quanta * self.program.plans[0].instrument.quantum}
+
+    def reload(self) -> None:
+        """Go on from the bytes of the state."""
+        self.engine = Engine.from_bytes(self.program.plans, self.engine.to_bytes(), self.money, "USD")
 
     def moment(self, moment: Moment) -> list[Event]:
         finer = {b: bars_of(self.program.plans[b].instrument, parts) for b, parts in moment.finer.items()}
