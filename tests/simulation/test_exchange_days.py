@@ -1,7 +1,7 @@
 """The engine on days of the New York exchange: Thanksgiving 2024 and the half day after it. All times here are UTC.
 
 The session of Wednesday 27 November ends at 21:00. Thursday has none. Friday's goes from 14:30 to 18:00, three hours
-less than usual. The bars are a vendor's who has prices all around the clock; the wildest of them lie outside the sessions.
+less than usual. The bars are a vendor's who has prices all around the clock, the wildest of them outside the sessions.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -18,9 +18,16 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.simulation import actions, layout
 from pregao.simulation.engine import Engine, Event
-from pregao.simulation.fees import FeeSchedule
+from pregao.simulation.fees import FeeSchedule, Tier
 from pregao.simulation.plan import Plan
-from pregao.simulation.slippage import FixedSlippage, HalfSpread, Slippage, VolumeShare
+from pregao.simulation.slippage import (
+    EstimatedSpread,
+    FixedSlippage,
+    HalfSpread,
+    Slippage,
+    SquareRootImpact,
+    VolumeShare,
+)
 from pregao.simulation.terms import Terms
 
 HOUR = Timeframe.parse("1h")
@@ -38,7 +45,7 @@ def instrument(name: str, tick: str, lot: str, least: str = "0", short: bool = T
 
 @dataclass(frozen=True)
 class Ask:
-    """A request after a close: a new order, a change of the nth that works, or its cancellation."""
+    """A request after a close: a new order, a signal, a change of the nth order that works, or its cancellation."""
 
     what: str
     book: int = 0
@@ -166,6 +173,33 @@ def some_terms(dice: Dice, hours: int, **fixed: Any) -> Terms:
     return Terms(**chosen | fixed)
 
 
+TIERED = FeeSchedule(
+    maker_ppm=200, taker_ppm=1_000, tiers=(Tier(Decimal(500), 100, 800), Tier(Decimal(20_000), -50, 500)),
+    minimum=Decimal("0.02"),
+)  # fmt: skip
+ESTIMATES: tuple[tuple[Slippage, ...], ...] = (
+    (EstimatedSpread("corwin_schultz", 3),), (EstimatedSpread("abdi_ranaldo", 3), SquareRootImpact(1.0, 3)),
+    (FixedSlippage(7_000), SquareRootImpact(0.5, 2), HalfSpread(1_000)),
+)  # fmt: skip
+SWITCHES = (
+    "fill_at_close", "children_next_bar", "levels_from_signal", "size_from_signal", "limit_gap_at_limit",
+    "stop_gap_at_trigger", "stop_beats_gap", "profit_after_fees", "stop_rounds_up",
+)  # fmt: skip
+
+
+def unusual_terms(dice: Dice, terms: Terms) -> Terms:
+    """What the oracle does not know: chances, tiers, estimates, and the switches of the profiles."""
+    return replace(
+        terms,
+        fees=dice.one_of(terms.fees, TIERED),
+        slippage=dice.one_of(terms.slippage, *ESTIMATES),
+        touch_ppm=dice.one_of(0, 300_000, PPM),
+        latency_ns=dice.one_of((), (1, QUARTER.ns, HOUR.ns * 3 // 2)),
+        seed=dice.below(5),
+        **{name: dice.once_in(3) for name in SWITCHES},
+    )
+
+
 def a_walk(dice: Dice, grid: Instrument, hours: int, fine: bool) -> list[tuple[Bar, list[Bar]]]:
     """Bars one after another, with their four quarters if ``fine``."""
     price = 60 + dice.below(250)
@@ -240,13 +274,18 @@ def an_ask(dice: Dice, book: int, last: int, now: int, unit: int) -> Ask:
     return a_submission(dice, book, last, now, unit)
 
 
-def a_program(dice: Dice, hours: int, books: int, **fixed: Any) -> Program:
+def a_program(dice: Dice, hours: int, books: int, unusual: bool = False, **fixed: Any) -> Program:
+    """``unusual``: with signals, and under terms that the oracle does not know."""
     plans, tapes = [], []
     for book in range(books):
         tick, lot = dice.one_of(*GRIDS)
         grid = instrument(f"I{book}", tick, lot, dice.one_of("0", "0", "0.5"), not dice.once_in(6))
         agreed = some_terms(dice, hours, **fixed)
-        plans.append(Plan(grid, HOUR, 0, 0, 0, 0, dice.one_of(0, 0, 0, 3), agreed))
+        entry = profit = loss = 0
+        if unusual:
+            agreed = unusual_terms(dice, agreed)
+            entry, profit, loss = 2_000 * grid.tick_quanta, dice.one_of(0, 44_444), dice.one_of(0, 33_333)
+        plans.append(Plan(grid, HOUR, 0, entry, profit, loss, dice.one_of(0, 0, 0, 3), agreed))
         tapes.append(a_walk(dice, grid, hours, agreed.path == "finer" and not dice.once_in(4)))
     units = [p.instrument.tick_quanta for p in plans]
     cash = dice.one_of(100, 100, 3, 1) * 300 * 40 * max(units)
@@ -259,24 +298,27 @@ def a_program(dice: Dice, hours: int, books: int, **fixed: Any) -> Program:
         wanted = []
         for _ in range(dice.one_of(0, 1, 1, 2, 3)):
             book = dice.one_of(*present)
+            if unusual and dice.below(2):
+                wanted.append(Ask("signal", book, dice.one_of(layout.ENTER_LONG, layout.ENTER_SHORT, layout.LEAVE)))
+                continue
             wanted.append(an_ask(dice, book, bars[book].close, now, units[book]))
         moments.append(Moment(bars, finer, wanted, not dice.once_in(20)))
     return Program(plans, cash, moments)
 
 
 @st.composite
-def programs(draw: st.DrawFn, books: int = 1, most: int = 14, **fixed: Any) -> Program:
+def programs(draw: st.DrawFn, books: int = 1, most: int = 14, unusual: bool = False, **fixed: Any) -> Program:
     """Programs of up to ``most`` bars; ``fixed`` are fields of the terms."""
     hours = draw(st.integers(2, most))
-    size = books * 30 + hours * (books * 24 + 36)
-    return a_program(Dice(draw(st.binary(min_size=size, max_size=size))), hours, books, **fixed)
+    size = books * (50 if unusual else 30) + hours * (books * 24 + 36)
+    return a_program(Dice(draw(st.binary(min_size=size, max_size=size))), hours, books, unusual, **fixed)
 
 
-def seeded_program(seed: int, books: int = 1) -> Program:
+def seeded_program(seed: int, books: int = 1, unusual: bool = False) -> Program:
     """A program by a number alone, the same in every process."""
     source = Random(seed)
     hours = source.randint(2, 10)
-    return a_program(Dice(source.randbytes(books * 30 + hours * (books * 24 + 36))), hours, books)
+    return a_program(Dice(source.randbytes(books * 50 + hours * (books * 24 + 36))), hours, books, unusual)
 
 
 # The two that run them ------------------------------------------------------------------------------------------------
@@ -310,6 +352,8 @@ class EngineRun:
     def ask(self, asked: Ask) -> list[Event]:
         if asked.what == "submit":
             return self.engine.submit(asked.kind, asked.side, book=asked.book, **asked.more)
+        if asked.what == "signal":
+            return self.engine.signal(asked.kind, book=asked.book)
         working = self.engine.open_orders()
         if asked.nth >= len(working):
             return []
