@@ -5,6 +5,7 @@ Signals, runs, all figures and the digest of every run are in the time.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -44,14 +45,24 @@ def asked(job, wanted: sweep.Settings) -> Sweep:
     return Sweep(Space("peers-crosses", (), settings), (Market(bars, plan),))
 
 
+def cpu_s() -> float:
+    """CPU seconds of this process and of those that it started and that have ended."""
+    return sum(os.times()[:4])
+
+
 def main() -> None:
     """Run the sweep and report."""
     sys.path.insert(0, str(PLUGIN))
     given = task(("1", "2", "4", "8"))
     work = asked(*sweep.load(given.job_file))
 
+    cpu: list[float] = []
+
     def made(_):
-        return sorted(row for rows in run(work, work.runs, int(given.variant)) for row in rows)
+        before = cpu_s()
+        rows = sorted(row for rows in run(work, work.runs, int(given.variant)) for row in rows)
+        cpu.append(cpu_s() - before)
+        return rows
 
     first, timed = Timed(), Timed()
     first.repeat(1, lambda: None, made)
@@ -61,7 +72,8 @@ def main() -> None:
     )
     report(
         given, "Pregão", pregao.__version__, timed, np.zeros(0, TRADE), float(results["final_equity"].max()),
-        import_s=took, first_run_s=first.run_wall_s[0], settings=len(results), digests=[f.digest for _, f in rows],
+        import_s=took, first_run_s=first.run_wall_s[0], settings=len(results), all_cpu_s=cpu[1:],
+        digests=[f.digest for _, f in rows],
     )  # fmt: skip
     np.save(given.out.with_suffix(".sweep.npy"), results)
 

@@ -22,6 +22,7 @@ from pregao.simulation import layout
 from pregao.simulation.backtest import Result
 from pregao.simulation.engine import Engine, drain, tape_of
 from pregao.simulation.flows import NEVER
+from pregao.simulation.history import bring
 from pregao.simulation.hours import live_rows
 from pregao.simulation.kernel import act, equity, mark, step
 from pregao.simulation.layout import FILLED, LEAVE, LOG_ROWS, ROOM
@@ -221,16 +222,19 @@ def run_decisions(
                 for k in range(i, j):
                     money[k] = float(base + slope * tape.close[k]) * quantum
                 last = base + slope * tape.close[j - 1]
-                mark(w, 0, tape, j - 1, j - i)
-                account["open_ns"] = tape.open_ns[j - 1]
-                account["closing_ns"] = book["now_ns"]
-                account["now_ns"] = book["now_ns"]
+                opened = tape.open_ns[j - 1]
+                bring(w, tape, j - 1, 0)
+                mark(w, 0, opened + tape.span_ns, j - i)
+                account["open_ns"] = opened
+                account["closing_ns"] = opened + tape.span_ns
+                account["now_ns"] = opened + tape.span_ns
                 account["bars"] += j - i
                 i = j
                 if heard == j - 1:
                     act(w, s, log, 0, int(signals[heard]), PPM)
                 continue
-        step(w, s, log, tape, i, i + 1)
+        bring(w, tape, i, 0)
+        step(w, s, log, tape.open_ns[i], tape.open_ns[i] + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
         last = equity(w, s)
         money[i] = float(last) * quantum
         if signals[i] != 0:
