@@ -35,7 +35,8 @@ def venue():
 
 def ask(venue, *symbols, timeframe="1h", **options):
     given = read_options(CcxtOptions, {"base_url": venue.url, **options})
-    return next(iter(source("ccxt").fetch(Request(symbols, Timeframe.parse(timeframe), NOW - 3_600_000_000_000, None, given))))
+    request = Request(symbols, Timeframe.parse(timeframe), NOW - 3_600_000_000_000, None, given)
+    return next(iter(source("ccxt").fetch(request)))
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,17 @@
-"""The replay feed: paced, in order, never skipping a bar and never in a burst."""
+"""The replay feed: paced, in order, never skipping a bar and never in a burst; and the hand-over between threads."""
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
+from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
-from pregao.market.feeds import ReplayFeed
+from pregao.market.feeds import Closed, Ended, Forming, Gap, ReplayFeed, Traded
+from pregao.market.feeds.mailbox import Mailbox
+from pregao.market.sources import Request, source
 
 
 def test_speed_zero_plays_every_bar_as_fast_as_asked(make_bars):
@@ -55,3 +59,144 @@ def test_it_resumes_at_an_index(make_bars):
 def test_impossible_replays_are_refused(make_bars, speed, start):
     with pytest.raises(UsageError):
         ReplayFeed(make_bars(10), speed, start)
+
+
+# -- pause, seek, events
+
+
+def test_a_pause_stops_the_clock_and_resuming_goes_on_with_what_was_left(make_bars):
+    feed = ReplayFeed(make_bars(5), speed=5)
+    time.sleep(0.1)
+    feed.pause()
+    assert feed.paused
+    assert feed.next(0.3) is None
+    feed.resume()
+    began = time.monotonic()
+    assert feed.next(1.0) == feed.bars.bar(0)
+    assert 0.05 <= time.monotonic() - began < 0.19
+
+
+def test_a_pause_holds_at_any_speed(make_bars):
+    feed = ReplayFeed(make_bars(5), speed=0)
+    feed.pause()
+    feed.pause()
+    assert feed.next(0.02) is None
+    feed.resume()
+    feed.resume()
+    assert feed.next(0) == feed.bars.bar(0)
+
+
+def test_resuming_from_another_thread_wakes_the_reader(make_bars):
+    feed = ReplayFeed(make_bars(5), speed=0)
+    feed.pause()
+    threading.Timer(0.1, feed.resume).start()
+    began = time.monotonic()
+    assert feed.next(5.0) == feed.bars.bar(0)
+    assert 0.08 <= time.monotonic() - began < 1.0
+
+
+def test_seeking_goes_to_the_first_bar_at_or_after_a_time(make_bars):
+    feed = ReplayFeed(make_bars(100), speed=0)
+    times = feed.bars.open_ns
+    feed.seek(int(times[40]))
+    assert feed.next(0) == feed.bars.bar(40)
+    feed.seek(int(times[7]) - 1)
+    assert [feed.next(0), feed.next(0)] == [feed.bars.bar(7), feed.bars.bar(8)]
+    feed.seek(0)
+    assert feed.next(0) == feed.bars.bar(0)
+    feed.seek(int(times[99]) + 1)
+    assert feed.finished
+    feed.seek(int(times[99]))
+    assert not feed.finished
+
+
+def test_seeking_while_paused_waits_for_the_resuming(make_bars):
+    feed = ReplayFeed(make_bars(10), speed=20)
+    feed.pause()
+    feed.seek(int(feed.bars.open_ns[5]))
+    assert feed.next(0.1) is None
+    feed.resume()
+    assert feed.next(1.0) == feed.bars.bar(5)
+
+
+def test_the_speed_can_change_on_the_way(make_bars):
+    feed = ReplayFeed(make_bars(30), speed=0.01)
+    assert feed.next(0.02) is None
+    feed.speed = 100
+    assert feed.speed == pytest.approx(100)
+    began = time.monotonic()
+    for _ in range(10):
+        assert feed.next(1.0) is not None
+    assert time.monotonic() - began < 0.5
+    with pytest.raises(UsageError):
+        feed.speed = -1
+
+
+def test_a_replay_says_what_a_live_feed_says(make_bars):
+    whole = make_bars(10)
+    rows = [0, 1, 2, 6, 7, 9]
+    holed = Bars(
+        whole.instrument,
+        whole.timeframe,
+        *(getattr(whole, name)[rows] for name in ("open_ns", "open", "high", "low", "close", "volume")),
+    )
+    feed = ReplayFeed(holed, speed=0)
+    events = []
+    while (event := feed.next_event(0)) is not None:
+        events.append(event)
+    start, length = int(whole.open_ns[0]), whole.timeframe.ns
+    kinds = [type(event).__name__ for event in events]
+    assert kinds == ["Closed", "Closed", "Closed", "Gap", "Closed", "Closed", "Gap", "Closed", "Ended"]
+    assert events[3] == Gap(start + 3 * length, start + 6 * length, 3)
+    assert events[6] == Gap(start + 8 * length, start + 9 * length, 1)
+    assert [event.bar for event in events if isinstance(event, Closed)] == [holed.bar(i) for i in range(6)]
+    assert {event.origin for event in events if isinstance(event, Closed)} == {"replay"}
+
+
+def test_a_closed_market_is_no_gap():
+    """Friday's and Monday's bars of a stock follow each other."""
+    request = Request(("SPX",), None, 946_857_600_000_000_000, 948_672_000_000_000_000, None)
+    series = next(iter(source("sample").fetch(request)))
+    bars = Bars.from_frame(series.frame, series.instrument, series.timeframe)
+    feed = ReplayFeed(bars, speed=0)
+    events = [feed.next_event(0) for _ in range(len(bars) + 1)]
+    assert {type(event) for event in events} == {Closed, Ended}
+
+
+# -- the hand-over between threads
+
+
+def test_a_mailbox_keeps_bars_in_order_and_only_the_latest_forming_one(make_bars):
+    bars = make_bars(10)
+    box = Mailbox(100)
+    for i in range(5):
+        box.put(Forming(bars.bar(i)))
+        box.put(Closed(bars.bar(i), "live"))
+    box.put(Forming(bars.bar(5)))
+    box.put(Forming(bars.bar(5)._replace(volume=99.0)))
+    got = [box.get(0) for _ in range(6)]
+    assert got[:5] == [Closed(bars.bar(i), "live") for i in range(5)]
+    assert got[5] == Forming(bars.bar(5)._replace(volume=99.0))
+    assert box.get(0) is None
+
+
+def test_a_mailbox_is_full_when_bars_wait_and_drops_only_old_trades(make_bars):
+    bars = make_bars(3)
+    box = Mailbox(3)
+    for i in range(5_000):
+        box.put(Traded(i, 1, 1.0, "buy"))
+    assert not box.full
+    for i in range(3):
+        box.put(Closed(bars.bar(i), "live"))
+    assert box.full
+    assert [box.get(0) for _ in range(3)] == [Closed(bars.bar(i), "live") for i in range(3)]
+    assert box.get(0) == Traded(4_000, 1, 1.0, "buy")
+
+
+def test_a_mailbox_wakes_its_reader(make_bars):
+    box = Mailbox(3)
+    event = Closed(make_bars(1).bar(0), "live")
+    threading.Timer(0.05, box.put, (event,)).start()
+    began = time.monotonic()
+    assert box.get(5.0) == event
+    assert time.monotonic() - began < 1.0

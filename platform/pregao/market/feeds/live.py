@@ -25,6 +25,18 @@ SKEW_S = 1.0
 """A difference of clocks worth telling."""
 
 
+class BusyError(PregaoError):
+    """The venue refuses requests for a while.
+
+    Attributes:
+        retry_after_s: seconds for which it must not be asked; 0 if it does not say.
+    """
+
+    def __init__(self, message: str, mend: str = "", retry_after_s: float = 0.0) -> None:
+        super().__init__(message, mend)
+        self.retry_after_s = retry_after_s
+
+
 class Wire(Protocol):
     """One market's access to its venue, asynchronous. Failures that a person can understand are `PregaoError`s;
     `NotFoundError` says that the venue does not know the market any more."""
@@ -320,6 +332,7 @@ class LiveFeed:
         while True:
             await self._asking.wait()
             self._asking.clear()
+            refused_s = 0.0
             try:
                 await self._room()
                 again = await self._catch_up()
@@ -330,9 +343,10 @@ class LiveFeed:
                 return
             except PregaoError as error:
                 failures, again = failures + 1, True
+                refused_s = error.retry_after_s if isinstance(error, BusyError) else 0.0
                 self._complain(f"The venue does not answer: {error.message}")
             pause = self.watch.poll_s / 8 if not failures else min(self.watch.poll_s * 2 ** (failures - 1), 30.0)
-            await asyncio.sleep(pause * random.uniform(0.75, 1.0))
+            await asyncio.sleep(max(pause * random.uniform(0.75, 1.0), refused_s))
             if again:
                 self._asking.set()
 
@@ -371,7 +385,7 @@ class LiveFeed:
     async def _answered(self, now_ns: int) -> None:
         """An answer is as good as a message, unless it lacks what should have closed long ago."""
         behind_ns = now_ns - self._sequence.next_ns - self.timeframe.ns
-        if behind_ns > self.watch.stale_s * 1e9:
+        if behind_ns > self.watch.stale_s * 1e9 and not self._sequence.holding:
             if time.monotonic() - self._inquired > self.watch.stale_s:
                 self._inquired = time.monotonic()
                 self._suspended = not await self._wire.trading()

@@ -22,6 +22,8 @@ from pregao.market.feeds.events import Closed, Event, Forming, Held, Revised
 KEPT = 100
 """So many delivered bars are remembered, to notice when they change."""
 REFERENCES = 3
+_EARLY_NS = 1_000_000_000
+"""A candle may be marked as closed so much before its end by our measure of the venue's clock; earlier it is not."""
 
 
 class Candle(NamedTuple):
@@ -93,7 +95,7 @@ class Sequence:
         self._forming: Bar | None = None
         self._doubt: _Doubt | None = None
         self._check_ns: int | None = None
-        """The oldest bar that was delivered as heard, and that the venue has not been asked about since."""
+        """The oldest bar that was delivered fresh, and that the venue has not been asked about since."""
         self._holes: set[tuple[int, int]] = set()
         """The holes in the venue's last answer."""
 
@@ -108,8 +110,13 @@ class Sequence:
 
     @property
     def unchecked(self) -> bool:
-        """Whether bars were delivered as heard that the venue has not been asked about."""
+        """Whether bars were delivered as heard, or as soon as they closed, and not compared with the record since."""
         return self._check_ns is not None
+
+    @property
+    def holding(self) -> bool:
+        """Whether bars are held back: one is not believed, or missing although a later one exists."""
+        return bool(self._doubt or self._holes)
 
     def heard(self, candle: Candle, now_ns: int) -> Step:
         """A candle came over the stream, in any order, perhaps again, perhaps wrong.
@@ -132,7 +139,8 @@ class Sequence:
             return Step(ask=candle.marked or at > self.next_ns)
         if at > self.next_ns:
             return Step(self._show(bar), ask=True)
-        if candle.marked and self._doubt is None:
+        over = bar.close_ns <= now_ns + _EARLY_NS
+        if candle.marked and over and self._doubt is None:
             self._check(at)
             return Step([self._deliver(bar, "live")])
         return Step(self._show(bar), ask=candle.marked)
@@ -168,6 +176,8 @@ class Sequence:
                 step.events.append(self._skip(at))
             if not self._believed(bar, at, successor=i + 1 < len(rows), step=step):
                 return step
+            if now_ns - at - self._length < self._late_ns:
+                self._check(at)  # so fresh that it may still change
         return step
 
     def shown(self, candle: Candle) -> list[Event]:

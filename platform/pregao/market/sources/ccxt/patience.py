@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import ccxt
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
+from pregao.market.feeds.live import BusyError
 from pregao.market.sources.ccxt.client import host
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ class UnreachableError(PregaoError):
     """No connection to the exchange could be made."""
 
 
-class RateLimitedError(PregaoError):
+class RateLimitedError(BusyError):
     """The exchange refuses requests for longer than we wait."""
 
 
@@ -109,7 +110,7 @@ def plain(client: Any, error: BaseException, tried: int) -> PregaoError:
         )
     if isinstance(error, ccxt.DDoSProtection | ccxt.RateLimitExceeded):
         until = f" for {asked:,.0f} s" if asked else ""
-        return RateLimitedError(f"{name} refuses more requests from this address{until}.", _AGAIN)
+        return RateLimitedError(f"{name} refuses more requests from this address{until}.", _AGAIN, asked or 0.0)
     if isinstance(error, ccxt.RequestTimeout):
         return VenueError(f"{name} ({host(client)}) did not answer in time{times}.", _AGAIN)
     if isinstance(error, ccxt.NetworkError) and type(error.__cause__).__name__ in _NO_ROUTE:

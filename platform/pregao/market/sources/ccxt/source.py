@@ -92,7 +92,7 @@ class Ccxt:
 
     def _load(self, client: Any) -> None:
         self.patience.call(client, client.load_markets)
-        if not client.has.get("fetchOHLCV"):
+        if client.has.get("fetchOHLCV") is not True:  # "emulated" is made of a few last trades
             raise UsageError(f"{client.id} offers no candles.", "Use another exchange.")
 
     def _rules(self, client: Any, market: Any, request: Request) -> Instrument:

@@ -11,6 +11,7 @@ import ccxt
 import ccxt.async_support
 import ccxt.pro
 
+from pregao.core.errors import NotFoundError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.feeds.events import Traded
@@ -87,9 +88,16 @@ class CcxtWire:
         return int(await self._asked(self._client.fetch_time)) * _MS
 
     async def trading(self) -> bool:
-        """Whether the market is active; raises `NotFoundError` if it is gone."""
-        await self._asked(lambda: self._client.load_markets(True))
-        self._market = match(self._client, self._instrument.symbol, self._options.kind)
+        """Whether the market is active; raises `NotFoundError` if two lists of the exchange lack it."""
+        for last in (False, True):
+            await self._asked(lambda: self._client.load_markets(True))
+            try:
+                self._market = match(self._client, self._instrument.symbol, self._options.kind)
+            except NotFoundError:
+                if last:
+                    raise
+            else:
+                break
         return self._market.get("active") is not False
 
     async def candles(self, since_ns: int, limit: int) -> list[Candle]:
