@@ -173,7 +173,7 @@ def test_what_is_closed_is_said_by_the_exchanges_clock_not_ours(off):
 
 @pytest.mark.parametrize("timeframe", ["1m", "3m", "15m", "1h", "4h", "1d", "1w"])
 def test_every_timeframe(venue, timeframe):
-    start = ms("2023-06-01") * 1_000_000 if timeframe in ("1d", "1w") else START
+    start = ms("2024-01-01") * 1_000_000 if timeframe in ("1d", "1w") else START
     assert only(venue, timeframe=timeframe, start=start) == true_bars(venue, "BTC/USDT", timeframe, start, NOW)
 
 
@@ -203,6 +203,15 @@ def test_a_candle_that_cannot_be_one_however_often_asked_is_left_to_the_checks(v
     (bad,) = sift(series.frame, series.instrument, series.timeframe, series.origin).bad
     assert bad.where == "binance's candle of BTC/USDT at 2024-02-29 23:58:00 UTC"
     assert len(venue.asked("klines")) == 2  # the same twice is the exchange's word
+
+
+def test_a_page_that_is_different_every_time_is_no_page(venue):
+    for at in ((5,), (5, 7), (3, 5), (5, 9), (2, 5)):
+        venue.fault(Short(at))
+    series = fetch(venue)
+    assert len(bars_of(next(series))) == 5  # up to where the doubt begins
+    with pytest.raises(BrokenOffError, match="answers 4 times differently about BTC/USDT"):
+        next(series)
 
 
 # -- going on where the store ends

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pregao.market.sources.ccxt.pages import Page, Row, sound
-from pregao.market.sources.ccxt.patience import Patience, VenueError
+from pregao.market.sources.ccxt.pages import ASKS, Page, Row, sound
+from pregao.market.sources.ccxt.patience import AGAIN, Patience, VenueError
 
 PAGE = 1_000
 Rows = dict[int, Row]
@@ -34,9 +34,13 @@ class History:
         """Pages of the candles with ``start_ms <= open < end_ms``, from the oldest to the newest."""
         at = start_ms
         while at < end_ms:
-            rows = self._page(at, end_ms)
+            page = self._page(at, end_ms)
+            rows = page.rows if page.settled else page.sure()
             if rows:
                 yield rows
+            if not page.settled:
+                raise VenueError(f"{self.client.id} answers {ASKS} times differently about {self.symbol}.", AGAIN)
+            if rows:
                 at = max(rows) + self.step_ms
             elif self._ends_before(at):
                 return
@@ -56,12 +60,12 @@ class History:
             yield rows
             at = begin
 
-    def _page(self, at_ms: int, end_ms: int) -> Rows:
+    def _page(self, at_ms: int, end_ms: int) -> Page:
         page = Page(at_ms, end_ms, self.step_ms)
         limit = min(PAGE, -(-(end_ms - at_ms) // self.step_ms))
         while page.wanted:
             page.add(self._ask(at_ms, limit))
-        return page.rows
+        return page
 
     def _ends_before(self, at_ms: int) -> bool:
         """Whether the market's last candle is earlier than this.
@@ -72,7 +76,7 @@ class History:
         page.add(self._ask(None, PAGE))
         times = [at for at, row in page.rows.items() if sound(row)]
         if not times:
-            raise VenueError(f"{self.client.id} sends no candles of {self.symbol} at all.", "Run it again later.")
+            raise VenueError(f"{self.client.id} sends no candles of {self.symbol} at all.", AGAIN)
         return max(times) < at_ms
 
     def _ask(self, since_ms: int | None, limit: int) -> list[Row]:

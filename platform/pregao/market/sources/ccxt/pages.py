@@ -3,7 +3,6 @@ when it comes twice alike."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -25,15 +24,23 @@ class Page:
     def __init__(self, start_ms: int, end_ms: float, step_ms: int) -> None:
         self._start_ms, self._end_ms, self._step_ms = start_ms, end_ms, step_ms
         self._rows: dict[int, Row] = {}
-        self._before: list[Row] | None = None
+        self._before: dict[int, Row] | None = None
         self._asked = 0
         self.wanted = True
         """Whether the page must be asked for (again)."""
+        self.settled = False
+        """Whether the rows are beyond doubt, or the same answer came twice."""
 
     @property
     def rows(self) -> dict[int, Row]:
         """Rows by open time, ascending. One that no candle can be is among them only if it came so every time."""
         return dict(sorted(self._rows.items()))
+
+    def sure(self) -> dict[int, Row]:
+        """The rows before the first that is in doubt."""
+        rows = self.rows
+        first = self._amiss(rows)
+        return {at: row for at, row in rows.items() if first is None or at < first}
 
     def add(self, answer: list[Row]) -> None:
         """An answer of the exchange."""
@@ -44,28 +51,27 @@ class Page:
             if not isinstance(at, int | float) or not math.isfinite(at):
                 doubtful = True
             elif self._start_ms <= at < self._end_ms:
-                doubtful = doubtful or not sound(row) or (int(at) in came and came[int(at)] != row)
+                doubtful = doubtful or (int(at) in came and came[int(at)] != row)
                 came[int(at)] = row
         for at, row in came.items():
             if at not in self._rows or sound(row) or not sound(self._rows[at]):
                 self._rows[at] = row
         self._asked += 1
-        again = doubtful or self._amiss(came)
-        self.wanted = again and answer != self._before and self._asked < ASKS
-        self._before = answer
+        # What one answer left out, the next may not even reach: all rows count.
+        doubtful = doubtful or self._amiss(self.rows) is not None
+        self.settled = not doubtful or came == self._before
+        self.wanted = not self.settled and self._asked < ASKS
+        self._before = came
 
-    def _amiss(self, came: dict[int, Row]) -> bool:
-        """Whether candles lack at the beginning or in between, or a price jumps further than is likely."""
-        times = sorted(came)
-        if times and times[0] != self._start_ms:
-            return True
-        for earlier, later in itertools.pairwise(times):
-            was, now = came[earlier], came[later]
-            if later - earlier > self._step_ms:
-                return True
-            if sound(was) and sound(now) and abs(math.log(now[4] / was[4])) > JUMP:
-                return True
-        return False
+    def _amiss(self, rows: dict[int, Row]) -> int | None:
+        """The open time from which on rows are in doubt: candles are missing before it, it cannot be one, or its price
+        is too far away."""
+        expected, close = self._start_ms, None
+        for at, row in rows.items():
+            if at != expected or not sound(row) or (close is not None and abs(math.log(row[4] / close)) > JUMP):
+                return min(at, expected)
+            expected, close = at + self._step_ms, row[4]
+        return None
 
 
 def sound(row: Row) -> bool:

@@ -17,7 +17,7 @@ from pregao.market.sources.ccxt.client import host
 
 T = TypeVar("T")
 _OFFLINE = "Check the network. The sources `sample` and `synthetic` work without one."
-_AGAIN = "Run it again later: it goes on where it stopped."
+AGAIN = "Run it again later: it goes on where it stopped."
 _MISREAD = (TypeError, KeyError, AttributeError, IndexError, ValueError, ArithmeticError)
 """What ccxt raises where an answer is JSON, but not what its parser expects."""
 _NO_ROUTE = ("ConnectionError", "ClientConnectorError", "ClientConnectorDNSError", "ConnectTimeout")
@@ -110,13 +110,13 @@ def plain(client: Any, error: BaseException, tried: int) -> PregaoError:
         )
     if isinstance(error, ccxt.DDoSProtection | ccxt.RateLimitExceeded):
         until = f" for {asked:,.0f} s" if asked else ""
-        return RateLimitedError(f"{name} refuses more requests from this address{until}.", _AGAIN, asked or 0.0)
+        return RateLimitedError(f"{name} refuses more requests from this address{until}.", AGAIN, asked or 0.0)
     if isinstance(error, ccxt.RequestTimeout):
-        return VenueError(f"{name} ({host(client)}) did not answer in time{times}.", _AGAIN)
+        return VenueError(f"{name} ({host(client)}) did not answer in time{times}.", AGAIN)
     if isinstance(error, ccxt.NetworkError) and type(error.__cause__).__name__ in _NO_ROUTE:
         return UnreachableError(f"{name} cannot be reached: no connection to {host(client)}.", _OFFLINE)
     if passing(error):
-        return VenueError(f"{name} failed{times}: {_said(error)}.", _AGAIN)
+        return VenueError(f"{name} failed{times}: {_said(error)}.", AGAIN)
     return UsageError(
         f"{name} refused the request: {_said(error)}.", "Ask for something else, or use another exchange."
     )

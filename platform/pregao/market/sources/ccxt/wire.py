@@ -18,7 +18,7 @@ from pregao.market.feeds.events import Traded
 from pregao.market.feeds.sequence import Candle
 from pregao.market.sources.ccxt.client import CcxtOptions, match, open_client
 from pregao.market.sources.ccxt.pages import Page
-from pregao.market.sources.ccxt.patience import Patience, plain
+from pregao.market.sources.ccxt.patience import AGAIN, Patience, VenueError, plain
 from pregao.market.sources.ccxt.rules import check_timeframe
 
 PATIENCE = Patience(tries=3, first_s=0.2, most_s=5.0)
@@ -109,6 +109,8 @@ class CcxtWire:
                 lambda: self._client.fetch_ohlcv(self._market["symbol"], self._spelled, since_ms, limit)
             )
             page.add([list(row) for row in answer])
+        if not page.settled:
+            raise VenueError(f"{self._client.id} answers every time differently.", AGAIN)
         return [_candle(row) for row in page.rows.values()]
 
     async def listen(self, candle: Callable[[Candle], None], trade: Callable[[Traded], None]) -> None:
