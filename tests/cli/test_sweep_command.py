@@ -85,8 +85,10 @@ def test_what_a_person_reads(stored: Path, tmp_path: Path, capfd: pytest.Capture
     main([*SWEEP, *GRID, "--top", "3", "--by", "net_return", "--out", str(tmp_path / "out")])
     out, err = capfd.readouterr()
     lines = out.splitlines()
-    assert lines[1].split()[:4] == ["instrument", "span", "rise", "take_profit"]
-    assert [line.split()[0] for line in lines[2:5]] == ["ONE"] * 3
+    assert lines[1].split() == [
+        *("span", "rise", "take_profit"), *("sharpe", "return", "drawdown", "trades", "hit", "rate", "fees"),
+    ]  # fmt: skip
+    assert [len(line.split()) for line in lines[2:5]] == [9] * 3
     assert lines[5].startswith("Best by net_return: span=")
     assert "deflated Sharpe ratio 0." in lines[6]
     assert lines[7].startswith("14 trials, Sharpe ratios spread by ")
@@ -95,6 +97,10 @@ def test_what_a_person_reads(stored: Path, tmp_path: Path, capfd: pytest.Capture
     assert "14 runs: 14 settings of swept on ONE" in err
     assert "2 combinations left out: settings: Value error, a span of 7 needs a rise" in err
     assert str(tmp_path / "out" / "results.parquet") in err
+    main([*SWEEP, "--data", "TWO", *GRID, "--top", "28"])
+    lines = capfd.readouterr().out.splitlines()
+    assert lines[1].split()[:2] == ["instrument", "span"]
+    assert {line.split()[0] for line in lines[2:30]} == {"ONE", "TWO"}
     main([*SWEEP, *GRID, "--grid", "entry_value=50000,2000000"])
     assert "14 runs left out: The entry value 2000000 is more than the cash" in capfd.readouterr().err
 
@@ -113,7 +119,7 @@ def test_random_settings_are_the_same_for_a_seed(stored: Path, capfd: pytest.Cap
 def test_a_killed_sweep_goes_on_and_ends_with_the_same_file(stored: Path, tmp_path: Path) -> None:
     asked = [
         "sweep", "--strategy", "swept-slowly", "--data", "ONE", "--data", "TWO", *MONEY, "--grid", "span=3:50:1",
-        "--jobs", "2",
+        "--grid", "rise=20,30,40", "--jobs", "2",
     ]  # fmt: skip
     command = [sys.executable, "-c", "from pregao.cli import main; main()", *asked, "--out"]
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True, timeout=120)
@@ -130,11 +136,33 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_file(stored: Path, tmp_pa
         assert len(children) >= 2
         gone(children)
         kept.append(sum(pq.read_metadata(file).num_rows for file in parts(out)))
-    assert 0 < kept[0] < kept[1] < 96
+    assert 0 < kept[0] < kept[1] < 288
     done = subprocess.run([*command, str(out)], check=True, capture_output=True, text=True, timeout=120)
-    assert "96 runs in" in done.stdout
+    assert "288 runs in" in done.stdout
     assert (out / "results.parquet").read_bytes() == (tmp_path / "whole" / "results.parquet").read_bytes()
     assert parts(out) == []
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_what_was_made(stored: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    asked = [
+        "sweep", "--strategy", "swept-slowly", "--data", "ONE", *MONEY, "--grid", "span=3:50:1", "--grid",
+        "rise=20,30,40,50", "--jobs", "2", "--out", str(out),
+    ]  # fmt: skip
+    command = [sys.executable, "-c", "from pregao.cli import main; main()", *asked]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not parts(out) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Interrupted." in err
+    assert "Traceback" not in err
+    assert 0 < sum(pq.read_metadata(file).num_rows for file in parts(out)) < 192
 
 
 def parts(out: Path) -> list[Path]:

@@ -33,8 +33,6 @@ FIGURES = (
     ("trades", "trades", "{}"),
     ("hit_rate", "hit rate", "{:.1%}"),
     ("fees", "fees", "{:,.2f}"),
-    ("ambiguous", "ambiguous", "{}"),
-    ("final_equity", "equity", "{:,.2f}"),
 )
 _TYPED = ("entry_value", "take_profit", "stop_loss", "horizon")
 
@@ -118,7 +116,7 @@ def sweep(
     else:
         space = random(asked.name, config, fixed, dimensions, count, asked.seed)
     work = Sweep(space, _markets(asked, space), asked.seed)
-    make = _maker(work, cluster, jobs or os.cpu_count() or 1)
+    make = _maker(work, cluster, jobs or _cores())
     _announce(work)
 
     began = time.perf_counter()
@@ -171,6 +169,11 @@ def _from_now(show: Callable[[int, int], None]) -> Callable[[int, int], None]:
         show(done - first[0], of - first[0])
 
     return shown
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _maker(asked: Sweep, cluster: str | None, jobs: int) -> Make:
@@ -254,12 +257,13 @@ def _tell(
     synthetic = any(m.bars.instrument.synthetic for m in asked.markets)
     click.echo("Simulated money." + (" Synthetic data." if synthetic else ""))
     names = list(_settings(asked, rows[0][0]))
+    several = ("instrument",) if len(asked.markets) > 1 else ()
     print_table(
         f"Best by {by}",
-        ("instrument", *names, *(title for _, title, _ in FIGURES)),
+        (*several, *names, *(title for _, title, _ in FIGURES)),
         [
             (
-                asked.of(run)[0].bars.instrument.symbol,
+                *(asked.of(run)[0].bars.instrument.symbol for _ in several),
                 *_settings(asked, run).values(),
                 *(_number(form, getattr(figures, key)) for key, _, form in FIGURES),
             )

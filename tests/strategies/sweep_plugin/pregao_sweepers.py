@@ -84,5 +84,5 @@ class SweptSlowly(Swept):
     def signals(self, history: Bars) -> NDArray[np.int8]:
         if self.config.fail:
             os._exit(9)
-        time.sleep(0.05)
+        time.sleep(0.04)
         return super().signals(history)
