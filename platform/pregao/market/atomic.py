@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -60,6 +61,22 @@ def remove_leftovers(scratch: Path, older_than_s: float = 3_600.0) -> None:
                 path.unlink()
 
 
+_held: set[int] = set()
+_changing = threading.Lock()
+
+
+@contextmanager
+def lent_locks() -> Iterator[tuple[int, ...]]:
+    """Descriptors of the locks that this process holds, to be inherited by a child: they are free once it has ended."""
+    with _changing:
+        lent = tuple(os.dup(handle) for handle in _held)
+    try:
+        yield lent
+    finally:
+        for handle in lent:
+            os.close(handle)
+
+
 @contextmanager
 def exclusive(lock: Path, timeout_s: float = 120.0) -> Iterator[None]:
     """Hold ``lock`` alone among all processes and threads; the system frees it when its holder dies.
@@ -71,7 +88,7 @@ def exclusive(lock: Path, timeout_s: float = 120.0) -> Iterator[None]:
     try:
         yield
     finally:
-        os.close(handle)
+        _release(handle)
 
 
 @contextmanager
@@ -87,6 +104,12 @@ def shared(lock: Path, gate: Path, timeout_s: float = 120.0) -> Iterator[None]:
     try:
         yield
     finally:
+        _release(handle)
+
+
+def _release(handle: int) -> None:
+    with _changing:
+        _held.discard(handle)
         os.close(handle)
 
 
@@ -100,6 +123,8 @@ def _acquire(lock: Path, kind: int, timeout_s: float) -> int:
     while True:
         try:
             fcntl.flock(handle, kind | fcntl.LOCK_NB)
+            with _changing:
+                _held.add(handle)
             return handle
         except BlockingIOError:
             if time.monotonic() > deadline:

@@ -27,19 +27,20 @@ _LOCKS = ("index.lock", "HEAD.lock", "config.lock", "packed-refs.lock", "refs/he
 def mend(root: Path) -> None:
     """Remove what a killed git or DVC left half done; called while nobody else uses the folder's git.
 
-    Contents that were stored stay: only locks, an unreadable ``bars.dvc`` (DVC writes it anew), an unfinished set-up
-    and DVC's own notes of who works on what are removed.
+    Contents that were recorded stay: only locks, an unreadable ``bars.dvc`` (DVC writes it anew), an unfinished set-up
+    and DVC's own notes of who works on what, where they are unreadable, are removed.
     """
     for name in _LOCKS:
         (root / ".git" / name).unlink(missing_ok=True)
     pointer, config, notes = root / "bars.dvc", root / ".dvc" / "config", root / ".dvc" / "tmp" / "rwlock"
     if pointer.exists() and not _readable(pointer):
         pointer.unlink()
-    if config.exists() and "check_update" not in config.read_text(encoding="utf-8"):
-        config.unlink()
-    if not config.exists():
-        for left in (root / ".dvc" / "tmp", root / ".dvc" / ".gitignore"):
-            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+    if (root / ".dvc").exists() and not (config.exists() and "check_update" in config.read_text(encoding="utf-8")):
+        # DVC writes its configuration in steps. One that was recorded is brought back; else there is nothing to lose.
+        if git(root, "ls-tree", "HEAD", ".dvc/config", accept=(0, 128)):
+            git(root, "restore", "--source=HEAD", "--staged", "--worktree", "--", ".dvc/config")
+        else:
+            shutil.rmtree(root / ".dvc")
     if notes.exists():
         try:
             json.loads(notes.read_bytes())
