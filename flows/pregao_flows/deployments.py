@@ -17,6 +17,8 @@ from pregao_flows.retrain import retrain
 from pregao_flows.supervise import supervise
 
 SUPERVISE_SECONDS = 60
+INGEST_CRON = "2 * * * *"
+"""Without parameters it goes on with what is stored: soon after the full hour, when bars have closed."""
 RETRAIN_CRON = "30 3 * * *"
 
 
@@ -27,7 +29,12 @@ def deployments() -> list[RunnerDeployment]:
     skip = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.CANCEL_NEW)
     first = datetime.now(UTC) + timedelta(seconds=SUPERVISE_SECONDS)
     return [
-        ingest.to_deployment("ingest", entrypoint_type=module, concurrency_limit=one),
+        ingest.to_deployment(
+            "ingest",
+            entrypoint_type=module,
+            concurrency_limit=one,
+            schedules=[Cron(INGEST_CRON, timezone="UTC", slug="hourly")],
+        ),
         retrain.to_deployment(
             "retrain",
             entrypoint_type=module,

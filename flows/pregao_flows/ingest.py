@@ -1,22 +1,30 @@
-"""Bring market data into the store and record the version: `pregao.market.ingest`, run and shown by Prefect."""
+"""Bring market data into the store: a task for each instrument, side by side, and one version for all of them."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
-from prefect.states import Completed
+from prefect.futures import PrefectFuture, as_completed
+from prefect.states import Completed, Failed
+from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
+from prefect.utilities.annotations import quote
 
-from pregao.core.errors import UsageError
-from pregao_flows.limits import DVC_LIMIT
+from pregao.core.errors import PregaoError, UsageError
+from pregao_flows.limits import AT_ONCE, DVC_LIMIT, ensure_venue_limit
 from pregao_flows.reports import leave, table
+from pregao_flows.secrets import revealed
 
 if TYPE_CHECKING:
-    from pregao.market.ingest import IngestReport
+    from pregao.market.ingest import Gathered, IngestReport
+    from pregao.market.refresh import Job
 
 
 def _worth_another_try(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
@@ -25,48 +33,138 @@ def _worth_another_try(task: Task[..., Any], run: TaskRun, state: State[Any]) ->
     return not isinstance(error, UsageError)
 
 
-@task(
-    name="fetch, check, store, version",
-    cache_policy=NO_CACHE,
-    persist_result=False,
-    retries=2,
-    retry_delay_seconds=[2, 10],
-    retry_condition_fn=_worth_another_try,
-)
-def bring_in(source: str, symbols: list[str], timeframe: str | None, options: dict[str, Any]) -> IngestReport:
-    """The whole ingest of one source; idempotent, so trying again is safe. Returns its report."""
-    from pregao.market.ingest import ingest as library
+_again: dict[str, Any] = {
+    "cache_policy": NO_CACHE,
+    "persist_result": False,
+    "retries": 2,
+    "retry_delay_seconds": [2, 10],
+    "retry_condition_fn": _worth_another_try,
+}
+
+
+@task(name="fetch and check", task_run_name="fetch and check {label}", **_again)
+def fetch(label: str, job: Job, policies: dict[str, str], since: str | None, anew: bool) -> Gathered:
+    """Fetch and judge one instrument and write nothing; so many at once as its venue's limit lets through."""
+    from pregao.market.ingest import chosen_policies, gather
+    from pregao.market.moments import parse
 
     log = get_run_logger()
+    with concurrency(ensure_venue_limit(job.venue), occupy=1, strict=True, lease_duration=60):
+        gathered = gather(
+            job.source,
+            job.symbols,
+            job.timeframe,
+            revealed(job.options),
+            None,
+            log.info,
+            chosen_policies(policies),
+            start_ns=parse(since) if since else None,
+            anew=anew,
+        )
+    if gathered.broken is not None and not gathered.judged:
+        raise gathered.broken
+    return gathered
+
+
+@task(name="store and record", **_again)
+def record(gathered: list[Gathered], policies: dict[str, str]) -> list[IngestReport]:
+    """Write what was fetched, and record it as one version for each source; idempotent, so trying again is safe."""
+    from pregao.market.ingest import chosen_policies, keep
+
+    log = get_run_logger()
+    sources = list(dict.fromkeys(part.source for part in gathered))
     # DVC's own lock gives up after three seconds: a second ingest waits here instead.
     with concurrency(DVC_LIMIT, occupy=1, strict=True, lease_duration=60):
-        return library(source, symbols, timeframe, options, progress=log.info)
+        return [
+            keep([part for part in gathered if part.source == source], chosen_policies(policies), None, log.info)
+            for source in sources
+        ]
 
 
-@flow(name="ingest")
+@flow(name="ingest", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE))
 def ingest(
-    source: str,
+    source: str | None = None,
     symbols: list[str] | None = None,
     timeframe: str | None = None,
     options: dict[str, Any] | None = None,
+    since: str | None = None,
+    policies: dict[str, str] | None = None,
+    anew: bool = False,
 ) -> State[Any]:
     """Bring bars of a source into the store, judge them and record the version.
 
     Args:
-        source: name of the source: sample, synthetic, files, …
+        source: name of the source: ccxt, yfinance, sample, synthetic, files, …; none goes on with every series of the
+            store whose source can.
         symbols: as the source names them; none is all that it offers.
         timeframe: such as 15m; none is the source's usual one.
-        options: the source's own options, as `pregao ingest --help` lists them.
+        options: the source's own options, as `pregao ingest --help` lists them. A secret is named, never written: as
+            {"secret": "name of a Prefect Secret block"} or {"env": "NAME"}.
+        since: first open time wanted, such as 2024-05-31; none is the source's usual one.
+        policies: what to do with each kind of flaw: {"spike": "quarantine"}.
+        anew: fetch the whole span again, also what is stored.
     """
-    report = bring_in(source, symbols or [], timeframe, options or {})
-    summary = f"{source}: {report.added:,} new bars in {len(report.series)} series, version {report.version.short}"
-    leave(f"ingest {source}", _page(report, summary), report.to_json(), summary)
+    from pregao.market.refresh import Job, refreshable
+
+    log = get_run_logger()
+    if source is None:
+        jobs = refreshable()
+        if not jobs:
+            return Completed(message="Nothing to go on with: the store has no series of a source that can.")
+    else:
+        jobs = [Job(source, (symbol,), timeframe, options or {}) for symbol in symbols or []]
+        jobs = jobs or [Job(source, (), timeframe, options or {})]
+    given = policies or {}
+    progress = create_progress_artifact(0.0, key="ingest-progress", description=f"{len(jobs)} to fetch and check")
+    labels = [job.label for job in jobs]
+    futures = {fetch.submit(label, job, given, since, anew): label for label, job in zip(labels, jobs, strict=True)}
+    failed: dict[str, BaseException] = {}
+    done: dict[str, Gathered] = {}
+    for count, future in enumerate(as_completed(list(futures)), start=1):
+        _sort_out(future, futures[future], done, failed)
+        update_progress_artifact(progress, round(90.0 * count / len(jobs), 1))
+    if not done:
+        raise failed[labels[0]]
+    try:
+        # Quoted: Prefect would look for futures in every array.
+        reports = record(quote([done[label] for label in labels if label in done]), given)
+    except PregaoError as error:
+        if not failed:
+            raise
+        raise PregaoError(f"{error.message} Also failed: {_told(failed)}.", error.mend) from error
+    update_progress_artifact(progress, 100.0)
+    summary = "; ".join(_summary(report) for report in reports)
+    for report in reports:
+        leave(f"ingest {report.source}", _page(report, _summary(report), failed), report.to_json(), _summary(report))
+    if failed:
+        log.error("Failed: %s", _told(failed))
+        return Failed(message=f"{summary}; failed: {_told(failed)}")
     return Completed(message=summary)
 
 
-def _page(report: IngestReport, summary: str) -> str:
-    """The report for a person: what was written, and each flaw that was found."""
-    rows = [
+def _sort_out(
+    future: PrefectFuture[Any], label: str, done: dict[str, Gathered], failed: dict[str, BaseException]
+) -> None:
+    """Note what became of one task."""
+    result = future.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        failed[label] = result
+    else:
+        done[label] = result
+
+
+def _told(failed: dict[str, BaseException]) -> str:
+    return "; ".join(f"{label}: {error}" for label, error in failed.items())
+
+
+def _summary(report: IngestReport) -> str:
+    count = len(report.series)
+    return f"{report.source}: {report.added:,} new bars in {count} series, version {report.version.short}"
+
+
+def _page(report: IngestReport, summary: str, failed: dict[str, BaseException]) -> str:
+    """The report for a person: what was written, each flaw that was found, and what could not be had."""
+    rows: Sequence[list[object]] = [
         [
             one.symbol,
             one.timeframe,
@@ -77,11 +175,20 @@ def _page(report: IngestReport, summary: str) -> str:
         ]
         for one in report.series
     ]
-    flaws = [
-        [one.symbol, flaw.level, flaw.kind, f"{flaw.count:,}"] for one in report.series for flaw in one.quality.findings
+    flaws: list[list[object]] = [
+        [one.symbol, flaw.level, flaw.kind, f"{flaw.count:,}", flaw.text, "; ".join(flaw.examples)]
+        for one in report.series
+        for flaw in one.quality.findings
     ]
-    parts = [f"# {summary}", table(["series", "bars of", "new", "in all", "first", "last"], rows)]
-    if flaws:
-        parts += ["## Quality", table(["series", "level", "finding", "count"], flaws)]
+    parts = [f"# {summary}", table(["series", "bars of", "new", "in all", "first", "last"], list(rows)), "## Quality"]
+    parts.append(
+        table(["series", "level", "finding", "count", "what", "where"], flaws) if flaws else "Nothing was found."
+    )
+    if failed:
+        parts += ["## Failed", table(["series", "why"], [[label, _line(error)] for label, error in failed.items()])]
     parts += [f"Version `{report.version.md5}`, revision `{report.version.revision[:12]}`."]
     return "\n\n".join(parts)
+
+
+def _line(error: BaseException) -> str:
+    return re.sub(r"\s+", " ", str(error))

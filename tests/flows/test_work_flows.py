@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pregao.core.timeframe import Timeframe
+from pregao.market.store import Store
+from pregao.market.versions import Versions
 from pregao.operations.servers import Servers
 from pregao_flows import client
 
 pytestmark = pytest.mark.servers
 
 OPTIONS = {"bars": 6_000}
-EDGE, KEY = "EDGE/USDT", "synthetic/synthetic/EDGE-USDT"
+EDGE, NOISE, KEY = "EDGE/USDT", "NOISE/USDT", "synthetic/synthetic/EDGE-USDT"
 
 
 def finished(run_id: str, seconds: float = 120) -> client.FlowRun:
@@ -32,6 +37,11 @@ def task_names(run_id: str) -> list[str]:
     return [task["name"].rpartition("-")[0] for task in client._request("POST", "/task_runs/filter", body)]
 
 
+def task_run_names(run_id: str) -> list[str]:
+    found = client._request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
+    return [task["name"].partition("-")[0] for task in found]
+
+
 def test_ingest_fills_the_store_and_leaves_a_report(served: Servers) -> None:
     run = finished(client.run_ingest("synthetic", [EDGE], "15m", {**OPTIONS, "seed": 1}))
     report = client.report(run.id)
@@ -43,6 +53,89 @@ def test_ingest_fills_the_store_and_leaves_a_report(served: Servers) -> None:
     assert report["version"]["md5"] in page["data"]
     again = client.report(finished(client.run_ingest("synthetic", [EDGE], "15m", {**OPTIONS, "seed": 1})).id)
     assert (again["added"], again["version"]["md5"]) == (0, report["version"]["md5"])
+
+
+def test_many_instruments_are_fetched_side_by_side_and_recorded_as_one_version(served: Servers) -> None:
+    before = len(Versions().list())
+    run = finished(client.run_ingest("synthetic", [EDGE, NOISE], "1h", {"bars": 500}))
+    report = client.report(run.id)
+    assert [(one["symbol"], one["added"]) for one in report["series"]] == [(EDGE, 500), (NOISE, 500)]
+    assert sorted(task_run_names(run.id)) == [
+        f"fetch and check synthetic {EDGE} 1h",
+        f"fetch and check synthetic {NOISE} 1h",
+        "store and record",
+    ]
+    versions = Versions().list()
+    assert len(versions) == before + 1
+    assert versions[0].message == f"Ingest from synthetic: {EDGE} 1h +500, {NOISE} 1h +500"
+    [progress] = [a for a in artifacts(run.id) if a["type"] == "progress"]
+    assert progress["data"] == 100.0
+    limit = client._request("GET", "/v2/concurrency_limits/venue-synthetic")
+    assert (limit["limit"], limit["active"]) == (2, True)
+
+    # What a person edits in Prefect's pages stays.
+    client._request("PATCH", "/v2/concurrency_limits/venue-synthetic", {"limit": 1})
+    finished(client.run_ingest("synthetic", [EDGE, NOISE], "1h", {"bars": 500}))
+    assert client._request("GET", "/v2/concurrency_limits/venue-synthetic")["limit"] == 1
+
+
+def test_what_can_be_had_is_stored_and_what_cannot_is_named(served: Servers) -> None:
+    run = client.wait(client.run_ingest("synthetic", ["NOISE/USDT", "NOPE/USDT"], "2h", {"bars": 300}), 120)
+    assert run.state == "Failed"
+    assert "300 new bars in 1 series" in run.message
+    assert "synthetic NOPE/USDT 2h: There is no synthetic symbol named 'NOPE/USDT'" in run.message
+    [page] = [a for a in artifacts(run.id) if a["type"] == "markdown"]
+    assert "## Failed" in page["data"]
+    assert Store().coverage(Store().instrument("NOISE/USDT"), Timeframe.parse("2h")).count == 300
+
+
+def test_flaws_are_in_the_report_and_policies_are_parameters(served: Servers, tmp_path: Path) -> None:
+    path = tmp_path / "prices.csv"
+    rows = [f"{1_709_287_200 + 60 * k},10,11,9,10,{0 if k == 5 else 3}" for k in range(40) if k not in (20, 21)]
+    path.write_text("timestamp,open,high,low,close,volume\n" + "\n".join(rows))
+    asked = {"source": "files", "symbols": ["FLAWED/USD"], "timeframe": "1m", "options": {"paths": [str(path)]}}
+    run = client.wait(client.ask(client.INGEST, {**asked, "policies": {"zero-volume": "reject"}}), 60)
+    assert run.state == "Failed"
+    assert "prices.csv, line 7 has no volume" in run.message
+    run = finished(client.ask(client.INGEST, {**asked, "policies": {"zero-volume": "quarantine"}}))
+    [page] = [a for a in artifacts(run.id) if a["type"] == "markdown"]
+    assert "| FLAWED/USD | error | zero volume | 1 |" in page["data"]
+    assert "| FLAWED/USD | warning | gap | 3 |" in page["data"]
+
+
+def test_a_secret_is_named_in_the_parameters_and_written_nowhere(served: Servers, tmp_path: Path) -> None:
+    from prefect.blocks.system import Secret
+
+    Secret(value="SECRETCOIN").save("pregao-test-secret", overwrite=True)
+    path = tmp_path / "prices.csv"
+    path.write_text("timestamp,open,high,low,close,volume\n1709287200,1,2,1,2,5\n1709287260,2,3,2,3,5\n")
+    options = {"paths": [str(path)], "quote": {"secret": "pregao-test-secret"}}
+    asked = {"source": "files", "symbols": ["HIDDEN"], "timeframe": "1m", "options": options}
+    run = finished(client.ask(client.INGEST, asked))
+    assert Store().instrument("HIDDEN").quote == "SECRETCOIN"
+    tasks = client._request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run.id]}}})
+    logs = client._request("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [run.id]}}})
+    said = json.dumps([client._request("GET", f"/flow_runs/{run.id}"), tasks, logs, artifacts(run.id)])
+    assert "pregao-test-secret" in said
+    assert "SECRETCOIN" not in said
+
+    for wrong, says in (
+        ({"secret": "no-such-block"}, "Secret block 'no-such-block'"),
+        ({"env": "PREGAO_NOT_SET"}, "PREGAO_NOT_SET"),
+    ):
+        failed = client.wait(client.ask(client.INGEST, {**asked, "options": {**options, "quote": wrong}}), 60)
+        assert says in failed.message
+    plain = client.wait(client.ask(client.INGEST, {**asked, "options": {**options, "api_key": "abc"}}), 60)
+    assert "must not be written into a run's parameters" in plain.message
+
+
+def test_on_its_schedule_it_goes_on_with_what_is_stored(served: Servers) -> None:
+    run = finished(client.ask(client.INGEST, {}))
+    assert "Nothing to go on with" in run.message
+    deployment = client._request("GET", f"/deployments/name/{client.INGEST}")
+    assert [s["schedule"]["cron"] for s in deployment["schedules"]] == ["2 * * * *"]
+    assert client._request("PATCH", f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}",
+                           {"active": False}) is None  # fmt: skip
 
 
 def test_a_wrong_request_fails_at_once_with_its_sentence(served: Servers) -> None:

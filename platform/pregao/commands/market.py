@@ -35,13 +35,12 @@ class Moment(click.ParamType):  # type: ignore[type-arg]  # generic for the chec
         """The time in ns; a wrong use for text that is no ISO 8601 time."""
         if isinstance(value, int):
             return value
+        from pregao.market.moments import parse
+
         try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(f"{value!r} is not a time such as 2024-05-31 or 2024-05-31T13:00.", param, ctx)
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return round(moment.timestamp()) * 1_000_000_000
+            return parse(str(value))
+        except UsageError as error:
+            self.fail(error.message, param, ctx)
 
 
 class Pair(click.ParamType):  # type: ignore[type-arg]  # generic for the checker only

@@ -129,7 +129,11 @@ class Series(NamedTuple):
 
 @runtime_checkable
 class Source(Protocol):
-    """Brings market data. It is created without arguments; `pregao.market.sources.conformance` tests one."""
+    """Brings market data. It is created without arguments; `pregao.market.sources.conformance` tests one.
+
+    A source that can go on with a stored series also has ``resuming(instrument) -> Mapping[str, Any]``: the options to
+    ask it with. The scheduled flow `ingest` brings such series up to date.
+    """
 
     name: ClassVar[str]
     Options: ClassVar[type[SourceOptions]]

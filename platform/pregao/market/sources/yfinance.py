@@ -80,6 +80,10 @@ class YFinance:
     name: ClassVar[str] = "yfinance"
     Options: ClassVar[type[SourceOptions]] = YFinanceOptions
 
+    def resuming(self, instrument: Instrument) -> dict[str, Any]:
+        """The options to go on with a stored instrument: its rules are in the store."""
+        return {}
+
     def fetch(self, request: Request) -> Iterable[Series]:
         """The bars of each symbol that the store lacks, and its splits and dividends. Day bars unless asked otherwise.
 
