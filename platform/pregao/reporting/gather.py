@@ -52,6 +52,8 @@ def sheet_of(
         data_version, model, command: see `Sheet`.
         settings: of the strategy, after those of the plan.
     """
+    held_money, held_figures = (None, None) if held is None else (_money(held), held.metrics())
+    del held  # its arrays are as large as the result's
     books = books_of(result)
     plans = [book.plan for book in books]
     terms = [plan.terms for plan in plans]
@@ -78,8 +80,8 @@ def sheet_of(
         exposure=_exposure(result, money),
         trades=_trades(books),
         digest=result.digest,
-        held=None if held is None else _money(held),
-        held_figures=None if held is None else held.metrics(),
+        held=held_money,
+        held_figures=held_figures,
         luck=luck,
         interval=Interval(bounds.worst, bounds.best, ambiguous),
         per_instrument=_per_instrument(result),
@@ -98,13 +100,21 @@ def sheet_of(
 def evidence(equity: Floats, trials: Trials | None = None) -> dict[str, float]:
     """Whether the Sharpe ratio is more than luck: ``probabilistic_sharpe`` (above 0), ``minimum_track_record`` (bars,
     to say so at 95 %) and, with trials, ``deflated_sharpe``; see `pregao.simulation.significance`."""
-    before = equity[:-1]
-    sample = Sample.of(np.diff(equity) / np.where(before > 0, before, np.nan))
+    sample = Sample.of(_returns(equity))
     found = {
         "probabilistic_sharpe": probabilistic_sharpe(sample).value,
         "minimum_track_record": minimum_track_record(sample).value,
     }
     return found if trials is None else found | {"deflated_sharpe": deflated_sharpe(sample, trials).value}
+
+
+def _returns(equity: Floats) -> Floats:
+    """Simple returns per bar; NaN after the equity was used up. In one array: there may be ten million."""
+    before = equity[:-1]
+    returns: Floats = np.diff(equity)
+    np.divide(returns, before, out=returns, where=before > 0)
+    returns[before <= 0] = np.nan
+    return returns
 
 
 def _money(result: Result | PortfolioResult) -> Floats:
@@ -132,8 +142,10 @@ def _exposure(result: Result | PortfolioResult, money: Floats) -> dict[str, Floa
         return {name: result.exposure(b) for b, name in enumerate(result.names)}
     instrument = result.plan.instrument
     unit = float(instrument.tick_quanta * instrument.quantum)  # money in one tick of one lot
-    position = result.positions * result.bars.close * unit
-    return {instrument.symbol: position / np.where(money > 0, money, np.nan)}
+    exposure: Floats = np.asarray(result.positions * result.bars.close * unit, np.float64)
+    np.divide(exposure, money, out=exposure, where=money > 0)
+    exposure[money <= 0] = np.nan
+    return {instrument.symbol: exposure}
 
 
 def _per_instrument(result: Result | PortfolioResult) -> pd.DataFrame:

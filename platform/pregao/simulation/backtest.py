@@ -51,7 +51,9 @@ class Result:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the events and the final state, hexadecimal."""
-        return hashlib.sha256(self.events.tobytes() + self.engine.to_bytes()).hexdigest()
+        found = hashlib.sha256(np.ascontiguousarray(self.events).view(np.uint8).data)  # no copy: there may be millions
+        found.update(self.engine.to_bytes())
+        return found.hexdigest()
 
     @cached_property
     def trades(self) -> pd.DataFrame:

@@ -7,6 +7,7 @@ up.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -120,7 +121,15 @@ class Course:
         """All events so far."""
         if len(self._events) == 1:
             return self._events[0]
-        return np.concatenate(self._events) if self._events else np.zeros(0, layout.EVENT)
+        whole = np.empty(sum(map(len, self._events)), layout.EVENT)
+        parts, at = deque(self._events), 0
+        self._events.clear()
+        while parts:  # each part goes as soon as it is copied: there may be millions of events
+            part = parts.popleft()
+            whole[at : at + len(part)] = part
+            at += len(part)
+        self._events.append(whole)
+        return whole
 
     def _go(self, signals: NDArray[np.int8], end: int, far: int, watch: bool) -> None:
         """As far as the log has room."""

@@ -79,7 +79,7 @@ class Sample:
             flaw = Flaw.TOO_SHORT
         elif not np.isfinite(r).all():
             flaw = Flaw.NOT_FINITE
-        elif float(np.ptp(r)) <= _NOISE * float(np.abs(r).max()):
+        elif float(np.ptp(r)) <= _NOISE * max(-float(r.min()), float(r.max())):
             flaw = Flaw.NO_VARIANCE
         if flaw is not None:
             return cls(n, math.nan, math.nan, math.nan, flaw)
@@ -88,7 +88,7 @@ class Sample:
         square = centred * centred
         m2 = float(square.mean())
         sharpe = mean / math.sqrt(m2 * n / (n - 1))
-        return cls(n, sharpe, float((square * centred).mean()) / m2**1.5, float((square * square).mean()) / m2**2)
+        return cls(n, sharpe, float(square @ centred) / n / m2**1.5, float(square @ square) / n / m2**2)
 
     @property
     def spread(self) -> float:
