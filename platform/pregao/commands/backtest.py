@@ -50,6 +50,25 @@ def backtest(context: click.Context, /, list_fees: bool, **options: Any) -> None
             raise click.MissingParameter(ctx=context, param=option)
     asked = Asked(**options)
 
+    sheet, seconds, notes = _judged(asked)
+    _write(sheet, asked)
+    if asked.as_json:
+        from pregao.reporting.document import document
+
+        speed = len(sheet.close_ns) / seconds
+        print_json(document(sheet) | {"seconds": seconds, "bars_per_second": speed, "notes": notes})
+        return
+    from pregao.commands.backtest_text import show as show_sheet
+
+    show_sheet(sheet, seconds)
+    if asked.trades_file is not None:
+        progress(f"{len(sheet.trades):,} trades written to {asked.trades_file}")
+    if asked.report is not None:
+        progress(f"Tear sheet written to {asked.report}")
+
+
+def _judged(asked: Asked) -> tuple[Sheet, float, list[str]]:
+    """The sheet of the backtest, the seconds that it ran, and notes. Bars and events are let go: they may be large."""
     from pregao.commands.backtest_setting import setting_of
     from pregao.commands.long_work import long_work
     from pregao.reporting.gather import sheet_of
@@ -65,20 +84,7 @@ def backtest(context: click.Context, /, list_fees: bool, **options: Any) -> None
             result, asked.name, held=_held(setting), data_version=_data_version(), model=_models(setting),
             settings={"profile": asked.profile, **setting.config, "seed": asked.seed}, command=_command(),
         )  # fmt: skip
-        _write(sheet, asked)
-    if asked.as_json:
-        from pregao.reporting.document import document
-
-        speed = len(sheet.close_ns) / seconds
-        print_json(document(sheet) | {"seconds": seconds, "bars_per_second": speed, "notes": setting.notes})
-        return
-    from pregao.commands.backtest_text import show as show_sheet
-
-    show_sheet(sheet, seconds)
-    if asked.trades_file is not None:
-        progress(f"{len(sheet.trades):,} trades written to {asked.trades_file}")
-    if asked.report is not None:
-        progress(f"Tear sheet written to {asked.report}")
+    return sheet, seconds, setting.notes
 
 
 def _run(setting: Setting, seed: int, show: Callable[[int, int], None]) -> Result | PortfolioResult:

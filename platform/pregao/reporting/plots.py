@@ -82,7 +82,7 @@ def over_time(
         rule: a value to mark with a dashed line.
     """
     first, last = int(times_ns[0]), int(times_ns[-1])
-    x = (times_ns - first) / max(last - first, 1) * WIDTH
+    span = max(last - first, 1)
     low, high = _reach([line.y for line in lines], within, rule)
 
     def down(value: float) -> float:
@@ -90,7 +90,7 @@ def over_time(
 
     levels, decimals = ticks(low, high, frame.about)
     marks = time_ticks(first, last)
-    at = [(mark.ns - first) / max(last - first, 1) * WIDTH for mark in marks]
+    at = [(mark.ns - first) / span * WIDTH for mark in marks]
     body = [
         Markup('<path class="grid" d="{}"/>').format(
             "".join([f"M0 {down(v):.1f}H{WIDTH}" for v in levels] + [f"M{u:.1f} 0V{frame.height}" for u in at])
@@ -100,7 +100,9 @@ def over_time(
         body.append(Markup('<path class="rule" d="M0 {}H{}"/>').format(f"{down(rule):.1f}", WIDTH))
     base = down(min(max(0.0, low), high))
     for line in lines:
-        d, area = _paths(x, (high - line.y) / (high - low) * frame.height, line.stepped, base)
+        kept, holes = _drawn(times_ns, line.y)
+        u = (times_ns[kept] - first) / span * WIDTH
+        d, area = _paths(u, (high - line.y[kept]) / (high - low) * frame.height, holes, line.stepped, base)
         if line.filled:
             body.append(Markup('<path class="area {}" d="{}"/>').format(line.style, area))
         body.append(Markup('<path class="line {}" d="{}"/>').format(line.style, d))
@@ -155,9 +157,9 @@ def _reach(
     series: Sequence[Floats], within: tuple[float | None, float | None], rule: float | None
 ) -> tuple[float, float]:
     """The ends of the y axis: of what is drawn, with 4 % of room, unless they are given."""
-    known = [y[np.isfinite(y)] for y in series]
-    values = np.concatenate([*known, [] if rule is None else [rule]])
-    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
+    known = [y if np.isfinite(y).all() else y[np.isfinite(y)] for y in series]
+    ends = [float(end) for y in known if len(y) for end in (y.min(), y.max())] + ([] if rule is None else [rule])
+    low, high = (min(ends), max(ends)) if ends else (0.0, 1.0)
     bottom, top = (edge if end is None else end for edge, end in zip((low, high), within, strict=True))
     room = (max(high, top) - min(low, bottom)) * 0.04 or abs(high) * 0.01 or 1.0
     bottom = low - room if within[0] is None or low < bottom else bottom
@@ -165,17 +167,26 @@ def _reach(
     return (bottom, top) if top > bottom else (bottom - room, top + room)
 
 
-def _paths(x: Floats, y: Floats, stepped: bool, base: float) -> tuple[str, str]:
-    """The ``d`` of a line and of the area between it and the base, thinned, with its holes."""
+def _drawn(times_ns: Ints, y: Floats) -> tuple[Ints, Ints]:
+    """The points of a line that are drawn, and how many holes are before each."""
     finite = np.isfinite(y)
+    if finite.all():
+        kept = thin(times_ns, y, _COLUMNS)
+        return kept, np.zeros(len(kept), np.int64)
     where = np.flatnonzero(finite)
     if not len(where):
+        return where, where
+    kept = where[thin(times_ns[where], y[where], _COLUMNS)]
+    return kept, np.cumsum(~finite)[kept]
+
+
+def _paths(x: Floats, y: Floats, holes: Ints, stepped: bool, base: float) -> tuple[str, str]:
+    """The ``d`` of a line and of the area between it and the base, with its holes."""
+    if not len(x):
         return "", ""
-    kept = where[thin(x[where], y[where], _COLUMNS)]
-    holes = np.cumsum(~finite)[kept]
     lines, areas = [], []
-    for part in np.split(np.arange(len(kept)), np.flatnonzero(np.diff(holes)) + 1):
-        u, v = x[kept[part]], y[kept[part]]
+    for part in np.split(np.arange(len(x)), np.flatnonzero(np.diff(holes)) + 1):
+        u, v = x[part], y[part]
         if stepped:
             u, v = np.repeat(u, 2)[1:], np.repeat(v, 2)[:-1]
         if len(u) == 1:

@@ -205,8 +205,10 @@ def _drawdown(sheet: Sheet, words: Words) -> Markup:
 
 
 def _under(equity: Floats) -> Floats:
-    peak = np.maximum.accumulate(equity)
-    return equity / peak - 1
+    under: Floats = np.maximum.accumulate(equity)
+    np.divide(equity, under, out=under)
+    under -= 1
+    return under
 
 
 def _exposure(sheet: Sheet, words: Words) -> list[tuple[str, Markup]]:

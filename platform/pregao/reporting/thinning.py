@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,12 +27,12 @@ def thin(x: NDArray[np.generic], y: NDArray[np.float64], columns: int) -> Ints:
     n = len(y)
     if n <= 4 * columns:
         return np.arange(n)
-    position = x.astype(np.float64)
-    bounds = np.linspace(position[0], position[-1], columns + 1)[:-1]
-    starts = np.unique(np.searchsorted(position, bounds))
-    counts = np.diff(starts, append=n)
-    kept = [starts, starts + counts - 1]
-    for extreme in (np.minimum, np.maximum):
-        held = np.flatnonzero(y == np.repeat(extreme.reduceat(y, starts), counts))
-        kept.append(held[np.searchsorted(held, starts)])  # the first of each column
-    return np.unique(np.concatenate(kept))
+    bounds = np.linspace(float(x[0]), float(x[-1]), columns + 1)[:-1]
+    if x.dtype.kind in "iu":
+        bounds = np.ceil(bounds).astype(x.dtype)  # compared as whole numbers, so that the times are not copied
+    edges = [*np.unique(np.searchsorted(x, bounds)).tolist(), n]
+    kept = []
+    for lo, hi in pairwise(edges):
+        part = y[lo:hi]
+        kept += [lo, lo + int(part.argmin()), lo + int(part.argmax()), hi - 1]  # the first of each column's extremes
+    return np.unique(kept)

@@ -79,7 +79,7 @@ class Result:
     def metrics(self) -> dict[str, float]:
         """The figures of `report.metrics`."""
         return metrics(
-            self.equity.astype(np.float64) * float(self.plan.instrument.quantum),
+            np.asarray(self.equity * float(self.plan.instrument.quantum), np.float64),
             self.bars,
             self.trades,
             exposed=self.positions != 0,

@@ -24,6 +24,7 @@ from pregao.simulation.moments import Joined, join
 
 _SILENT = np.zeros(0, np.int8)
 Events = NDArray[Any]
+_PACK = 64
 
 
 class Course:
@@ -50,6 +51,7 @@ class Course:
         self._log = np.zeros(1, layout.LOG)
         self._count = self._log["count"]
         self._events: list[Events] = []
+        self._packed = 0
         self._joined: Joined | None = None
         if len(bars) > 1:
             self._joined = join(bars, finer, engine.actions)
@@ -86,6 +88,7 @@ class Course:
         while self.done < self.count:
             if self._count[0] > 0:
                 self._take()
+                self._pack()
             self._go(said, self.count, 0, False)
         # The last rows are left in the log, which is not used again: a run of fewer events than it holds copies none.
         self._events.append(drain(self._log))
@@ -116,6 +119,12 @@ class Course:
         live.act(self.engine.world, self.engine.setting, self._log, book, signal, fraction_ppm)
         return self._events[-1] if self._take() else np.zeros(0, layout.EVENT)
 
+    def _pack(self) -> None:
+        """Join many logs into one, so that the memory of each can be used for the next."""
+        if len(self._events) - self._packed >= _PACK:
+            self._events[self._packed :] = [np.concatenate(self._events[self._packed :])]
+            self._packed += 1
+
     @property
     def events(self) -> Events:
         """All events so far."""
@@ -129,6 +138,7 @@ class Course:
             whole[at : at + len(part)] = part
             at += len(part)
         self._events.append(whole)
+        self._packed = 1
         return whole
 
     def _go(self, signals: NDArray[np.int8], end: int, far: int, watch: bool) -> None:
