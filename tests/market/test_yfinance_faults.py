@@ -104,6 +104,20 @@ def test_no_network_says_so(yahoo):
     assert told.value.mend.startswith("Check the network")
 
 
+def test_a_server_that_hangs_up_is_not_a_missing_symbol(yahoo):
+    yahoo.fail(hang_up=True, times=100)
+    with pytest.raises(BrokenOffError, match="it cannot be reached"):
+        ask(yahoo, "NEWCO", attempts=2)
+
+
+def test_a_missing_symbol_is_one_also_where_yfinance_looks_elsewhere_for_it(yahoo, monkeypatch):
+    """The first two times in a process it asks other pages for the time zone."""
+    monkeypatch.setattr("yfinance.base._tz_info_fetch_ctr", 0)
+    for _ in range(3):
+        with pytest.raises(NotFoundError, match="no data of the symbol 'NO-SUCH'"):
+            ask(yahoo, "NO-SUCH")
+
+
 def test_a_row_that_is_missing_is_a_gap_in_the_report(yahoo):
     def drop(result):
         del result["timestamp"][-20]

@@ -57,6 +57,14 @@ def gaps(open_ns: Ints, calendar: str, timeframe: Timeframe) -> list[Gap]:
     return [Gap(int(starts[i]), int(ends[i]), int(expected[i] - have[i])) for i in short]
 
 
+def closed_during(calendar: str, timeframe: Timeframe, start_ns: int, end_ns: int) -> bool:
+    """Whether a market has no bar in ``start_ns <= t < end_ns`` because it is closed. Errors as of `schedule`."""
+    if calendar == ALWAYS or end_ns <= start_ns:
+        return False
+    starts, ends = sessions(calendar, start_ns - _DAY_NS, end_ns + _DAY_NS, timeframe)
+    return not (np.minimum(ends, end_ns) - np.maximum(starts, start_ns) >= timeframe.ns).any()
+
+
 def closed_days(open_ns: Ints, calendar: str) -> Ints:
     """The midnights (UTC, ns) of the days on which there are bars although the exchange was closed."""
     none: Ints = np.empty(0, dtype=np.int64)

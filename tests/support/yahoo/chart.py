@@ -79,10 +79,13 @@ def _written(price: float, shares: float) -> float:
 
 
 def _meta(stock: Stock, interval: str, query: Mapping[str, str], now: int, bars: Mapping[str, Any]) -> dict[str, Any]:
-    last = bars["time"][-1] if len(bars["time"]) else 0
     traded = stock.minutes["time"]
     latest = int(traded[np.searchsorted(traded, now) - 1]) + 60 if len(bars["time"]) else 0
-    period = {"timezone": "XXX", "start": int(last), "end": int(last) + 23_400, "gmtoffset": 0}
+    table = stock.sessions
+    # The session that is on, or comes next; of a share that is not traded any more, its last.
+    which = min(int(np.searchsorted(table["close"].to_numpy(), now)), len(table) - 1)
+    opened, closed = int(table["open"].iloc[which]), int(table["close"].iloc[which])
+    period = {"timezone": "XXX", "start": opened, "end": closed, "gmtoffset": 0}
     return {
         "currency": stock.currency,
         "symbol": stock.symbol,

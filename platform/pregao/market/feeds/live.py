@@ -10,12 +10,14 @@ from collections.abc import Callable
 from collections.abc import Sequence as Listing
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from pregao.core.bars import Bar
 from pregao.core.errors import NotFoundError, PregaoError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
+from pregao.market.calendars import closed_during
 from pregao.market.feeds.events import Closed, Ended, Event, Recovered, Skewed, Stale, Traded
 from pregao.market.feeds.mailbox import Mailbox
 from pregao.market.feeds.sequence import REFERENCES, Candle, Sequence, Step
@@ -266,7 +268,12 @@ class LiveFeed:
         else:
             first = about
         self._sequence = Sequence(
-            self.instrument, self.timeframe, first, jump=self.watch.jump, late_ns=round(self.watch.late_s * 1e9)
+            self.instrument,
+            self.timeframe,
+            first,
+            jump=self.watch.jump,
+            late_ns=round(self.watch.late_s * 1e9),
+            closed=partial(closed_during, self.instrument.calendar, self.timeframe),
         )
         bars = [self._sequence.bar(row) for row in rows if row.open_ns < first and row.open_ns + length <= now]
         self._sequence.remember(bar for bar in bars if isinstance(bar, Bar))

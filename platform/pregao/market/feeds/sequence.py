@@ -9,7 +9,7 @@ next question: where the venue has changed them since, the reader is told.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -74,6 +74,7 @@ class Sequence:
         next_ns: open time of the first bar to deliver.
         jump: a bar is hard to believe if its high or low is further than this (in logarithms) from the closes before.
         late_ns: a missing bar is given up, when the venue lacks it twice, so much market time after its close.
+        closed: whether the market is closed in all of a span: no bar is missing there.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class Sequence:
         *,
         jump: float = 0.4,
         late_ns: int = 30_000_000_000,
+        closed: Callable[[int, int], bool] = lambda start_ns, end_ns: False,
     ) -> None:
         self.next_ns = next_ns
         self._tick = float(instrument.tick_size)
@@ -91,6 +93,7 @@ class Sequence:
         self._length = timeframe.ns
         self._jump = jump
         self._late_ns = late_ns
+        self._closed = closed
         self._delivered: dict[int, Bar] = {}
         self._forming: Bar | None = None
         self._doubt: _Doubt | None = None
@@ -167,6 +170,8 @@ class Sequence:
                     self._delivered[at] = bar
                     step.events.append(Revised(bar, was))
                 continue
+            if at > self.next_ns and self._closed(self.next_ns, at):
+                self.next_ns, self._doubt = at, None
             if at > self.next_ns:
                 if (self.next_ns, at) not in seen:
                     step.ask = True

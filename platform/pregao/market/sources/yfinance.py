@@ -29,9 +29,11 @@ from pregao.core.bars import Bars, Floats, Ints
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
+from pregao.market.feeds.live import LiveFeed, Watch
 from pregao.market.grid import common_tick
 from pregao.market.sources import BrokenOffError, Request, Series, SourceOptions, Span
 from pregao.market.sources.yfinance_client import Answer, Yahoo
+from pregao.market.sources.yfinance_live import LONGEST_DELAY_NS, YahooWire, seen_ns
 from pregao.market.sources.yfinance_rules import TICKS, class_of, instrument_of, key_of
 from pregao.market.sources.yfinance_traded import (
     Traded,
@@ -51,12 +53,13 @@ OVERLAP = 10
 """Stored bars that are asked for again, to see that Yahoo still says the same."""
 _DAY_S = 86_400
 _MARGIN_S = 3_600
-_LONGEST_DELAY_NS = 20 * 60 * 1_000_000_000
-"""Some exchanges' prices reach Yahoo up to 15 minutes late."""
 _UNLIKELY = 0.18
 _SAME = 0.001
 _CORRECTED = 3
 _NOISE = 1e-6
+
+WATCH = Watch(stale_s=120.0, poll_s=15.0, settle_s=3.0, check_s=60.0, late_s=120.0)
+"""How a feed of Yahoo watches its market, unless told otherwise."""
 
 T = TypeVar("T")
 
@@ -107,6 +110,25 @@ class YFinance:
         yahoo = Yahoo(options.address, options.attempts, options.pause_s, options.timeout_s)
         for symbol in dict.fromkeys(name.strip().upper() for name in request.symbols):
             yield from _Task(symbol, timeframe, request, yahoo).series()
+
+    def live(
+        self,
+        instrument: Instrument,
+        timeframe: Timeframe,
+        options: YFinanceOptions,
+        after_ns: int | None = None,
+        watch: Watch = WATCH,
+    ) -> LiveFeed:
+        """A feed of the market as Yahoo tells it, opened: some seconds late, for some exchanges 15 minutes.
+
+        Args:
+            instrument, timeframe: whose bars; not of a day.
+            options: as for `fetch`.
+            after_ns: open time of the last bar known; see `LiveFeed`.
+            watch: how closely to watch; Yahoo does not like to be asked often.
+        """
+        yahoo = Yahoo(options.address, 2, options.pause_s, options.timeout_s)
+        return LiveFeed(YahooWire(yahoo, instrument, timeframe), instrument, timeframe, after_ns, watch)
 
 
 class _Known(NamedTuple):
@@ -320,11 +342,9 @@ class _Task:
         closes = opens + self.timeframe.ns
         if not self.timeframe.intraday:
             return np.asarray(closes <= self.now_ns)
-        latest = facts.get("regularMarketTime")
-        seen_ns = pd.Timestamp(latest).value if latest is not None else 0
         # A row at an odd second is no bar, but the last price.
         on_grid = opens % 60_000_000_000 == 0
-        over_ns = max(self.now_ns - _LONGEST_DELAY_NS, min(self.now_ns, seen_ns))
+        over_ns = max(self.now_ns - LONGEST_DELAY_NS, seen_ns(facts, self.now_ns))
         return np.asarray(on_grid & (closes <= over_ns))
 
     def _instrument(self, facts: Mapping[str, Any], tick: Decimal) -> Instrument:

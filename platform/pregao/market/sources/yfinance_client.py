@@ -22,7 +22,10 @@ from pregao.settings import settings
 
 LONGEST_WAIT_S = 90.0
 """If Yahoo asks for more patience than this, the person is told instead."""
-_META = ("currency", "exchangeName", "exchangeTimezoneName", "firstTradeDate", "instrumentType", "regularMarketTime")
+_META = (
+    *("currency", "currentTradingPeriod", "exchangeName", "exchangeTimezoneName", "firstTradeDate", "instrumentType"),
+    "regularMarketTime",
+)
 _ANSWERS = ("/v8/finance/chart/", "/v1/finance/search")
 _ONE_AT_A_TIME = threading.Lock()
 """yfinance has one session, one cookie and one crumb in each process."""
@@ -37,7 +40,7 @@ class Answer(NamedTuple):
         frame: index of times with a zone, ascending; columns ``Open High Low Close Volume Dividends`` and
             ``Stock Splits``, prices and dividends adjusted for splits as Yahoo does; may be empty.
         meta: some of Yahoo's facts: ``currency exchangeName exchangeTimezoneName instrumentType`` and the times
-            ``firstTradeDate regularMarketTime``.
+            ``firstTradeDate regularMarketTime``; ``currentTradingPeriod`` as Yahoo nests it.
     """
 
     frame: pd.DataFrame
@@ -84,6 +87,17 @@ class Yahoo:
         start, end = (pd.Timestamp(s, unit="s", tz="UTC") for s in (start_s, end_s))
         return self._chart(symbol, interval=interval, start=start, end=end)
 
+    def stream(self) -> Any:
+        """yfinance's client of the stream of prices, not yet connected; ``closed`` is the error of a broken one."""
+        from websockets.exceptions import ConnectionClosed
+
+        url = "wss://streamer.finance.yahoo.com/?version=2"
+        if self.address:
+            url = f"ws{self.address.removeprefix('http')}/{url.removeprefix('wss://')}"
+        client = _yfinance().AsyncWebSocket(url=url, verbose=False)
+        client.closed = ConnectionClosed
+        return client
+
     def _chart(self, symbol: str, **asked: Any) -> Answer:
         try:
             return self._patiently(f"{symbol}", lambda: self._chart_once(symbol, asked))
@@ -118,6 +132,8 @@ class Yahoo:
         except yfinance.exceptions.YFTzMissingError as error:
             raise KeyError(symbol) from error
         except OSError as error:
+            if session.status == 404:  # where it has no time zone of a symbol, yfinance looks for it elsewhere in vain
+                raise KeyError(symbol) from error
             raise _TroubleError(f"it cannot be reached ({_short(error)})") from error
         except Exception as error:  # yfinance stumbles over nonsense in many ways: whatever it raises is the reason
             raise _TroubleError(f"it answered nonsense ({type(error).__name__}: {_short(error)})") from error
@@ -189,6 +205,7 @@ def _session(address: str) -> Any:
             parts = urlsplit(url)
             if address:
                 url = f"{address}/{parts.netloc}{parts.path or '/'}" + (f"?{parts.query}" if parts.query else "")
+            self.status = 0
             response = super().request(method, url, *arguments, **named)
             self.status = response.status_code
             if parts.path.startswith(_ANSWERS):
@@ -215,8 +232,13 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def _facts(ticker: Any) -> dict[str, Any]:
-    meta = ticker.history_metadata
-    return {name: meta[name] for name in _META if name in meta.keys()}  # noqa: SIM118  # `in meta` asks Yahoo again
+    """What the last answer said besides the bars. (``ticker.history_metadata`` fails for a span without sessions.)"""
+    meta = ticker._price_history._history_metadata or {}
+    facts = {name: meta[name] for name in _META if meta.get(name) is not None}
+    for name in ("firstTradeDate", "regularMarketTime"):
+        if isinstance(facts.get(name), int | float):
+            facts[name] = pd.Timestamp(facts[name], unit="s", tz="UTC")
+    return facts
 
 
 def _short(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pregao.core.actions import Action, Dividend, Split
 from pregao.core.bars import COLUMNS, Floats, Ints
@@ -96,7 +97,8 @@ def traded(frame: pd.DataFrame, open_ns: Ints, splits: Mapping[int, Fraction], t
         frame: Yahoo's, columns ``Open High Low Close Volume``.
         open_ns: its open times.
         splits: those that Yahoo's prices are adjusted for, by their ex-time.
-        ticks: the tick size is the first of these that all prices fit; the last, if none.
+        ticks: the tick size is the first of these that all prices fit; the last, if none: then those that do not fit
+            are as Yahoo tells them, off the grid.
     """
     shares = later_shares(splits, open_ns)
     given = {name: frame[name.capitalize()].to_numpy(dtype=np.float64) for name in COLUMNS}
@@ -111,9 +113,12 @@ def traded(frame: pd.DataFrame, open_ns: Ints, splits: Mapping[int, Fraction], t
         return told
 
     raw = {name: column * shares for name, column in given.items()}
-    tick = next((tick for tick in ticks if all(_fits(raw[n], off(given[n]), tick) for n in COLUMNS)), ticks[-1])
+    tick = next((tick for tick in ticks if all(_near(raw[n], off(given[n]), tick).all() for n in COLUMNS)), ticks[-1])
     columns: dict[str, Any] = {"timestamp": pd.to_datetime(open_ns, utc=True)}
-    columns |= {name: to_grid(column, tick) for name, column in raw.items()}
+    columns |= {
+        name: np.where(_near(column, off(given[name]), tick), to_grid(column, tick), column)
+        for name, column in raw.items()
+    }
     volume = frame["Volume"].to_numpy(dtype=np.float64) / shares
     columns["volume"] = np.where(shares == 1.0, volume, np.rint(volume))
     return Traded(pd.DataFrame(columns), tick, np.where(shares < 1.0, 1.0 / shares, 0.0))
@@ -170,11 +175,11 @@ def _half(size: Floats) -> Floats:
     return half
 
 
-def _fits(price: Floats, off: Floats, tick: Decimal) -> bool:
-    finite = np.isfinite(price)
-    price, off = price[finite], off[finite]
-    near: bool = bool((np.abs(to_grid(price, tick) - price) <= off + 4 * np.spacing(np.abs(price))).all())
-    return near
+def _near(price: Floats, off: Floats, tick: Decimal) -> NDArray[np.bool_]:
+    """Which prices are as near to a multiple of the tick size as they can be; what is no number is not asked."""
+    return np.asarray(
+        ~np.isfinite(price) | (np.abs(to_grid(price, tick) - price) <= off + 4 * np.spacing(np.abs(price)))
+    )
 
 
 def _fewest_decimals(amount: float, off: float) -> float:
