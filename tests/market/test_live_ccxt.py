@@ -435,6 +435,19 @@ def test_a_symbol_that_is_gone_ends_the_feed(venue, follow):
 # -- the clock, the queue, the end
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_market_in_motion_four_hundred_times_as_fast(stream):
+    """Trades, closes and questions at once, in real time: a bar in 0.15 s, a trade in 25 ms."""
+    with Venue([Market("BTC/USDT")], start=MarketClock(START // 1_000_000 + 12_345, rate=400.0)) as venue:
+        venue.streams.refused = not stream
+        instrument, options = listed(venue)
+        minute = Timeframe.parse("1m")
+        with LiveFeed(CcxtWire(options, instrument, minute, patience=QUICK), instrument, minute, None, WATCH) as feed:
+            heard = Heard().read(feed, 15)
+        assert heard.bars == truth(venue, len(heard.bars), heard.bars[0].open_ns)
+        assert not heard.of(Gap)
+
+
 @pytest.mark.parametrize("off", [-30, 30])
 def test_a_clock_off_by_half_a_minute_is_measured_told_and_tolerated(off):
     clock = MarketClock(int((time.time() + off) * 1_000), rate=120.0)

@@ -58,8 +58,9 @@ class Wire(Protocol):
         """Whether the market is still traded, asked anew."""
         ...
 
-    async def candles(self, since_ns: int, limit: int) -> Listing[Candle]:
-        """The candles that open at or after a time, the forming one included, in order, no more than ``limit``."""
+    async def candles(self, since_ns: int, now_ns: int, limit: int) -> Listing[Candle]:
+        """The candles that open at or after a time, the forming one included, in order, no more than ``limit``; those
+        that are over by ``now_ns`` must be certain."""
         ...
 
     async def listen(self, candle: Callable[[Candle], None], trade: Callable[[Traded], None]) -> None:
@@ -259,8 +260,8 @@ class LiveFeed:
         if abs(self.skew_s) > SKEW_S:
             self._mail.put(Skewed(self.skew_s))
         length = self.timeframe.ns
-        about = now if self._after_ns is None else self._after_ns + length
-        rows = list(await self._wire.candles(about - (REFERENCES + 2) * length, REFERENCES + 4))
+        about = now // length * length if self._after_ns is None else self._after_ns + length
+        rows = list(await self._wire.candles(about - (REFERENCES + 2) * length, now, REFERENCES + 4))
         if self._after_ns is None:
             forming = [row.open_ns for row in rows if row.open_ns + length > now]
             ended = [row.open_ns + length for row in rows if row.open_ns + length <= now]
@@ -366,9 +367,9 @@ class LiveFeed:
         now = await self._measure()
         while True:
             wanted = self._sequence.wanted_ns
-            rows = await self._wire.candles(wanted, PAGE)
+            rows = await self._wire.candles(wanted, now, PAGE)
             step = self._sequence.answered(rows, now)
-            forming = [row for row in rows if row.open_ns + self.timeframe.ns > now]
+            forming = [row for row in rows if row.open_ns <= now < row.open_ns + self.timeframe.ns]
             step.events += [event for row in forming for event in self._sequence.shown(row)]
             if step.events:
                 self._doubt_stream()

@@ -19,10 +19,13 @@ class Page:
     Args:
         start_ms, end_ms: open times wanted, ``start_ms <= t < end_ms``; other rows are passed over.
         step_ms: length of a candle.
+        forming_ms: candles that open at this time or later may still be forming: they change, and nothing about them
+            is doubted.
     """
 
-    def __init__(self, start_ms: int, end_ms: float, step_ms: int) -> None:
+    def __init__(self, start_ms: int, end_ms: float, step_ms: int, forming_ms: float = math.inf) -> None:
         self._start_ms, self._end_ms, self._step_ms = start_ms, end_ms, step_ms
+        self._forming_ms = forming_ms
         self._rows: dict[int, Row] = {}
         self._before: dict[int, Row] | None = None
         self._asked = 0
@@ -56,6 +59,7 @@ class Page:
         for at, row in came.items():
             if at not in self._rows or sound(row) or not sound(self._rows[at]):
                 self._rows[at] = row
+        came = {at: row for at, row in came.items() if at < self._forming_ms}
         self._asked += 1
         # What one answer left out, the next may not even reach: all rows count.
         doubtful = doubtful or self._amiss(self.rows) is not None
@@ -68,6 +72,8 @@ class Page:
         is too far away."""
         expected, close = self._start_ms, None
         for at, row in rows.items():
+            if at >= self._forming_ms:
+                return expected if expected < self._forming_ms else None
             if at != expected or not sound(row) or (close is not None and abs(math.log(row[4] / close)) > JUMP):
                 return min(at, expected)
             expected, close = at + self._step_ms, row[4]

@@ -33,11 +33,10 @@ class _Marks:
     on_kline: Callable[[dict[str, Any]], None] | None = None
 
     def handle_ohlcv(self, client: Any, message: Any) -> Any:
-        done = super().handle_ohlcv(client, message)  # type: ignore[misc]
         kline = message.get("k") if isinstance(message, dict) else None
         if isinstance(kline, dict) and "x" in kline and self.on_kline is not None:
             self.on_kline({**kline, "E": message.get("E")})
-        return done
+        return super().handle_ohlcv(client, message)  # type: ignore[misc]
 
 
 class CcxtWire:
@@ -100,10 +99,10 @@ class CcxtWire:
                 break
         return self._market.get("active") is not False
 
-    async def candles(self, since_ns: int, limit: int) -> list[Candle]:
+    async def candles(self, since_ns: int, now_ns: int, limit: int) -> list[Candle]:
         """By REST; what is doubtful is asked for again."""
         since_ms = since_ns // _MS
-        page = Page(since_ms, float("inf"), self._step_ms)
+        page = Page(since_ms, float("inf"), self._step_ms, now_ns // _MS - self._step_ms + 1)
         while page.wanted:
             answer = await self._asked(
                 lambda: self._client.fetch_ohlcv(self._market["symbol"], self._spelled, since_ms, limit)
