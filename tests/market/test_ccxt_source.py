@@ -9,8 +9,9 @@ import ccxt.pro
 import pytest
 from venue import Market, Venue
 from venue.server import ms
-from venue.truth import listed
+from venue.truth import listed, true_bars
 
+from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market.sources import Request, read_options, source
@@ -131,6 +132,20 @@ def test_the_environment_may_say_where_the_exchange_is_and_an_option_goes_before
     other = open_client(CcxtOptions(base_url="https://other"), ccxt.pro)
     assert other.urls["api"]["public"] == "https://other/api/v3"
     assert other.urls["api"]["ws"]["spot"] == "wss://other/ws"
+
+
+def test_a_linear_perpetual_with_its_rules_and_its_history():
+    with Venue([Market("BTC/USDT", perpetual=True, decimals=1, lot_decimals=3)]) as venue:
+        series = ask(venue, "BTC/USDT", timeframe="15m", kind="swap")
+        instrument = series.instrument
+        assert (instrument.symbol, instrument.key) == ("BTC/USDT:USDT", "ccxt/binance/BTC-USDT-USDT")
+        assert (instrument.tick_size, instrument.lot_size) == (Decimal("0.1"), Decimal("0.001"))
+        assert instrument.min_notional == 5
+        assert instrument.allow_short
+        bars = Bars.from_frame(series.frame, instrument, series.timeframe)
+        assert [bars.bar(i) for i in range(4)] == true_bars(venue, "BTC/USDT", "15m", NOW - 3_600_000_000_000, NOW)
+        with pytest.raises(NotFoundError, match="no spot symbol"):
+            ask(venue, "BTC/USDT")
 
 
 def test_contracts_that_cannot_be_accounted_for_are_refused(venue):

@@ -14,6 +14,7 @@ import pytest
 from venue import (
     Altered,
     Cut,
+    Delay,
     Doubled,
     DroppedFrames,
     LateClose,
@@ -305,6 +306,51 @@ def test_the_stream_alone_suffices_while_rest_is_down(venue, follow):
     play(venue, feed, heard, 4)
     assert heard.bars == truth(venue, 4)
     assert not heard.of(Stale)
+
+
+def test_a_ban_is_kept_to_while_the_stream_goes_on(venue, follow):
+    feed, heard = follow(), Heard()
+    play(venue, feed, heard, 1)
+    time.sleep(0.3)
+    heard.rest(feed)
+    venue.fault(Status(418, retry_after=1.5), on="time")
+    venue.requests.clear()
+    play(venue, feed, heard, 1)
+    until = time.monotonic() + 5
+    while len(venue.asked("time")) < 2:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    refused, again = venue.asked("time")[:2]
+    assert again.at - refused.at >= 1.5
+    play(venue, feed, heard, 1)
+    assert heard.bars == truth(venue, 3)
+
+
+def test_a_venue_that_hangs_is_stale_before_it_times_out(venue, follow):
+    feed, heard = follow(), Heard()
+    play(venue, feed, heard, 1)
+    venue.streams.refused = True
+    venue.fault(Delay(2.0), on="*", times=2)
+    began = time.monotonic()
+    venue.disconnect()
+    venue.advance(minutes=2)
+    heard.wait(feed, Stale)
+    assert time.monotonic() - began < 1.8
+    venue.mend()
+    heard.wait(feed, Recovered)
+    assert heard.bars == truth(venue, 3)
+
+
+def test_a_perpetual_is_followed_too():
+    with Venue([Market("BTC/USDT", perpetual=True)]) as venue:
+        instrument, options = listed(venue, kind="swap")
+        minute = Timeframe.parse("1m")
+        with LiveFeed(CcxtWire(options, instrument, minute, patience=QUICK), instrument, minute, None, WATCH) as feed:
+            venue.subscribed(STREAM)
+            heard = Heard()
+            play(venue, feed, heard, 3)
+        assert heard.bars == truth(venue, 3)
+        assert heard.origins == ["live"] * 3
 
 
 REST = {

@@ -70,6 +70,7 @@ class Market:
         listed_ms: nothing before it.
         halts: spans of ms without any trade, and so without candles.
         status: ``TRADING``, or ``BREAK`` once it is delisted.
+        perpetual: a linear perpetual contract, at the futures' addresses, and not at those of spot.
     """
 
     symbol: str
@@ -82,6 +83,7 @@ class Market:
     revisions: list[Revision] = field(default_factory=list)
     status: str = "TRADING"
     ended_ms: int | None = None
+    perpetual: bool = False
 
     @property
     def base(self) -> str:

@@ -1,4 +1,4 @@
-"""The public REST endpoints of Binance spot: exchangeInfo, time, klines, trades, depth, tickers."""
+"""The public REST endpoints of Binance spot: exchangeInfo, time, klines, trades, depth, tickers; some of futures."""
 
 from __future__ import annotations
 
@@ -61,7 +61,11 @@ def routes(venue: Venue) -> list[web.RouteDef]:
                 "serverTime": venue.clock.now(),
                 "rateLimits": [],
                 "exchangeFilters": [],
-                "symbols": [_rules(market) for market in venue.markets.values()],
+                "symbols": [
+                    _rules(market)
+                    for market in venue.markets.values()
+                    if market.perpetual == request.path.startswith("/fapi")
+                ],
             }
         )
 
@@ -150,7 +154,11 @@ def routes(venue: Venue) -> list[web.RouteDef]:
         "ping": ping, "time": time, "exchangeInfo": exchange_info, "klines": klines, "trades": trades,
         "aggTrades": agg_trades, "depth": depth, "ticker/24hr": ticker,
     }  # fmt: skip
-    return [web.get(f"/api/v3/{name}", handler) for name, handler in handlers.items()]
+    futures = ("ping", "time", "exchangeInfo", "klines")
+    return [
+        *(web.get(f"/api/v3/{name}", handler) for name, handler in handlers.items()),
+        *(web.get(f"/fapi/v1/{name}", handlers[name]) for name in futures),
+    ]
 
 
 def _decimal(units: int, decimals: int) -> str:
@@ -162,6 +170,18 @@ def _decimal(units: int, decimals: int) -> str:
 def _rules(market: Market) -> dict[str, Any]:
     """A market as an entry of exchangeInfo, with its filters."""
     tick, step = price(market, 1), quantity(market, 1)
+    if market.perpetual:
+        return {
+            "symbol": market.id, "pair": market.id, "contractType": "PERPETUAL", "deliveryDate": 4_133_404_800_000,
+            "onboardDate": market.listed_ms, "status": market.status, "baseAsset": market.base,
+            "quoteAsset": market.quote, "marginAsset": market.quote, "pricePrecision": market.decimals,
+            "quantityPrecision": market.lot_decimals, "underlyingType": "COIN", "orderTypes": ["LIMIT", "MARKET"],
+            "filters": [
+                {"filterType": "PRICE_FILTER", "minPrice": tick, "maxPrice": "1000000", "tickSize": tick},
+                {"filterType": "LOT_SIZE", "minQty": step, "maxQty": "1000", "stepSize": step},
+                {"filterType": "MIN_NOTIONAL", "notional": market.min_notional},
+            ],
+        }  # fmt: skip
     return {
         "symbol": market.id,
         "status": market.status,

@@ -20,7 +20,7 @@ from venue.faults import Fault
 from venue.markets import EVERY_MS, INTERVALS, Market
 
 T = TypeVar("T")
-_API = "/api/v3/"
+_APIS = ("/api/v3/", "/fapi/v1/")
 _TAKEN = web.RequestKey("faults", list)
 
 
@@ -210,10 +210,10 @@ class Venue:
 
     @web.middleware
     async def _meet(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if not request.path.startswith(_API):
+        if not request.path.startswith(_APIS):
             answer: web.StreamResponse = await handler(request)
             return answer
-        endpoint = request.path.removeprefix(_API)
+        endpoint = request.path.removeprefix(_APIS[0]).removeprefix(_APIS[1])
         self.requests.append(Asked(time.monotonic(), endpoint, dict(request.query)))
         faults: list[Fault] = []
         for i, (on, fault) in enumerate(self._faults):

@@ -159,7 +159,8 @@ def routes(venue: Venue) -> list[web.RouteDef]:
             streams.connections.remove(connection)
         return socket
 
-    return [web.get("/ws", serve), web.get("/ws/{name}", serve), web.get("/stream", serve)]
+    paths = ("/ws", "/ws/{name}", "/{category}/ws/{name}", "/stream")
+    return [web.get(path, serve) for path in paths]
 
 
 async def _obey(connection: Connection, request: dict[str, Any]) -> None:
