@@ -40,7 +40,7 @@ def run(sweep: Sweep, runs: list[int], jobs: int, start: str = START) -> Iterato
     Args:
         runs: their numbers.
         jobs: processes; with 1 all is done in this one.
-        start: ``fork``, ``spawn`` or ``forkserver``, see `multiprocessing`.
+        start: ``fork`` or ``spawn``, see `multiprocessing`.
 
     Raises:
         PregaoError: if a process dies; rows that were given out are not touched by that.

@@ -24,8 +24,8 @@ Part = Literal["strategy", "plan"]
 Value = int | float | str | bool | None
 
 _DECIMALS = 4
-_TRIES = 50
-"""Draws for each setting wanted, before it is said that there are not so many."""
+_MISSES = 10_000
+"""Draws in a row that bring nothing new, after which there is nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +242,11 @@ def random(
 
     def drawn() -> Iterator[tuple[Value, ...]]:
         seen: set[tuple[Value, ...]] = set()
-        for _ in range(count * _TRIES):
+        misses = 0
+        while misses < _MISSES and len(seen) < MOST:
             values = tuple(d.draw(rng) for d in dims)
-            if values not in seen:
+            misses = misses + 1 if values in seen else 0
+            if not misses:
                 seen.add(values)
                 yield values
 
