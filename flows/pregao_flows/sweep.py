@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 from contextvars import ContextVar
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -76,7 +77,7 @@ def sweep(strategy: str, runs: int, cluster: str) -> None:
 def spread() -> None:
     """Submit what was asked for, and give the rows as they come."""
     work, runs, workers, give = _asked.get()
-    shared = share.submit(pickle.dumps(work))
+    shared = share.submit(pickle.dumps(replace(work)))  # without what was worked out here
     parts = work.chunks(runs, PARTS * workers, most=len(runs))
     for done in as_completed([chunk.submit(shared, part) for part in parts]):
         give(done.result())

@@ -23,7 +23,7 @@ Row = tuple[int, Figures]
 """A run's number and what came of it."""
 
 _COSTS = {"fee": "fees", "slippage": "slippage"}
-_STARTS = 256
+_STARTS = 64
 _TOGETHER = 16
 
 
