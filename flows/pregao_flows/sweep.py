@@ -13,13 +13,15 @@ import pickle
 from contextvars import ContextVar
 from dataclasses import replace
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distributed import Client
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import as_completed
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.tasks import Task
 from prefect_dask import DaskTaskRunner
 
 from pregao.core.errors import PregaoError
@@ -45,7 +47,14 @@ def share(work: bytes) -> bytes:
     return work
 
 
-@task(name="chunk", cache_policy=NO_CACHE, persist_result=False, retries=1)
+def _worth_another_try(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
+    """What a strategy did wrong it does wrong again; a worker that was lost may have been the fault."""
+    from pregao.core.errors import PregaoError
+
+    return not isinstance(state.result(raise_on_failure=False), PregaoError)
+
+
+@task(name="chunk", cache_policy=NO_CACHE, persist_result=False, retries=1, retry_condition_fn=_worth_another_try)
 def chunk(work: bytes, runs: list[int]) -> list[Row]:
     """The rows of some runs."""
     from pregao_flows.sweep import rows_of
