@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, task
@@ -149,8 +150,10 @@ def _sort_out(
     result = future.result(raise_on_failure=False)
     if isinstance(result, BaseException):
         failed[label] = result
-    else:
-        done[label] = result
+        return
+    if result.broken is not None:
+        failed[label] = result.broken  # what had come until then is stored
+    done[label] = replace(result, broken=None)
 
 
 def _told(failed: dict[str, BaseException]) -> str:

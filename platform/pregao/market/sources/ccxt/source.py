@@ -67,6 +67,11 @@ class Ccxt:
         finally:
             client.session.close()
 
+    def resuming(self, instrument: Instrument) -> dict[str, Any]:
+        """The options to go on with a stored instrument: its exchange, and the tick size that its prices have."""
+        kind = "swap" if ":" in instrument.symbol else "spot"
+        return {"exchange": instrument.venue, "kind": kind, "tick_size": str(instrument.tick_size)}
+
     def live(
         self,
         instrument: Instrument,
