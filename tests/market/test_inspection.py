@@ -106,8 +106,8 @@ def test_only_what_changed_and_its_neighbours_are_read_again(tmp_path, make_bars
     known = report(store, bars).periods
     assert len(known) == 11
     read = []
-    real = parquet.read
-    monkeypatch.setattr(parquet, "read", lambda path, *more: read.append(path.stem) or real(path, *more))
+    real = parquet.load
+    monkeypatch.setattr(parquet, "load", lambda paths, *more: read.extend(p.stem for p in paths) or real(paths, *more))
     assert report(store, bars, known).periods == known
     assert read == []
     store.write(bars[-1:])

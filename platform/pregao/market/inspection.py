@@ -86,7 +86,7 @@ def _periods(
         if not 0 <= i < len(files):
             return _empty(instrument, timeframe)
         if i not in read:
-            read[i] = parquet.decode([parquet.read(files[i].path)], instrument, timeframe)
+            read[i] = parquet.load([files[i].path], instrument, timeframe)
         return read[i]
 
     found = {}

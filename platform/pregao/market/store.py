@@ -182,12 +182,12 @@ class Store:
             for t in (start_ns, end_ns)
         )
 
-        def read() -> list[pa.Table]:
+        def read() -> Bars:
             paths = sorted((self.bars_root / instrument.key / timeframe.name).glob("*.parquet"))
-            return [parquet.read(path) for path in paths if first <= path.stem and (not last or path.stem <= last)]
+            wanted = [path for path in paths if first <= path.stem and (not last or path.stem <= last)]
+            return parquet.load(wanted, instrument, timeframe)
 
-        tables = self._steady(instrument, timeframe, read)
-        return parquet.decode(tables, instrument, timeframe).between(start_ns, end_ns)
+        return self._steady(instrument, timeframe, read).between(start_ns, end_ns)
 
     def write(self, bars: Bars, *, replace: bool = False) -> WriteResult:
         """Merge bars into the store by their open time; a bar at a stored time takes its place.
@@ -213,9 +213,7 @@ class Store:
             with self._change(bars.instrument.key) as change:
                 for name, lo, hi in zip(names, starts, [*starts[1:], len(bars)], strict=True):
                     path = folder / f"{name}.parquet"
-                    old = (
-                        parquet.decode([parquet.read(path)], bars.instrument, bars.timeframe) if path.exists() else None
-                    )
+                    old = parquet.load([path], bars.instrument, bars.timeframe) if path.exists() else None
                     merged, result = _merge(old, bars[lo:hi], replace)
                     total = _sum(total, result)
                     if result.changed:
@@ -328,7 +326,7 @@ class Store:
                 )
         with self._change(instrument.key) as change:
             for file in sorted(folder.glob("*/*.parquet")):
-                bars = parquet.decode([parquet.read(file)], instrument, Timeframe.parse(file.parent.name))
+                bars = parquet.load([file], instrument, Timeframe.parse(file.parent.name))
                 change.put(file, parquet.encode(bars))
             document = {"schema": parquet.SCHEMA, "instrument": instrument.to_json()}
             change.put(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
@@ -394,7 +392,7 @@ def _listing(folder: Path) -> dict[str, tuple[int, int, int]]:
 
 def _decoded(path: Path, like: Bars) -> Bars | None:
     """The bars of a file, by the rules of other bars; None if there is no file."""
-    return parquet.decode([parquet.read(path)], like.instrument, like.timeframe) if path.exists() else None
+    return parquet.load([path], like.instrument, like.timeframe) if path.exists() else None
 
 
 def _merge(old: Bars | None, new: Bars, replace: bool) -> tuple[Bars, WriteResult]:
