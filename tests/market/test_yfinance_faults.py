@@ -156,6 +156,15 @@ def test_a_row_with_a_null_is_refused_by_name_or_left_out(yahoo):
     assert [row.why for row in report.quality.quarantined] == ["has no number as high"]
 
 
+def test_a_null_among_the_bars_that_are_compared_is_named_and_no_sign_of_another_basis(yahoo):
+    bring(yahoo, "NEWCO", end_ns=days_ago(8))
+    yahoo.edit(lambda result: null(result, ("close",), 2))
+    with pytest.raises(UsageError, match="Yahoo's bar 2 of NEWCO has no number as close"):
+        bring(yahoo, "NEWCO")
+    assert bring(yahoo, "NEWCO").series[0].written.replaced == 0
+    assert_as_traded(yahoo.stocks["NEWCO"], stored("NEWCO"))
+
+
 def test_rows_that_come_twice_or_in_disorder_are_each_stored_once(yahoo):
     def shuffle(result):
         quote, times = result["indicators"]["quote"][0], result["timestamp"]

@@ -264,10 +264,12 @@ class _Task:
             return ""
         tail = self.known.tail
         mine, theirs = _common(bars, tail)
-        if not len(mine):
+        told = bars.frame["close"].to_numpy()[mine]
+        usable = told > 0  # a close that is missing is refused by its row's name, not here
+        if not usable.any():
             return ""
-        stored = tail.frame()["close"].to_numpy()[theirs]
-        ratio = bars.frame["close"].to_numpy()[mine] / stored
+        theirs = theirs[usable]
+        ratio = told[usable] / tail.frame()["close"].to_numpy()[theirs]
         move = np.log(ratio)
         factor = abs(np.median(move)) > _SAME and np.ptp(move) < _SAME
         if not factor and (np.abs(move) <= _UNLIKELY).all() and np.count_nonzero(np.abs(move) > _NOISE) <= _CORRECTED:
