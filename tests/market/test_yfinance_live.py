@@ -154,6 +154,23 @@ def test_while_yahoo_fails_the_feed_is_stale_and_then_nothing_is_missing(yahoo, 
     assert any(isinstance(event, Recovered) for event in told) or wait_for(feed, Recovered)
 
 
+def test_a_feed_that_is_asked_to_wait_does(yahoo, follow):
+    feed = follow()
+    yahoo.now += 60
+    first, _ = read(feed, 1)
+    yahoo.fail(status=429, headers={"Retry-After": "2"})
+    yahoo.now += 120
+    wait_for_empty = time.monotonic() + 10
+    while yahoo.faults and time.monotonic() < wait_for_empty:
+        time.sleep(0.01)
+    asked, start = len(yahoo.asked), time.monotonic()
+    while time.monotonic() - start < 1.5:
+        assert len(yahoo.asked) == asked
+        time.sleep(0.05)
+    rest, _ = read(feed, 2)
+    assert first + rest == true_bars(yahoo, FRIDAY + 10 * MINUTE.ns, 3)
+
+
 def test_a_bar_with_a_price_off_the_grid_is_held_back_until_yahoo_tells_it_right(yahoo, follow):
     feed = follow()
 

@@ -19,6 +19,7 @@ from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.feeds.events import Traded
+from pregao.market.feeds.live import BusyError
 from pregao.market.feeds.sequence import Candle
 from pregao.market.sources.yfinance_client import Yahoo
 from pregao.market.sources.yfinance_traded import open_times, splits_of, traded
@@ -72,8 +73,8 @@ class YahooWire:
         await _apart(lambda: self._yahoo.facts(self._instrument.symbol))
         return True
 
-    async def candles(self, since_ns: int, limit: int) -> list[Candle]:
-        """As they were traded; splits on the way are undone."""
+    async def candles(self, since_ns: int, now_ns: int, limit: int) -> list[Candle]:
+        """As they were traded; splits on the way are undone. What is over by ``now_ns`` Yahoo knows whole."""
         symbol, rules = self._instrument.symbol, self._instrument
         start_s, end_s = since_ns // 1_000_000_000, self._clock() // 1_000_000_000 + 1
         answer = await _apart(lambda: self._yahoo.bars(symbol, self._timeframe.name, start_s, end_s))
@@ -144,5 +145,11 @@ def _decoded(stream: Any, message: Any) -> dict[str, Any]:
 
 
 async def _apart(ask: Callable[[], T]) -> T:
-    """A question in a thread of its own: the client is not asynchronous."""
-    return await asyncio.to_thread(ask)
+    """A question in a thread of its own: the client is not asynchronous. Raises `BusyError` if Yahoo asks to wait."""
+    try:
+        return await asyncio.to_thread(ask)
+    except PregaoError as error:
+        wait_s = getattr(error.__cause__, "wait_s", None)
+        if wait_s is None:
+            raise
+        raise BusyError(error.message, error.mend, wait_s) from error
