@@ -47,6 +47,36 @@ def test_markets_are_clean_continuous_and_named_synthetic(symbol, timeframe):
     assert check(bars.frame(), bars.instrument, bars.timeframe).clean
 
 
+def test_planted_defects_are_found_each_where_it_is_and_nothing_else():
+    made = source("synthetic")
+    clean, spoilt = (
+        next(iter(made.fetch(Request(("NOISE/USDT",), M15, None, None, read_options(made.Options, options)))))
+        for options in ({"bars": 20_000}, {"bars": 20_000, "defects": 12})
+    )
+    found = {f.kind: f for f in check(spoilt.frame, spoilt.instrument, M15).findings}
+    assert set(found) == {"gap", "spike", "duplicate", "order"}
+    assert found["spike"].count == found["duplicate"].count == found["order"].count == 12
+    both = clean.frame.merge(spoilt.frame.drop_duplicates(), on="timestamp", how="left", suffixes=("", "_spoilt"))
+    assert both["close_spoilt"].isna().sum() == found["gap"].count
+    assert "in 12 places" in found["gap"].text
+    differs = both["close_spoilt"].notna() & (both["close"] != both["close_spoilt"])
+    assert differs.sum() == 12
+    with pytest.raises(UsageError, match="12 defects of each kind need at least 1,900 bars"):
+        read_options(made.Options, {"bars": 1_000, "defects": 12})
+
+
+def test_regimes_change_the_volatility_for_weeks_and_nothing_of_the_market_without_them():
+    assert digest(bars_of("NOISE/USDT", regimes=False)) == digest(bars_of("NOISE/USDT"))
+    plain, turns = bars_of("NOISE/USDT"), bars_of("NOISE/USDT", regimes=True)
+
+    def spread_of_weeks(bars: Bars) -> float:
+        move = np.diff(np.log(bars.close))
+        weeks = move[: len(move) // 672 * 672].reshape(-1, 672).std(axis=1)
+        return float(np.quantile(weeks, 0.9) / np.quantile(weeks, 0.1))
+
+    assert spread_of_weeks(turns) > 1.7 * spread_of_weeks(plain)
+
+
 def test_volatility_suits_brackets_of_a_few_percent_and_comes_in_clusters():
     bars = bars_of("NOISE/USDT")
     move = np.diff(np.log(bars.close))

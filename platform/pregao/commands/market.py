@@ -22,7 +22,7 @@ SHOWN = 20
 """Rows of a long list that a person is shown; ``--json`` has all."""
 _SOURCE_OPTIONS = (
     *("asset_class", "tick_size", "lot_size", "quote", "calendar", "time_zone", "time_format", "volume_in"),
-    *("round_prices", "seed", "bars", "edge"),
+    *("round_prices", "seed", "bars", "edge", "regimes", "defects"),
 )
 
 
@@ -94,6 +94,8 @@ class Pair(click.ParamType):  # type: ignore[type-arg]  # generic for the checke
 @click.option("--seed", type=int, help="synthetic: the same seed gives the same market.")
 @click.option("--bars", type=int, help="synthetic: how many bars; 30,000 unless given.")
 @click.option("--edge", type=float, help="synthetic: strength of the planted edge of EDGE/USDT; 1 unless given.")
+@click.option("--regimes", is_flag=True, default=None, help="synthetic: calm and wild months take turns.")
+@click.option("--defects", type=int, help="synthetic: planted gaps, spikes and duplicates, of each so many.")
 @click.option("--option", "others", type=Pair(), multiple=True, help="Any other option of the source.")
 @json_option
 def ingest(

@@ -4,11 +4,11 @@ Each bar is walked in `STEPS` steps, so that its high and low come from a path. 
 
     r = drift + sigma * season * noise + jump,      sigma**2 by GARCH(1, 1) over the bars,
 
-with a season over the hours of the day and rare jumps. ``NOISE/USDT`` has no drift but the ``-variance / 2``
-that makes its price a martingale: nothing can be earned in it but by luck. ``EDGE/USDT`` has a **planted
-edge**: a hidden state z, a slow mean-reverting process of unit variance, drifts the price by ``edge * DRIFT``
-standard deviations of a bar for each unit of z, and swells the volume by ``exp(FOOTPRINT * z)``. The state
-outlasts the 2 %/1 % brackets of the defaults, and shows itself in returns over 4 to 64 bars and in volume.
+with a season over the hours of the day, rare jumps and, if asked for, calm and wild regimes. ``NOISE/USDT`` has no
+drift but the ``-variance / 2`` that makes its price a martingale: nothing can be earned in it but by luck.
+``EDGE/USDT`` has a **planted edge**: a hidden state z, a slow mean-reverting process of unit variance, drifts the price
+by ``edge * DRIFT`` standard deviations of a bar for each unit of z, and swells the volume by ``exp(FOOTPRINT * z)``.
+The state outlasts the 2 %/1 % brackets of the defaults, and shows itself in returns over 4 to 64 bars and in volume.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from typing import ClassVar
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.sources import Request, Series, SourceOptions, pick
+from pregao.market.sources.defects import KINDS, MARGIN, planted
 
 END = "2025-01-01"
 """Every synthetic market ends here: the same seed gives the same bytes on any day."""
@@ -44,6 +45,9 @@ PULL = 1 / 2_000
 """Part of the log distance to `START_PRICE` that a bar of EDGE/USDT takes back, so that its drift cannot explode."""
 JUMP_CHANCE = 1 / 2_500
 JUMP_SIGMAS = 4.0
+REGIME_DAYS = 30.0
+CALM, WILD = 0.6, 1.7
+"""Volatility of the two regimes, in terms of that without them."""
 VOLUME = 90.0
 """Median base units traded in 15 minutes."""
 MARKETS = {"EDGE/USDT": 1.0, "NOISE/USDT": 0.0}
@@ -56,6 +60,15 @@ class SyntheticOptions(SourceOptions):
     seed: int = Field(default=7, ge=0, lt=2**31, description="The same seed gives the same market")
     bars: int = Field(default=30_000, ge=100, le=1_000_000, description="How many bars, ending at the end of 2024")
     edge: float = Field(default=1.0, ge=0, le=3, description="Strength of the planted edge of EDGE/USDT; 0 is none")
+    regimes: bool = Field(default=False, description="Calm and wild months take turns, by chance")
+    defects: int = Field(default=0, ge=0, le=1_000, description="Planted gaps, spikes and duplicates, of each so many")
+
+    @model_validator(mode="after")
+    def _room(self) -> SyntheticOptions:
+        least = MARGIN * (len(KINDS) * self.defects + 2)
+        if self.defects and self.bars < least:
+            raise ValueError(f"{self.defects} defects of each kind need at least {least:,} bars")
+        return self
 
 
 class Synthetic:
@@ -116,6 +129,8 @@ def market(symbol: str, timeframe: Timeframe, options: SyntheticOptions) -> pd.D
     # Quiet nights, busy when Europe and America overlap (peak at 15:00 UTC); mean about one.
     season = 0.85 + 0.5 * np.exp(-(((hours - 15.0) / 4.0) ** 2))
     scale = np.sqrt(timeframe.seconds / 900)
+    if options.regimes:
+        season = season * _regimes(n, timeframe, options.seed, symbol)
     ticks, shock, state = _walk(
         rng.standard_normal((n, STEPS)),
         rng.standard_normal(n),
@@ -131,7 +146,21 @@ def market(symbol: str, timeframe: Timeframe, options: SyntheticOptions) -> pd.D
         activity += FOOTPRINT * state
     volume = np.round(VOLUME * scale**2 * season**2 * np.exp(activity - 0.28), 5)
     columns = dict(zip(("open", "high", "low", "close"), (ticks / 100.0).T, strict=True))
-    return pd.DataFrame({"timestamp": pd.to_datetime(times, utc=True), **columns, "volume": volume})
+    frame = pd.DataFrame({"timestamp": pd.to_datetime(times, utc=True), **columns, "volume": volume})
+    return planted(frame, options.defects, _chance(options.seed, symbol, "defects")) if options.defects else frame
+
+
+def _chance(seed: int, symbol: str, what: str) -> np.random.Generator:
+    """Chance of its own for an option, so that it leaves the rest of the market as it is."""
+    return np.random.default_rng([seed, zlib.crc32(symbol.encode()), zlib.crc32(what.encode())])
+
+
+def _regimes(n: int, timeframe: Timeframe, seed: int, symbol: str) -> NDArray[np.float64]:
+    """How volatile each bar's regime is: a chain of two states, each left once in `REGIME_DAYS` on average."""
+    rng = _chance(seed, symbol, "regimes")
+    leaves = rng.random(n) < timeframe.seconds / (REGIME_DAYS * 86_400)
+    wild = (np.cumsum(leaves) + rng.integers(2)) % 2 == 1
+    return np.where(wild, WILD, CALM)
 
 
 @compiled
