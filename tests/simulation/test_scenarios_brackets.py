@@ -144,7 +144,7 @@ PARTS = both_sides(
            > stop sell 5 at 95 path position 1
            > entry cancelled (the other exit filled)
             97  97  94  95 100
-           > stop sell 1 at 95 path position 0
+           > stop sell 1 at 97 open position 0
            > profit cancelled (the other exit filled)
            = orders 0""",
         TENTH,
@@ -195,15 +195,16 @@ PARTS = both_sides(
         {"horizon_bars": 2},
     ),
     Scenario(
-        "an exit that finds no volume waits, as a stop at the market's next price",
+        "a stop loss that finds no volume, and what is left of one, goes at the market's next opens",
         """100 100 100 100     | buy 10 profit 110 loss 95
            100 100 100 100 100
            > entry buy 10 at 100 open
            100 101  94  94   0
+           > stop triggered
             93  96  92  95  70
-           > stop sell 7 at 93 gap
-            91  92  90  92  70
-           > stop sell 3 at 91 gap""",
+           > stop sell 7 at 93 open
+            97  97  96  97  70
+           > stop sell 3 at 97 open""",
         TENTH,
     ),
     Scenario(

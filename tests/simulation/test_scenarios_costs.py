@@ -169,8 +169,8 @@ VOLUME = both_sides(
            > a: buy 6 at 100 open
            > c: sell 4 at 94 path
            100 100  96 100 100
+           > c: sell 2 at 100 open       # the stop was set off
            100 100  90 100 100
-           > c: sell 2 at 94 path
            > b: buy 6 at 95 path""",
         {"participation_ppm": 100_000},
     ),
@@ -186,12 +186,12 @@ VOLUME = both_sides(
         {"participation_ppm": 100_000},
     ),
     Scenario(
-        "a stop that was set off without volume is a stop still: it fills where the price is then",
+        "a stop that was set off without volume is a market order from then on, although the price comes back",
         """100 100 100 100     | a: buy 10 stop 105
            100 106 100 106   0
+           > a: triggered
            103 104 102 103 100
-           107 107 107 107 100
-           > a: buy 10 at 107 gap""",
+           > a: buy 10 at 103 open""",
         {"participation_ppm": 100_000},
     ),
     Scenario(

@@ -112,7 +112,7 @@ ORDER = _record(
     "notional",  # filled so far
     "fee_base",  # fees by rate so far, before minimum and cap
     "fee_paid",  # so far
-    "met",  # 1: it has met an open
+    "met",  # 1: it has met a price since it came, so it rests
     "draw",  # of the seeded chances
     "take_profit_ppm",  # of the bracket to attach when it fills
     "stop_loss_ppm",

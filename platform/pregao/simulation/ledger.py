@@ -40,6 +40,7 @@ from pregao.simulation.layout import (
     LIMIT,
     LIQUIDATION,
     MAKER,
+    MARKET,
     MIN_NOTIONAL,
     NO_FUNDS,
     NO_SHORT,
@@ -54,6 +55,8 @@ from pregao.simulation.layout import (
     STOP_LOSS,
     TAKE_PROFIT,
     TAKER,
+    TRAILING,
+    TRIGGERED,
     UNFILLED,
     WORK,
     ZERO,
@@ -390,7 +393,7 @@ def _rival(w: Record, b: int, order: Record, beyond: int) -> int:
     book = w["books"][b]
     for k in range(w["account"]["orders"]):
         other = w["orders"][k]
-        if other["group"] == order["group"] and other["id"] != order["id"]:
+        if other["group"] == order["group"] and other["id"] != order["id"] and other["kind"] != MARKET:
             if other["since_ns"] > w["account"]["open_ns"]:
                 return -1
             price = other["price_ticks"]
@@ -400,6 +403,20 @@ def _rival(w: Record, b: int, order: Record, beyond: int) -> int:
                 reached = book["bar_low"] <= price if other["side"] < 0 else book["bar_high"] >= price
             return k if reached else -1
     return -1
+
+
+@inner
+def _set_off(order: Record) -> bool:
+    """Make a stop that has been reached the market order that it stands for; whether it was one."""
+    if order["role"] == LIQUIDATION or (order["kind"] != STOP and order["kind"] != TRAILING):
+        return False
+    order["kind"] = MARKET
+    order["price_ticks"] = 0
+    order["trail_ticks"] = 0
+    order["trail_ppm"] = 0
+    order["mark_ticks"] = 0
+    order["met"] = 1
+    return True
 
 
 @inner
@@ -419,7 +436,8 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
         taker_limit: 1 if it is a limit order that takes liquidity, 2 if it slips too (a stop-limit just triggered).
 
     Returns:
-        Whether anything happened to it: a fill, a rejection or a cancellation. False if there is no liquidity left.
+        Whether anything happened to it: a fill, a rejection or a cancellation. False if there is no liquidity left;
+        what a stop has set off then works as a market order, as does the rest of one that fills in part.
     """
     order = w["orders"][k]
     b, side, role = order["book"], order["side"], order["role"]
@@ -428,6 +446,8 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     money = w["money"][m]
     most = liquidity(book, rules, role)
     if most <= 0:
+        if _set_off(order):
+            announce(w, s, log, order, TRIGGERED, ts_ns, 0)
         return False
     position = book["position_lots"]
     closes = position * side < 0
@@ -550,6 +570,8 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     event["fee"] = fee
     event["realised"] = realised
     event["rule"] = rule
+    if not done:
+        _set_off(order)
     if rule == IN_PATH or rule == IN_FINER:
         rival = _rival(w, b, order, 0 if rules["touch_ppm"] == PPM else 1)
         if rival >= 0:

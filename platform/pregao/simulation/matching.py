@@ -306,9 +306,8 @@ def _reach(w: Record, s: Record, order: Record, here: int, there: int) -> int:
 @inner
 def _waits(order: Record) -> bool:
     """Whether an order has nothing to do where there is no liquidity left: one that has just come may have."""
-    if order["role"] == LIQUIDATION or order["kind"] == STOP_LIMIT or order["tif"] == IOC or order["tif"] == FOK:
-        return False
-    return bool(order["met"] == 1 or order["kind"] == STOP or order["kind"] == TRAILING)
+    rests = order["kind"] == LIMIT or order["kind"] == MARKET
+    return bool(rests and order["met"] == 1 and order["tif"] != IOC and order["tif"] != FOK)
 
 
 @inner

@@ -334,6 +334,8 @@ class Exchange:
         terms = market.terms
         liquidity = None if order.role == "liquidation" else self.liquidity(book)
         if liquidity is not None and liquidity <= 0:
+            if self._set_off(order):
+                self.tell("triggered", order, at)
             return False
 
         # Price: the reference and the slippage, which needs the size; size by value needs the price.
@@ -457,10 +459,20 @@ class Exchange:
                 ZERO, book,
             )
         )  # fmt: skip
+        if not done:
+            self._set_off(order)
         self._after_a_fill(order, quantity, opened, price, reference, at, done, live_from)
         matching.guard(self, book, reference)
         if not done and order in account.orders and order.tif in ("IOC", "FOK"):
             self.drop(order, at, "not filled at once")
+        return True
+
+    def _set_off(self, order: Order) -> bool:
+        """What a stop has set off and could not fill works as a market order from then on."""
+        if order.kind not in ("stop", "trailing") or order.role == "liquidation":
+            return False
+        order.kind, order.met = "market", True
+        order.trigger = order.trail = order.trail_rate = order.mark = order.found = ZERO
         return True
 
     def _note_ambiguity(
