@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 
 from pregao.core.bars import Bars, Ints
 from pregao.simulation import layout, live
-from pregao.simulation.engine import Engine, drain, tape_of
+from pregao.simulation.engine import Engine, tape_of
 from pregao.simulation.history import run_many, run_one
 from pregao.simulation.hours import live_rows
 from pregao.simulation.moments import Joined, join
 
 _SILENT = np.zeros(0, np.int8)
 Events = NDArray[Any]
-_PACK = 64
 
 
 class Course:
@@ -49,9 +48,8 @@ class Course:
         self.engine = engine
         self.done = self.awake = self.turn = 0
         self._log = np.zeros(1, layout.LOG)
-        self._count = self._log["count"]
-        self._events: list[Events] = []
-        self._packed = 0
+        self._count, self._rows, self._told = self._log["count"], self._log["events"][0], 0
+        self._events: deque[Events] = deque()
         self._joined: Joined | None = None
         if len(bars) > 1:
             self._joined = join(bars, finer, engine.actions)
@@ -86,12 +84,7 @@ class Course:
         else:
             said = np.concatenate([np.asarray(own, np.int8) for own in signals])[self._joined.order]
         while self.done < self.count:
-            if self._count[0] > 0:
-                self._take()
-                self._pack()
             self._go(said, self.count, 0, False)
-        # The last rows are left in the log, which is not used again: a run of fewer events than it holds copies none.
-        self._events.append(drain(self._log))
 
     def run(self, end: int, far: int = 0, watch: bool = False) -> Events:
         """Live through the moments before ``end``, and look ahead until ``far``.
@@ -100,49 +93,43 @@ class Course:
             watch: stop after a moment that caused an event.
 
         Returns:
-            The events, `layout.EVENT`, shape ``(m,)``.
+            The events of the last moment, `layout.EVENT`, shape ``(m,)``, and perhaps of those before; a view that is
+            good until the next call.
         """
-        before = len(self._events)
         self.turn += 1
         while True:
             self._go(_SILENT, end, far, watch)
-            fresh = self._take()
-            if self.done >= end or (watch and fresh):
-                break
-        new = self._events[before:]
-        return new[0] if len(new) == 1 else np.concatenate(new) if new else np.zeros(0, layout.EVENT)
+            if self.done >= end or (watch and self._count[0] > self._told):
+                return self._fresh()
 
     def signal(self, signal: int, fraction_ppm: int, book: int) -> Events:
-        """Act on a decision taken at the close of the last moment that is done, as `Engine.signal`."""
+        """Act on a decision taken at the close of the last moment that is done, as `Engine.signal`; the same view."""
         self.turn += 1
         self.awake = self.done
+        self._make_room()
         live.act(self.engine.world, self.engine.setting, self._log, book, signal, fraction_ppm)
-        return self._events[-1] if self._take() else np.zeros(0, layout.EVENT)
-
-    def _pack(self) -> None:
-        """Join many logs into one, so that the memory of each can be used for the next."""
-        if len(self._events) - self._packed >= _PACK:
-            self._events[self._packed :] = [np.concatenate(self._events[self._packed :])]
-            self._packed += 1
+        return self._fresh()
 
     @property
     def events(self) -> Events:
         """All events so far."""
-        if len(self._events) == 1:
-            return self._events[0]
-        whole = np.empty(sum(map(len, self._events)), layout.EVENT)
-        parts, at = deque(self._events), 0
-        self._events.clear()
-        while parts:  # each part goes as soon as it is copied: there may be millions of events
-            part = parts.popleft()
+        rows = self._rows[: self._count[0]]
+        if not self._events:
+            return rows
+        whole = np.empty(sum(map(len, self._events)) + len(rows), layout.EVENT)
+        at = 0
+        while self._events:  # each part goes as soon as it is copied: there may be millions of events
+            part = self._events.popleft()
             whole[at : at + len(part)] = part
             at += len(part)
+        whole[at:] = rows
         self._events.append(whole)
-        self._packed = 1
+        self._count[0] = self._told = 0
         return whole
 
     def _go(self, signals: NDArray[np.int8], end: int, far: int, watch: bool) -> None:
         """As far as the log has room."""
+        self._make_room()
         engine = self.engine
         if self._joined is None:
             self.done, self.awake = run_one(
@@ -155,8 +142,13 @@ class Course:
                 self.equity, self.positions, far, self._held,
             )  # fmt: skip
 
-    def _take(self) -> bool:
-        if self._count[0] == 0:
-            return False
-        self._events.append(drain(self._log).copy())
-        return True
+    def _fresh(self) -> Events:
+        """The rows of the log that have not been told yet."""
+        start, self._told = self._told, int(self._count[0])
+        return self._rows[start : self._told]
+
+    def _make_room(self) -> None:
+        """For one more moment. Rows are left in the log as long as it has room, so that a short run copies none."""
+        if self._count[0] > layout.LOG_ROWS - layout.ROOM:
+            self._events.append(self._rows[: self._count[0]].copy())
+            self._count[0] = self._told = 0

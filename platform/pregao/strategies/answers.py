@@ -8,6 +8,8 @@ from pregao.core.errors import PregaoError
 from pregao.strategies.contract import Enter, Exit, Intent, Note, Wait
 
 NOTHING: tuple[Intent, ...] = ()
+_SIDES = ("long", "short")
+_MOST = 2**63
 
 
 class StrategyError(PregaoError):
@@ -27,7 +29,7 @@ def intents_of(answer: Any, has_signals: bool) -> tuple[Intent, ...]:
     if answer is None:
         raise StrategyError("The strategy returned None.", "Return an empty tuple to do nothing.")
     try:
-        intents = tuple(answer)
+        intents = answer if type(answer) is tuple else tuple(answer)
     except TypeError:
         raise StrategyError(
             f"The strategy returned {answer!r}, which holds no intents.", "Return a tuple, also of one intent."
@@ -46,18 +48,16 @@ def intents_of(answer: Any, has_signals: bool) -> tuple[Intent, ...]:
 def _problem(intent: object, has_signals: bool) -> str:
     """What is wrong with an intent; empty if nothing."""
     if isinstance(intent, Enter):
-        if intent.side not in ("long", "short"):
+        if intent.side not in _SIDES:
             return "side is long or short"
-        if not (isinstance(intent.fraction, int | float) and 0 < intent.fraction <= 1):
-            return "fraction lies in (0, 1]"
-        return ""
+        fraction = intent.fraction
+        return "" if isinstance(fraction, int | float) and 0 < fraction <= 1 else "fraction lies in (0, 1]"
     if isinstance(intent, Wait):
-        whole = type(intent.bars) is int and type(intent.until_ns) is int
-        if not whole or not 0 <= intent.bars < 2**53 or not 0 <= intent.until_ns < 2**63:
+        if type(intent.bars) is not int or type(intent.until_ns) is not int:
             return "bars and until_ns are whole numbers, not negative"
-        if not (intent.bars or intent.until_ns or intent.event or intent.signal):
-            return "it waits for nothing"
-        if intent.signal and not has_signals:
-            return "the strategy has no signals to wait for"
-        return ""
+        if not 0 <= intent.bars < _MOST or not 0 <= intent.until_ns < _MOST:
+            return "bars and until_ns are whole numbers, not negative"
+        if intent.signal:
+            return "" if has_signals else "the strategy has no signals to wait for"
+        return "" if intent.event or intent.bars or intent.until_ns else "it waits for nothing"
     return "" if isinstance(intent, Exit | Note) else "an intent is Enter, Exit, Note or Wait"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import starmap
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -27,9 +27,7 @@ def ask_one(course: Course, seat: Seat, progress: Progress | None = None) -> Non
         if progress is not None:
             progress(at, n)
         for bar in _bars(seat.bars, at, end):
-            if at >= course.awake:
-                course.run(at + 1, end)
-            context.now_ns = bar.close_ns
+            context.now_ns = bar[1]
             seat.row = at
             answer = on_bar(context, bar)
             at += 1
@@ -42,10 +40,10 @@ def ask_one(course: Course, seat: Seat, progress: Progress | None = None) -> Non
             seat.wait = None
             if at >= n:
                 break
-            course.run(at + 1)
-            context.now_ns = int(course.open_ns[at]) + seat.bars.timeframe.ns
+            bar = seat.bars.bar(at)
+            context.now_ns = bar.close_ns
             seat.row = at
-            answer = on_bar(context, seat.bars.bar(at))
+            answer = on_bar(context, bar)
             at += 1
             if answer is not NOTHING:
                 seat.asked(answer)
@@ -60,17 +58,18 @@ def _await(course: Course, seat: Seat, wait: Wait, n: int) -> int:
     return due
 
 
-def _bars(bars: Bars, start: int, end: int) -> starmap[Bar]:
-    """The bars of a span as plain Python numbers."""
+def _bars(bars: Bars, start: int, end: int) -> Iterator[Bar]:
+    """The bars of a span as plain Python numbers, made without a step through Python's own code for each."""
     part = bars[start:end]
     columns = (part.open_ns, part.close_ns, part.open, part.high, part.low, part.close, part.volume)
-    return starmap(Bar, zip(*(column.tolist() for column in columns), strict=True))
+    return map(partial(tuple.__new__, Bar), zip(*(column.tolist() for column in columns), strict=True))
 
 
 def ask_many(course: Course, seats: Sequence[Seat], progress: Progress | None = None) -> None:
     """The same with several instruments: after each moment, those that had a bar in it, in the order of the account."""
     n = course.count
-    due = [int(seat.moments[seat.first]) if seat.first < len(seat.bars) else n for seat in seats]
+    moments = [course.moments_of(seat.book).tolist() for seat in seats]
+    due = [own[seat.first] if seat.first < len(own) else n for seat, own in zip(seats, moments, strict=True)]
     rows = np.empty(len(course.books), np.int64)
     for seat in seats:
         rows[course.books == seat.book] = np.arange(len(seat.bars))
@@ -101,7 +100,7 @@ def ask_many(course: Course, seats: Sequence[Seat], progress: Progress | None = 
                 seat.asked(answer)
                 if seat.wait is not None:
                     following = seat.due(seat.wait)
-            due[seat.book] = int(seat.moments[following]) if following < len(seat.bars) else n
+            due[seat.book] = moments[seat.book][following] if following < len(seat.bars) else n
         at += 1
     course.run(n)
 

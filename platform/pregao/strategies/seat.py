@@ -6,13 +6,14 @@ them. The account is a `Course`, which is run along only when something can happ
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregao.core.bars import Bars, Ints
+from pregao.core.bars import Bars
 from pregao.core.money import PPM
 from pregao.features.sets import FeatureStream
 from pregao.simulation import layout
@@ -24,6 +25,8 @@ from pregao.strategies.desk import account_of, fraction_ppm
 
 _CHUNK = 4_096
 """Features are made of so many bars at a time, so that a long history does not need them all in memory."""
+_AHEAD = 4_096
+"""Quiet bars are looked for so far ahead."""
 _NO_FEATURES: NDArray[np.float64] = np.empty(0)
 
 
@@ -41,7 +44,7 @@ class Seat:
     Attributes:
         first: the first bar at which the strategy is asked.
         row: the bar of which it is asked.
-        moments: of each bar the moment in which it comes, shape ``(n,)``.
+        moments: of each bar the moment in which it comes, shape ``(n,)``; None where each bar is a moment.
         wait: what it waits for.
         context: what it is given.
     """
@@ -69,7 +72,7 @@ class Seat:
         needed = max(warmup, features.features.warmup if features is not None else 0)
         self._before = before[max(len(before) - needed, 0) :] if before is not None else bars[:0]
         self.first = max(warmup - 1 - len(self._before), 0)
-        self.moments = course.moments_of(book)
+        self.moments = course.moments_of(book) if len(course.engine.plans) > 1 else None
         self.context = Context(plan.instrument, plan.timeframe, self, model, seed)
         self._plan, self._course = plan, course
         self._alone = len(course.engine.plans) == 1 and course.engine.currencies == 1
@@ -91,16 +94,16 @@ class Seat:
         for intent in intents_of(answer, self.has_signals):
             if isinstance(intent, Wait):
                 self.wait = intent
-            elif isinstance(intent, Enter | Exit):
-                moment = int(self.moments[self.row])
-                if course.done <= moment:
-                    course.run(moment + 1)
-                if isinstance(intent, Exit):
-                    events = course.signal(layout.LEAVE, PPM, self.book)
-                else:
-                    side = layout.ENTER_LONG if intent.side == "long" else layout.ENTER_SHORT
-                    events = course.signal(side, fraction_ppm(intent), self.book)
-                refused = refused or bool((events["kind"] == layout.REJECTED).any())
+                if intent.event:
+                    self._catch_up()  # what has happened until now is not waited for
+            elif isinstance(intent, Enter):
+                self._catch_up()
+                side = layout.ENTER_LONG if intent.side == "long" else layout.ENTER_SHORT
+                events = course.signal(side, fraction_ppm(intent), self.book)
+                refused = refused or layout.REJECTED in events["kind"].tolist()
+            elif isinstance(intent, Exit):
+                self._catch_up()
+                course.signal(layout.LEAVE, PPM, self.book)
         if refused:
             self.wait = None
 
@@ -114,8 +117,8 @@ class Seat:
             at = int(np.searchsorted(self.bars.open_ns, wait.until_ns - span))
             row = min(row, max(at, self.row + 1))
         if wait.signal:
-            k = int(np.searchsorted(self._said, self.row + 1))
-            row = min(row, int(self._said[k])) if k < len(self._said) else row
+            k = bisect_right(self._said, self.row)
+            row = min(row, self._said[k]) if k < len(self._said) else row
         return row
 
     # What the strategy sees
@@ -124,10 +127,10 @@ class Seat:
         """The account after bar `row`."""
         course = self._course
         if not self._alone:
-            moment = int(self.moments[self.row])
-            if course.done <= moment:
-                course.run(moment + 1)
+            self._catch_up()
             return account_of(course.engine, self.book)
+        if self.row >= course.awake:
+            course.run(self.row + 1, min(self.row + _AHEAD, course.count))
         if self._known != course.turn:
             self._look()
         quiet = self.row + 1 - self._done
@@ -136,6 +139,12 @@ class Seat:
             equity = (self._equity + self._slope * (int(self.bars.close[self.row]) - self._last)) * self._quantum
             held += quiet
         return Account(equity, cash, position, price, held, pending)
+
+    def _catch_up(self) -> None:
+        """Let the account live through the moment of bar `row`."""
+        moment = self.row if self.moments is None else int(self.moments[self.row])
+        if self._course.done <= moment:
+            self._course.run(moment + 1)
 
     def _look(self) -> None:
         """Take note of the account as the course has left it; in quiet bars only the marks differ."""
@@ -176,9 +185,10 @@ class Seat:
         return signals_over(self.strategy, self.bars, self._before)
 
     @cached_property
-    def _said(self) -> Ints:
+    def _said(self) -> list[int]:
         """The bars of which the signals say something."""
-        return np.flatnonzero(self._signals)
+        found: list[int] = np.flatnonzero(self._signals).tolist()
+        return found
 
 
 def signals_over(strategy: Any, bars: Bars, before: Bars | None) -> NDArray[np.int8]:
