@@ -44,46 +44,61 @@ def _one(
 ) -> int:  # fmt: skip
     """`run_one` of records."""
     account, book, rules = w["account"], w["books"][0], s["rules"][0]
-    keep, silent = len(equities) > 0, len(signals) == 0
+    silent = len(signals) == 0
+    any_next, leave_next = start - 1, start - 1  # the bars of the next signal, and of the next one to leave
     i = start
     while i < end:
         if log["count"] > LOG_ROWS - ROOM:
             return i
         if book["wake_low"] < NEVER:
             position = book["position_lots"]
-            high, low, until = book["wake_high"], book["wake_low"], book["wake_ns"]
-            most = _quiet_ones(w, s, i, end)
-            base = equity(w, s) - position * book["last_ticks"] * rules["tick_quanta"]
-            slope = position * rules["tick_quanta"]
+            most, heard = _quiet_ones(w, s, i, end), end
+            if book["wake_ns"] < NEVER:
+                most = min(most, np.searchsorted(tape.open_ns, book["wake_ns"]))
+            if not silent:
+                if position == 0:
+                    if any_next < i:
+                        any_next = i
+                        while any_next < end and signals[any_next] == 0:
+                            any_next += 1
+                    heard = any_next
+                else:  # a signal to enter does nothing, see `act`
+                    if leave_next < i:
+                        leave_next = i
+                        while leave_next < end and signals[leave_next] != LEAVE:
+                            leave_next += 1
+                    heard = leave_next
+                most = min(most, heard + 1)
+            high, low = book["wake_high"], book["wake_low"]
             j = i
-            said = 0
-            while said == 0 and j < most and tape.high[j] < high and tape.low[j] > low and tape.open_ns[j] < until:
-                if keep:
-                    equities[j] = base + slope * tape.close[j]
-                    positions[j] = position
-                if not silent and (position == 0 or signals[j] == LEAVE):  # else `act` does nothing
-                    said = signals[j]
-                j += 1
+            if high < NEVER or low > 0:
+                while j < most and tape.high[j] < high and tape.low[j] > low:
+                    j += 1
+            else:
+                j = max(most, i)
             if j > i:
-                opened = tape.open_ns[j - 1]
+                base = equity(w, s) - position * book["last_ticks"] * rules["tick_quanta"]
+                slope = position * rules["tick_quanta"]
+                for k in range(i, j):
+                    equities[k] = base + slope * tape.close[k]
+                positions[i:j] = position
                 k = j - 1
-                live = tape.live[k] if len(tape.live) > 0 else 1
-                arrive(w, 0, tape.open[k], tape.high[k], tape.low[k], tape.close[k], tape.volume[k], live, k)
+                opened = tape.open_ns[k]
+                bring(w, tape, k, 0)
                 mark(w, 0, opened + tape.span_ns, j - i)
                 account["open_ns"] = opened
                 account["closing_ns"] = opened + tape.span_ns
                 account["now_ns"] = opened + tape.span_ns
                 account["bars"] += j - i
-                if said != 0:
-                    act(w, s, log, 0, np.int64(said), PPM)
                 i = j
+                if heard == k:
+                    act(w, s, log, 0, np.int64(signals[k]), PPM)
                 continue
         seen = log["count"]
         bring(w, tape, i, 0)
         step(w, s, log, tape.open_ns[i], tape.open_ns[i] + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
-        if keep:
-            equities[i] = equity(w, s)
-            positions[i] = book["position_lots"]
+        equities[i] = equity(w, s)
+        positions[i] = book["position_lots"]
         if not silent and signals[i] != 0:
             act(w, s, log, 0, np.int64(signals[i]), PPM)
         i += 1
