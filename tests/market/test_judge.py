@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from pregao.core.actions import Split
 from pregao.core.errors import UsageError
+from pregao.core.timeframe import Timeframe
 from pregao.market.findings import QUARANTINE_MOST, quarantined, stored
 from pregao.market.ingest import IngestReport, ingest
 from pregao.market.policies import ALLOWED, DEFAULTS, policies
@@ -51,8 +57,6 @@ def bring(home, tmp_path) -> Callable[..., IngestReport]:
 
 
 def series(timeframe: str = "1m"):
-    from pregao.core.timeframe import Timeframe
-
     store = Store()
     return store, store.instrument("A/B"), Timeframe.parse(timeframe)
 
@@ -245,3 +249,68 @@ def test_an_ingest_that_brings_nothing_new_leaves_the_report_and_the_version(bri
     assert again.version == first.version
     assert again.series[0].quality == first.series[0].quality
     assert kinds(first) == {"bad row": 1, "gap": 1}
+
+
+MANGLINGS = ("drop", "again", "conflict", "no number", "swap", "minus", "off grid", "late", "half", "text", "unclosed")
+
+
+@hypothesis_settings(max_examples=25)
+@given(
+    plan=st.lists(st.tuples(st.sampled_from(MANGLINGS), st.integers(0, 119)), max_size=12),
+    cut=st.integers(1, 119),
+    shuffled=st.booleans(),
+)
+def test_whatever_comes_the_store_holds_true_bars_only(plan, cut, shuffled):
+    """Rows lost, repeated, changed, cut short, out of order, in two overlapping parts: nothing is invented."""
+    truth = rows(120).astype(float)
+    now = int(pd.Timestamp.now("UTC").floor("min").timestamp())
+    frame, spoilt = truth.astype(object), set()
+    extra = []
+    for what, row in plan:
+        if what == "again":
+            extra.append(truth.iloc[row])
+        elif what == "conflict":
+            extra.append(truth.iloc[row].replace({truth.loc[row, "volume"]: 999.0}))
+        elif what == "unclosed":
+            extra.append(truth.iloc[row].replace({truth.loc[row, "timestamp"]: float(now)}))
+        elif what == "late":
+            extra.append(truth.iloc[row].replace({truth.loc[row, "timestamp"]: truth.loc[row, "timestamp"] + 30}))
+        else:
+            spoilt.add(row)
+            column, value = {
+                "drop": ("timestamp", None), "no number": ("open", None), "swap": ("high", 1.0),
+                "minus": ("low", -1.0), "off grid": ("close", 1000.0051), "half": ("volume", None),
+                "text": ("close", "n/a"),
+            }[what]  # fmt: skip
+            frame.loc[row, column] = value
+    frame = pd.concat([frame, pd.DataFrame(extra).astype(object)], ignore_index=True) if extra else frame
+    frame = frame.sample(frac=1, random_state=1) if shuffled else frame
+    frame = frame.dropna(subset=["timestamp"])
+    with tempfile.TemporaryDirectory() as folder:
+        store, path = Store(Path(folder) / "data"), Path(folder) / "a.csv"
+        for part in (frame.iloc[: cut + 10], frame.iloc[max(cut - 10, 0) :]):
+            part.to_csv(path, index=False)
+            with suppress(UsageError):  # of a part without one good row
+                ingest("files", ["A/B"], "1m", {"paths": [path], "tick_size": "0.01"}, store, bad_rows="quarantine")
+        if not store.instruments():
+            return
+        held = store.bars(store.instrument("A/B"), Timeframe.parse("1m")).frame()
+        stamps = (
+            held["timestamp"].astype("int64") // 1_000_000_000
+            if held["timestamp"].dt.unit == "ns"
+            else (held["timestamp"].dt.as_unit("s").astype("int64"))
+        )
+        true = truth.set_index("timestamp")
+        shifted = {truth.loc[row, "timestamp"] + 30 for what, row in plan if what == "late"}
+        changed = {truth.loc[row, "timestamp"] for what, row in plan if what == "conflict"}
+        assert stamps.is_monotonic_increasing
+        assert stamps.is_unique
+        for stamp, bar in zip(stamps, held[COLUMNS[1:]].itertuples(index=False), strict=True):
+            assert stamp < now, "an unfinished bar"
+            if stamp in shifted or stamp in changed:
+                continue  # such a row is a bar like any other: nothing tells it from a true one
+            assert tuple(bar) == tuple(true.loc[float(stamp)]), "an invented bar"
+        assert len(held) > 60
+        lost = {truth.loc[row, "timestamp"] for row in range(120) if row not in spoilt} - set(stamps.astype(float))
+        near = {t for s in shifted for t in (s - 30, s + 30)}
+        assert lost <= near | changed, "a good row was lost"
