@@ -6,8 +6,11 @@ import os
 from functools import cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
+
+from pregao.core.errors import UsageError
 
 QUIET = {
     "DO_NOT_TRACK": "true",
@@ -89,5 +92,16 @@ class Settings(BaseSettings):
 
 @cache
 def settings() -> Settings:
-    """The settings of this process. Tests call ``settings.cache_clear()`` after changing the environment."""
-    return Settings()
+    """The settings of this process. Tests call ``settings.cache_clear()`` after changing the environment.
+
+    Raises `UsageError` naming the variable whose value cannot be used.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name, given = str(first["loc"][0]), first["input"]
+        raise UsageError(f"PREGAO_{name.upper()} is {given!r}: {first['msg']}.", "Mend it or unset it.") from None
+    except SettingsError as error:
+        field = next((name for name in Settings.model_fields if f'"{name}"' in str(error)), "")
+        raise UsageError(f"PREGAO_{field.upper()} is not JSON.", 'Write it as {"spike": "quarantine"}.') from None

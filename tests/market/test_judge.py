@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from pregao.cli import main
 from pregao.core.actions import Split
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
@@ -133,6 +134,26 @@ def test_policies_come_from_the_settings_and_the_ingest(bring, monkeypatch):
         policies({"spikes": "keep"})
     with pytest.raises(UsageError, match=r"'no time' cannot be met with 'keep'.*reject or quarantine"):
         policies({"bad-row": "keep"})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("QUALITY", "{oops", "PREGAO_QUALITY is not JSON"),
+        ("QUALITY", '{"spike": 3}', "PREGAO_QUALITY is 3"),
+        ("PANEL_PORT", "abc", "PREGAO_PANEL_PORT is 'abc'"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_named(monkeypatch, capsys, name, value, says):
+    monkeypatch.setenv(f"PREGAO_{name}", value)
+    settings.cache_clear()
+    with pytest.raises(SystemExit) as ended:
+        main(["data", "list"])
+    settings.cache_clear()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert says in said
+    assert "Traceback" not in said
 
 
 def test_order_and_duplicates_can_be_refused(bring):
