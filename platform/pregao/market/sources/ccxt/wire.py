@@ -145,6 +145,8 @@ class CcxtWire:
             await asyncio.wait(self._closing, timeout=CLOSE_S)
         with suppress(Exception):  # whatever the library meets while it lets go is of no interest any more
             await asyncio.wait_for(self._client.close(), CLOSE_S)
+        # Its connections are closed, though perhaps not yet acknowledged by the other side.
+        self._client.session = self._client.tcp_connector = None
 
     async def _candles(self, candle: Callable[[Candle], None]) -> None:
         while True:
