@@ -6,12 +6,9 @@ import asyncio
 import random
 import threading
 import time
-from collections.abc import Callable
-from collections.abc import Sequence as Listing
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 from pregao.core.bars import Bar
 from pregao.core.errors import NotFoundError, PregaoError
@@ -21,55 +18,11 @@ from pregao.market.calendars import closed_during
 from pregao.market.feeds.events import Closed, Ended, Event, Recovered, Skewed, Stale, Traded
 from pregao.market.feeds.mailbox import Mailbox
 from pregao.market.feeds.sequence import REFERENCES, Candle, Sequence, Step
+from pregao.market.feeds.wire import BusyError, Wire
 
 PAGE = 500
 SKEW_S = 1.0
 """A difference of clocks worth telling."""
-
-
-class BusyError(PregaoError):
-    """The venue refuses requests for a while.
-
-    Attributes:
-        retry_after_s: seconds for which it must not be asked; 0 if it does not say.
-    """
-
-    def __init__(self, message: str, mend: str = "", retry_after_s: float = 0.0) -> None:
-        super().__init__(message, mend)
-        self.retry_after_s = retry_after_s
-
-
-class Wire(Protocol):
-    """One market's access to its venue, asynchronous. Failures that a person can understand are `PregaoError`s;
-    `NotFoundError` says that the venue does not know the market any more."""
-
-    streams: bool
-    """Whether the venue offers a stream; without one the feed asks again and again."""
-
-    async def open(self) -> None:
-        """Get ready, before anything else."""
-        ...
-
-    async def now_ns(self) -> int:
-        """The venue's clock."""
-        ...
-
-    async def trading(self) -> bool:
-        """Whether the market is still traded, asked anew."""
-        ...
-
-    async def candles(self, since_ns: int, now_ns: int, limit: int) -> Listing[Candle]:
-        """The candles that open at or after a time, the forming one included, in order, no more than ``limit``; those
-        that are over by ``now_ns`` must be certain."""
-        ...
-
-    async def listen(self, candle: Callable[[Candle], None], trade: Callable[[Traded], None]) -> None:
-        """Listen to the stream until it fails; it always ends with an error, and leaves no connection behind."""
-        ...
-
-    async def close(self) -> None:
-        """Let go of all connections."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Yahoo, live: `pregao.market.feeds.live.Wire` over its charts, with its stream of prices.
+"""Yahoo, live: `pregao.market.feeds.wire.Wire` over its charts, with its stream of prices.
 
 Yahoo's stream tells prices, not candles: what has closed is asked for, once a bar, and the stream says when.
 """
@@ -19,8 +19,8 @@ from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.feeds.events import Traded
-from pregao.market.feeds.live import BusyError
 from pregao.market.feeds.sequence import Candle
+from pregao.market.feeds.wire import BusyError
 from pregao.market.sources.yfinance_client import Yahoo
 from pregao.market.sources.yfinance_traded import open_times, splits_of, traded
 
@@ -32,7 +32,7 @@ T = TypeVar("T")
 
 
 class YahooWire:
-    """See `pregao.market.feeds.live.Wire`.
+    """See `pregao.market.feeds.wire.Wire`.
 
     Args:
         yahoo: the client.

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import ccxt
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
-from pregao.market.feeds.live import BusyError
+from pregao.market.feeds.wire import BusyError
 from pregao.market.sources.ccxt.client import host
 
 T = TypeVar("T")

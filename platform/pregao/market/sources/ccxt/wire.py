@@ -1,4 +1,4 @@
-"""A market's live access by ccxt: `pregao.market.feeds.live.Wire` over ``ccxt.pro``, or over REST alone."""
+"""A market's live access by ccxt: `pregao.market.feeds.wire.Wire` over ``ccxt.pro``, or over REST alone."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Marks:
 
 
 class CcxtWire:
-    """See `pregao.market.feeds.live.Wire`.
+    """See `pregao.market.feeds.wire.Wire`.
 
     Args:
         options: which exchange and where.
