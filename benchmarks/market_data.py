@@ -32,11 +32,12 @@ START = int(np.datetime64("2019-01-01", "ns").astype(np.int64))
 
 
 def moved(bars: Bars, timeframe: str = "1m", symbol: str = "BENCH/USD") -> Bars:
-    """The same walk from 2019 on, of another length or name."""
+    """The same walk from 2019 on, of another length or name, with volumes of five decimals."""
     length = Timeframe.parse(timeframe)
     instrument = bars.instrument.model_copy(update={"symbol": symbol})
     times = START + np.arange(len(bars), dtype=np.int64) * length.ns
-    return Bars(instrument, length, times, *(getattr(bars, name) for name in FIELDS[1:]))
+    volume = np.round(np.exp(np.random.default_rng(3).normal(2.0, 1.0, len(bars))), 5)
+    return Bars(instrument, length, times, *(getattr(bars, name) for name in COLUMNS), volume)
 
 
 def from_csv(path: Path) -> pd.DataFrame:
@@ -51,8 +52,16 @@ def year_of_minutes(folder: Path, bars: Bars) -> dict[str, float]:
     assert all(np.array_equal(getattr(read, name), getattr(bars, name)) for name in FIELDS)
     assert np.array_equal(np.rint(frame["close"].to_numpy() * 100).astype(np.int64), read.close)
     ours = best(lambda: store.bars(bars.instrument, bars.timeframe), 10)
-    pandas = best(lambda: from_csv(csv), 3)
-    return {"bars": len(bars), "store_s": ours, "pandas_csv_s": pandas, "pandas_over_store": pandas / ours}
+    pandas = best(lambda: from_csv(csv), 5)
+    arrays = best(lambda: Bars.from_frame(from_csv(csv), bars.instrument, bars.timeframe), 3)
+    return {
+        "bars": len(bars),
+        "store_s": ours,
+        "pandas_csv_s": pandas,
+        "pandas_csv_to_arrays_s": arrays,
+        "pandas_over_store": pandas / ours,
+        "pandas_to_arrays_over_store": arrays / ours,
+    }
 
 
 def twenty_of_hours(folder: Path, bars: Bars) -> dict[str, float]:
