@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -13,6 +13,7 @@ import pyarrow as pa
 from pregao.core.bars import COLUMNS, Ints
 from pregao.market import parquet
 from pregao.market.actions import FILE as ACTIONS
+from pregao.market.times import among
 
 RULES = "instrument.json"
 Content = Callable[[str], Path]
@@ -52,13 +53,18 @@ class SeriesChange:
 
 
 def differences(
-    old: Mapping[str, str], new: Mapping[str, str], old_content: Content, new_content: Content
+    old: Mapping[str, str],
+    new: Mapping[str, str],
+    old_content: Content,
+    new_content: Content,
+    without: Collection[tuple[str, str]] = (),
 ) -> list[SeriesChange]:
     """What changed, by series, in order of their names; series in which no bar differs are left out.
 
     Args:
         old, new: path below the data folder -> md5, of all files of each version.
         old_content, new_content: where each version's contents are.
+        without: series, by key and timeframe, that are not looked at.
     """
     changes = []
     names = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
@@ -69,6 +75,8 @@ def differences(
             changes += [SeriesChange("/".join(parts), "", what=_what(name)) for name in inside]
             continue
         total = SeriesChange("/".join(parts[:3]), parts[3])
+        if total.series in without:
+            continue
         for name in inside:
             before = old_content(old[name]) if name in old else None
             after = new_content(new[name]) if name in new else None
@@ -93,7 +101,7 @@ def _add(total: SeriesChange, before: Path | None, after: Path | None) -> Series
         return _spanned(change, said.first_ns, said.last_ns)
     old, new = parquet.read(before), parquet.read(after)
     old_ns, new_ns = _times(old), _times(new)
-    added, removed = ~np.isin(new_ns, old_ns), ~np.isin(old_ns, new_ns)
+    added, removed = ~among(new_ns, old_ns), ~among(old_ns, new_ns)
     both = ~added
     at = np.searchsorted(old_ns, new_ns[both])
     differs = np.zeros(int(both.sum()), dtype=bool)

@@ -33,6 +33,7 @@ from pregao.market import actions as action_table
 from pregao.market import parquet
 from pregao.market.atomic import exclusive, shared, write_atomic
 from pregao.market.parquet import PeriodFile
+from pregao.market.times import among
 from pregao.market.transaction import Transaction, finish_interrupted
 from pregao.settings import settings
 
@@ -399,12 +400,12 @@ def _merge(old: Bars | None, new: Bars, replace: bool) -> tuple[Bars, WriteResul
     """The bars of one period with new ones merged in; with ``replace``, the new ones only."""
     if old is None:
         return new, WriteResult(added=len(new))
-    known = np.isin(new.open_ns, old.open_ns)
+    known = among(new.open_ns, old.open_ns)
     at = np.searchsorted(old.open_ns, new.open_ns[known])
     differs = np.zeros(len(at), dtype=bool)
     for name in (*COLUMNS, "volume"):
         differs |= getattr(old, name)[at] != getattr(new, name)[known]
-    kept = ~np.isin(old.open_ns, new.open_ns)
+    kept = ~among(old.open_ns, new.open_ns)
     removed = int(kept.sum()) if replace else 0
     result = WriteResult(int((~known).sum()), int(differs.sum()), int((~differs).sum()), removed)
     if replace or not kept.any():

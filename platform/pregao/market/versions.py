@@ -89,7 +89,7 @@ class Versions:
             with _repo(self.root) as repo:
                 # Without relinking, DVC does not touch the files: readers never find one missing.
                 repo.add(str(self.store.bars_root), relink=False)
-            others = [] if of is None else [one for one in self._unrecorded() if one.timeframe and one.series not in of]
+            others = [] if of is None else [one for one in self._unrecorded(of) if one.timeframe]
             if others:
                 message += f"; of an interrupted ingest: {', '.join(str(change) for change in others)}"
             return self._record(message)
@@ -242,22 +242,27 @@ class Versions:
         config = self.root / ".git" / "config"
         if not (self.root / ".git" / "HEAD").exists() or not config.exists():
             self._git("init", "--quiet", "--initial-branch=main")
-        if "[user]" not in config.read_text(encoding="utf-8"):
+        said = config.read_text(encoding="utf-8")
+        if "email = " not in said or "name = " not in said:
             self._git("config", "user.email", "pregao@localhost")
             self._git("config", "user.name", "Pregao")
-        remote = _remote_url()
+        remote, new = _remote_url(), False
         if not (self.root / ".dvc" / "config").exists():
             init_dvc(self.root, no_scm=False, remote=remote)
+            new = True
         elif remote:
             with _repo(self.root) as repo:
                 if repo.config["remote"].get(_REMOTE, {}).get("url") != remote:
                     _set_remote(repo, remote)
+                    new = True
         ignore = self.root / ".gitignore"
         if not ignore.exists() or ignore.read_text() != _IGNORED:
             write_atomic(ignore, _IGNORED.encode(), self.root / ".tmp")
-        # Revisions without the remote in their own configuration would silently never be pushed.
-        self._git("add", "--", *(name for name in _TRACKED[1:-1] if (self.root / name).exists()))
-        self._commit_staged("Set up the data folder")
+            new = True
+        if new:
+            # Revisions without the remote in their own configuration would silently never be pushed.
+            self._git("add", "--", *(name for name in _TRACKED[1:-1] if (self.root / name).exists()))
+            self._commit_staged("Set up the data folder")
 
     def _push_older(self, repo: Any) -> int:
         """Send the versions that were recorded before the remote was set: DVC silently leaves them out."""
@@ -276,15 +281,16 @@ class Versions:
     def _md5_at(self, revision: str) -> str:
         return str(yaml.safe_load(self._git("show", f"{revision}:{_DVC_FILE}"))["outs"][0]["md5"])
 
-    def _unrecorded(self) -> Changes:
-        """What DVC has just added to the bars of the last version."""
+    def _unrecorded(self, without: Collection[tuple[str, str]]) -> Changes:
+        """What DVC has just added to the bars of the last version, but for some series."""
         md5 = yaml.safe_load((self.root / _DVC_FILE).read_bytes())["outs"][0]["md5"]
         last = self._log(1)
         if last and last[0].md5 == md5:
             return []
         now = Version(md5, "", 0, "")
         before = self._files(last[0]) if last else {}
-        return differences(before, self._files(now), self._content(last[0] if last else now), self._content(now))
+        old, new = self._content(last[0] if last else now), self._content(now)
+        return differences(before, self._files(now), old, new, without)
 
     def _strangers(self, version: Version | None) -> bool:
         """Whether the bars are other than those of a version."""
