@@ -59,6 +59,26 @@ def test_from_nothing_to_data_that_can_be_looked_at(run, tmp_path):
     assert len(pd.read_parquet(target)) == 500
 
 
+def test_on_a_terminal_the_list_shows_coverage_as_a_strip_of_months(run, monkeypatch):
+    run("ingest", "NOISE/USDT", "--source", "synthetic", "--timeframe", "1h", "--bars", "3000")
+    run("ingest", "EDGE/USDT", "--source", "synthetic", "--timeframe", "1h", "--bars", "3000", "--defects", "9")
+    rows = json.loads(run("data", "list", "--json")[1])
+    assert [list(row["periods"]) for row in rows] == [["2024-08", "2024-09", "2024-10", "2024-11", "2024-12"]] * 2
+    edge, noise = rows
+    missing = sum(of["missing"] for of in edge["periods"].values())
+    assert missing > 0
+    assert edge["coverage"] == edge["bars"] / 3_000
+    assert edge["bars"] + missing == 3_000
+    assert noise["coverage"] == 1
+    assert "100.0%" in run("data", "list")[1]
+    assert "█" not in run("data", "list")[1]
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = run("data", "list")[1]
+    assert "█████ 100.0%  3,000 bars, 2024-08-29 00:00 to 2024-12-31 23:00\n  clean" in shown
+    assert "▓" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 80
+
+
 def test_versions_are_listed_and_brought_back(run):
     run("ingest", "--source", "synthetic", "--bars", "200")
     run("ingest", "--source", "sample", "SPX")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,6 +214,13 @@ def list_(as_json: bool) -> None:
             )
     if as_json:
         print_json(rows)
+        return
+    if rows and sys.stdout.isatty():
+        # A table of these would be wider than a terminal.
+        for row, parts in zip(rows, strips, strict=True):
+            click.secho(f"{row['key']} {row['timeframe']}", bold=True)
+            click.echo(f"  {strip(parts)}  {row['bars']:,} bars, {row['first']} to {row['last']}")
+            click.echo(f"  {row['quality']}")
         return
     columns = ("key", "asset_class", "timeframe", "bars", "first", "last", "coverage", "quality")
     print_table(
