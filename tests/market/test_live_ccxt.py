@@ -37,6 +37,7 @@ from pregao.core.bars import Bar
 from pregao.core.timeframe import Timeframe
 from pregao.market.feeds import Closed, Ended, Forming, Gap, Held, Recovered, Revised, Skewed, Stale, Traded, Watch
 from pregao.market.feeds.live import LiveFeed
+from pregao.market.sources.ccxt import Ccxt
 from pregao.market.sources.ccxt.patience import Patience, UnreachableError
 from pregao.market.sources.ccxt.wire import CcxtWire
 
@@ -523,6 +524,17 @@ def test_a_reader_that_sleeps_misses_no_bar_and_the_queue_stays_small(venue, fol
     assert len(feed._mail._kept) <= 10 + 60
     heard.read(feed, 60)
     assert heard.bars == truth(venue, 60)
+
+
+def test_the_source_opens_the_feed_of_what_it_ingested(venue):
+    """What a session will do: the last stored bar, and from there on live."""
+    instrument, options = listed(venue)
+    with Ccxt().live(instrument, Timeframe.parse("1m"), options, START - 11 * MINUTE, WATCH, trades=True) as feed:
+        venue.subscribed("btcusdt@trade")
+        heard = Heard().read(feed, 10)
+        play(venue, feed, heard, 1)
+        heard.wait(feed, Traded)
+    assert heard.bars == truth(venue, 11, START - 10 * MINUTE)
 
 
 def test_next_gives_bars_only(venue, follow):

@@ -28,7 +28,10 @@ _MS = 1_000_000
 
 
 class _Marks:
-    """Binance and its kin mark the last frame of a candle (``x``), which ccxt's candles do not tell."""
+    """Binance and its kin mark the last frame of a candle (``x``), which ccxt's candles do not tell.
+
+    Such a frame goes to its reader at once, and not into ccxt's cache of candles, which nobody asks.
+    """
 
     on_kline: Callable[[dict[str, Any]], None] | None = None
 
@@ -36,6 +39,7 @@ class _Marks:
         kline = message.get("k") if isinstance(message, dict) else None
         if isinstance(kline, dict) and "x" in kline and self.on_kline is not None:
             self.on_kline({**kline, "E": message.get("E")})
+            return None
         return super().handle_ohlcv(client, message)  # type: ignore[misc]
 
 
@@ -63,7 +67,6 @@ class CcxtWire:
         self._step_ms = timeframe.seconds * 1_000
         self._trades = trades
         self._patience = patience
-        self._marked = False
         self._market: Any = None
         self._closing: set[asyncio.Task[Any]] = set()
         streaming = options.exchange in ccxt.pro.exchanges
@@ -114,12 +117,10 @@ class CcxtWire:
 
     async def listen(self, candle: Callable[[Candle], None], trade: Callable[[Traded], None]) -> None:
         """Candles, and trades if wanted, until the stream fails."""
-        self._marked = False
         client = self._client
 
         def on_kline(kline: dict[str, Any]) -> None:
             if kline.get("s") == self._market["id"] and kline.get("i") == client.timeframes[self._spelled]:
-                self._marked = True
                 candle(_marked(kline))
 
         client.on_kline = on_kline
@@ -150,10 +151,8 @@ class CcxtWire:
 
     async def _candles(self, candle: Callable[[Candle], None]) -> None:
         while True:
-            rows = await self._client.watch_ohlcv(self._market["symbol"], self._spelled)
-            if not self._marked:
-                for row in rows:
-                    candle(_candle(row))
+            for row in await self._client.watch_ohlcv(self._market["symbol"], self._spelled):
+                candle(_candle(row))
 
     async def _each_trade(self, trade: Callable[[Traded], None]) -> None:
         tick = float(self._instrument.tick_size)
