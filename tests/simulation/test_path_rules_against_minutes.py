@@ -6,6 +6,7 @@ import json
 import sys
 from dataclasses import replace
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchmarks.path_rules_against_minutes import (
     RULES,
     SIDES,
     TIMEFRAMES,
+    Figures,
     Joined,
     coin,
     extremes,
@@ -37,6 +39,7 @@ from pregao.simulation import layout
 from pregao.simulation.backtest import run_signals
 
 BITCOIN = Path(__file__).parents[3] / "shared" / "data" / "crypto" / "BTC-PERP_1m_2022-01.parquet"
+PAGE = Path(__file__).parents[2] / "docs" / "simulation-paths.md"
 QUARTER = Timeframe.parse("15m")
 WIDTHS = [("0.3", "0.3"), ("0.5", "0.25"), ("0.25", "0.5")]
 MARKETS = ("a walk without jumps", "a walk that jumps", "bitcoin")
@@ -46,6 +49,11 @@ def bitcoin() -> Bars:
     if not BITCOIN.exists():
         pytest.skip(f"{BITCOIN.name} is not on this machine: the shared data folder is absent")
     return read(BITCOIN, Decimal(1))
+
+
+@cache
+def studied(timeframe: str) -> list[Figures]:
+    return study(bitcoin(), timeframe)
 
 
 @pytest.fixture(scope="module", params=MARKETS)
@@ -204,20 +212,34 @@ def test_nothing_jumps_in_a_walk_without_jumps() -> None:
 
 @pytest.mark.parametrize(("timeframe", "bars"), [("15m", 2_988), ("1h", 747)])
 def test_the_shortest_way_beats_the_nearer_extreme_on_bitcoin(timeframe: str, bars: int) -> None:
-    minutes = bitcoin()
-    order = extremes(join(minutes, Timeframe.parse(timeframe)))
+    order = extremes(join(bitcoin(), Timeframe.parse(timeframe)))
     assert order["shortest"].bars == bars
     assert 0.86 < order["shortest"].right < 0.915
     assert 0.76 < order["nearest"].right < 0.815
     assert 0.48 < order["ohlc"].right < 0.52
 
-    of = {(f.group, f.path): f for f in study(minutes, timeframe)}
+    of = {(f.group, f.path): f for f in studied(timeframe)}
     assert of["all", "shortest"].ambiguous > 900
     for group in {group for group, _ in of}:
         finer, five, shortest, nearest = (of[group, rule] for rule in ("finer", "finer 5m", "shortest", "nearest"))
         assert 1 == finer.right > five.right > shortest.right > nearest.right, group
         assert 0 == finer.absolute_error < five.absolute_error < shortest.absolute_error < nearest.absolute_error, group
     assert of["all", "pessimistic"].error < of["all", "shortest"].error < of["all", "optimistic"].error
+
+
+def test_the_page_tells_the_figures_of_bitcoin() -> None:
+    found = [f for timeframe in TIMEFRAMES for f in studied(timeframe)]
+    of = {(f.timeframe, f.group, f.path): f for f in found}
+    rows = [line.split("|")[1:-1] for line in PAGE.read_text().splitlines() if line.startswith("| `") and "%" in line]
+    assert len(rows) == 2 * len(RULES)
+    names = {"`finer`, 5-minute bars": "finer 5m", "`finer`, 1-minute bars": "finer"}
+    for i, (name, *cells) in enumerate([cell.strip() for cell in row] for row in rows):
+        rule, timeframe = names.get(name, name.strip("`")), TIMEFRAMES[i // len(RULES)]
+        every, long, short = (of[timeframe, group, rule] for group in ("all", "long", "short"))
+        told = [float(cell.removesuffix("%")) for cell in cells]
+        assert told[:2] == [round(100 * every.right, 2), round(100 * every.right_ambiguous, 1)], (timeframe, rule)
+        measured = (every.absolute_error, every.error, long.error, short.error)
+        assert told[2:] == pytest.approx(measured, abs=6e-5), (timeframe, rule)
 
 
 def test_a_minute_off_the_tick_takes_its_bar_along(tmp_path: Path) -> None:
