@@ -275,7 +275,7 @@ def test_an_ingest_that_brings_nothing_new_leaves_the_report_and_the_version(bri
 MANGLINGS = ("drop", "again", "conflict", "no number", "swap", "minus", "off grid", "late", "half", "text", "unclosed")
 
 
-@hypothesis_settings(max_examples=25)
+@hypothesis_settings(max_examples=8)
 @given(
     plan=st.lists(st.tuples(st.sampled_from(MANGLINGS), st.integers(0, 119)), max_size=12),
     cut=st.integers(1, 119),

@@ -9,7 +9,7 @@ import pytest
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
-from pregao.market.calendars import gaps
+from pregao.market.calendars import gaps, schedule
 from pregao.market.findings import save, stored
 from pregao.market.quality import check, check_series, inspect
 from pregao.market.sift import sift
@@ -115,6 +115,22 @@ def test_gaps_of_an_exchange_follow_its_days():
     assert [g.missing for g in gaps(days, "24/7", day)] == [1, 2]
     with pytest.raises(UsageError, match="'NOPE' cannot be used"):
         gaps(days, "NOPE", day)
+
+
+@pytest.mark.parametrize("calendar", ["XNYS", "BVMF", "XHKG", "XTKS", "XLON"])
+def test_a_schedule_is_that_of_the_exchange_wherever_it_is_cut(calendar):
+    """Asked for a part, from one decade into the next, it gives the exchange's own sessions of those days."""
+    import exchange_calendars
+
+    whole = exchange_calendars.get_calendar(calendar, start="2017-06-01", end="2021-06-30").schedule
+    for first, last in (("2017-12-20", "2018-01-10"), ("2019-12-20", "2020-01-10"), ("2018-03-03", "2018-03-04")):
+        expected = whole.loc[first:last]
+        table = schedule(
+            calendar, int(np.datetime64(first, "ns").astype(int)), int(np.datetime64(last, "ns").astype(int))
+        )
+        assert table.days.tolist() == expected.index.as_unit("ns").asi8.tolist()
+        assert table.opens.tolist() == pd.DatetimeIndex(expected["open"]).as_unit("ns").asi8.tolist()
+        assert table.closes.tolist() == pd.DatetimeIndex(expected["close"]).as_unit("ns").asi8.tolist()
 
 
 def test_gaps_of_an_exchange_follow_its_hours_on_any_grid():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -102,19 +103,35 @@ def schedule(calendar: str, first_ns: int, last_ns: int) -> Schedule:
     Raises:
         UsageError: if the calendar is not known, or does not reach so far.
     """
+    first, last = first_ns // _DAY_NS * _DAY_NS, last_ns // _DAY_NS * _DAY_NS
+    decade = pd.Timestamp(first).year // 10 * 10, pd.Timestamp(last).year // 10 * 10 + 10
+    try:
+        # Whole decades, made once: one of its own for each question takes longer than all else that is asked.
+        table = _made(calendar, f"{decade[0]}-01-01", f"{decade[1]}-01-01")
+    except ValueError:
+        # Some calendars reach only so far as holidays are known. Two weeks: their bounds must be trading days.
+        fortnight = pd.Timedelta(days=14)
+        span = (str((pd.Timestamp(first) - fortnight).date()), str((pd.Timestamp(last) + fortnight).date()))
+        try:
+            table = _made(calendar, *span)
+        except ValueError as error:
+            raise UsageError(
+                f"The trading calendar {calendar!r} cannot be used: {error}.", "Give another one."
+            ) from error
+    lo, hi = np.searchsorted(table.days, first), np.searchsorted(table.days, last, side="right")
+    return Schedule(*(column[lo:hi] for column in table))
+
+
+@lru_cache(maxsize=64)
+def _made(calendar: str, start: str, end: str) -> Schedule:
+    """The sessions between two dates. Raises `ValueError` if the calendar is not known or does not reach so far."""
     import exchange_calendars
     from exchange_calendars.errors import CalendarError
 
-    first = pd.Timestamp(first_ns // _DAY_NS * _DAY_NS)
-    last = pd.Timestamp(last_ns // _DAY_NS * _DAY_NS)
     try:
-        # Two weeks on either side: the calendar's own bounds must be trading days.
-        hours = exchange_calendars.get_calendar(
-            calendar, start=first - pd.Timedelta(days=14), end=last + pd.Timedelta(days=14)
-        )
-    except (CalendarError, ValueError) as error:
-        raise UsageError(f"The trading calendar {calendar!r} cannot be used: {error}.", "Give another one.") from error
-    table = hours.schedule.loc[first:last]
+        table = exchange_calendars.get_calendar(calendar, start=start, end=end).schedule
+    except CalendarError as error:
+        raise ValueError(str(error)) from error
     opens, closes = _ns(table["open"]), _ns(table["close"])
     pauses, resumes = (_ns(table[name].fillna(table["close"])) for name in ("break_start", "break_end"))
     return Schedule(_ns(table.index), opens, pauses, resumes, closes)
