@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market.store import Store
 from pregao.market.versions import Versions
 from pregao.operations.servers import Servers
 from pregao_flows import client
+from pregao_flows.secrets import revealed
 
 pytestmark = pytest.mark.servers
 
@@ -119,14 +121,17 @@ def test_a_secret_is_named_in_the_parameters_and_written_nowhere(served: Servers
     assert "pregao-test-secret" in said
     assert "SECRETCOIN" not in said
 
-    for wrong, says in (
-        ({"secret": "no-such-block"}, "Secret block 'no-such-block'"),
-        ({"env": "PREGAO_NOT_SET"}, "PREGAO_NOT_SET"),
-    ):
-        failed = client.wait(client.ask(client.INGEST, {**asked, "options": {**options, "quote": wrong}}), 60)
-        assert says in failed.message
     plain = client.wait(client.ask(client.INGEST, {**asked, "options": {**options, "api_key": "abc"}}), 60)
     assert "must not be written into a run's parameters" in plain.message
+
+
+def test_a_secret_that_is_not_there_is_named(served: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREGAO_TEST_KEY", "hidden")
+    assert revealed({"api_key": {"env": "PREGAO_TEST_KEY"}, "bars": 5}) == {"api_key": "hidden", "bars": 5}
+    with pytest.raises(UsageError, match="PREGAO_NOT_SET, which is not set"):
+        revealed({"api_key": {"env": "PREGAO_NOT_SET"}})
+    with pytest.raises(UsageError, match="Secret block 'no-such-block', which does not exist"):
+        revealed({"api_key": {"secret": "no-such-block"}})
 
 
 def test_on_its_schedule_it_goes_on_with_what_is_stored(served: Servers) -> None:
