@@ -51,7 +51,7 @@ def stand_beside(peer: Peer, python: Path, job: Job, file: Path, folder: Path, r
         "follows_its_rules": compare(theirs.trades, trades(job, RULES[peer.profile])[0]).equal,
     }
     try:
-        ours = engines.run_ours(peer.profile, file, folder / f"ours-{peer.name}", repeats, peer.callback)
+        ours = engines.run_ours(peer.profile, file, folder / f"ours-{peer.name}", repeats, peer.asked)
     except EngineFailedError as e:
         return row | {"our_error": str(e)}
     met = compare(theirs.trades, ours.trades)
@@ -129,7 +129,7 @@ def main(arguments: list[str] | None = None) -> int:
             rows = []
             for peer in wanted:
                 python = engines.python_of(folder, peer)
-                if peer.callback and (given.sides != "long" or name in ("5k-wide", "5k-shaven", "5k-ties")):
+                if peer.asked and (given.sides != "long" or name in ("5k-wide", "5k-shaven", "5k-ties")):
                     continue  # it finds the crosses by itself, and these sets have other signals
                 if python is None:
                     row: dict[str, Any] = {

@@ -28,7 +28,8 @@ class Peer:
         profile: our fill profile with its rules.
         variant: of the runner.
         slow: bars a second are few: not run on the largest set unless asked for.
-        callback: a Python strategy is asked at every bar.
+        asked: how our strategy is asked: not at all (signals), at every bar (``callback``), or when what it ``waits`` for
+            has come.
     """
 
     name: str
@@ -37,16 +38,18 @@ class Peer:
     profile: str
     variant: str = ""
     slow: bool = False
-    callback: bool = False
+    asked: str = ""
 
 
 PEERS = (
     Peer("backtesting.py", "backtesting", "backtesting_py", "backtesting_py", "signals"),
-    Peer("backtesting.py-callback", "backtesting", "backtesting_py", "backtesting_py", "callback", callback=True),
+    Peer("backtesting.py-callback", "backtesting", "backtesting_py", "backtesting_py", "callback", asked="callback"),
+    Peer("backtesting.py-waits", "backtesting", "backtesting_py", "backtesting_py", "callback", asked="waits"),
     Peer("vectorbt", "vectorbt", "vectorbt_", "vectorbt", "numba"),
     Peer("vectorbt-rust", "vectorbt-rust", "vectorbt_", "vectorbt", "rust"),
     Peer("backtrader", "backtrader", "backtrader_", "backtrader", slow=True),
     Peer("nautilus", "nautilus", "nautilus_", "nautilus", "ohlc", slow=True),
+    Peer("nautilus-callback", "nautilus", "nautilus_", "nautilus", "ohlc", slow=True, asked="callback"),
     Peer("jesse", "jesse", "jesse_", "jesse", "step", slow=True),
     Peer("freqtrade", "freqtrade", "freqtrade_", "freqtrade", slow=True),
 )
@@ -105,6 +108,6 @@ def run(python: Path | str, runner: str, job: Path, out: Path, repeats: int, var
     return Outcome(trades, json.loads(out.with_suffix(".json").read_text()))
 
 
-def run_ours(profile: str, job: Path, out: Path, repeats: int, callback: bool = False) -> Outcome:
+def run_ours(profile: str, job: Path, out: Path, repeats: int, asked: str = "") -> Outcome:
     """Run our engine under a profile, in a process of its own; raises `EngineFailedError`."""
-    return run(sys.executable, "pregao_", job, out, repeats, profile + ("+callback" if callback else ""))
+    return run(sys.executable, "pregao_", job, out, repeats, profile + (f"+{asked}" if asked else ""))

@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(FOLDER is None, reason=f"${engines.VARIABLE} does not name the rivals' environments"),
 ]
-BY_SIGNALS = [p for p in PEERS if not p.callback]
+BY_SIGNALS = [p for p in PEERS if not p.asked]
 
 
 def both(peer: Peer, job: Job, folder: Path) -> tuple[engines.Outcome, engines.Outcome]:
@@ -31,7 +31,7 @@ def both(peer: Peer, job: Job, folder: Path) -> tuple[engines.Outcome, engines.O
     file = folder / "job.npz"
     job.save(file)
     theirs = engines.run(python, peer.runner, file, folder / "theirs", 1, peer.variant)
-    return theirs, engines.run_ours(peer.profile, file, folder / "ours", 1, peer.callback)
+    return theirs, engines.run_ours(peer.profile, file, folder / "ours", 1, peer.asked)
 
 
 @pytest.mark.parametrize("peer", BY_SIGNALS, ids=lambda p: p.name)
@@ -65,7 +65,7 @@ def test_freqtrade_enters_before_the_exit_that_made_room(tmp_path: Path) -> None
     assert compare(theirs.trades, trades(make("5k-wide", "both"), RULES["freqtrade"])[0]).equal
 
 
-@pytest.mark.parametrize("peer", [p for p in PEERS if p.callback], ids=lambda p: p.name)
+@pytest.mark.parametrize("peer", [p for p in PEERS if p.asked], ids=lambda p: p.name)
 def test_same_trades_of_a_strategy_asked_at_every_bar(peer: Peer, tmp_path: Path) -> None:
     theirs, ours = both(peer, make("50k"), tmp_path)
     met = compare(theirs.trades, ours.trades)

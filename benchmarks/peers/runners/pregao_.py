@@ -3,7 +3,7 @@
 Prices lie on a grid of 1e-8, so that no level is rounded where the other engine does not round. Signals are an array,
 and the run is wholly compiled; making the frame of trades from its events counts too (``engine_cpu_s``: without it).
 The time of the first run, with loading or making the compiled code, is told apart. Variants ending in ``+callback`` ask
-a Python strategy at every bar instead.
+a Python strategy at every bar instead, those ending in ``+waits`` one that waits for its next signal or a fill.
 """
 
 from __future__ import annotations
@@ -88,14 +88,15 @@ def trades_of(job: Job, s: int, bars: Bars, events: np.ndarray) -> list[tuple[fl
 
 def main() -> None:
     """Run the job and report."""
-    given = task((*PROFILES, *(f"{name}+callback" for name in PROFILES)))
+    given = task(tuple(name + how for how in ("", "+callback", "+waits") for name in PROFILES))
     job = given.job
-    name, _, callback = given.variant.partition("+")
+    name, _, asked = given.variant.partition("+")
     markets = [market(job, s) for s in range(job.instruments)]
     plans = [plan_for(job, bars, name) for bars in markets]
-    if callback:
+    signals = [signals_for(job, s, name) for s in range(job.instruments)]
+    if asked:
         from pregao.strategies.backtest import backtest
-        from pregao.strategies.contract import Enter, StrategyConfig
+        from pregao.strategies.contract import Enter, StrategyConfig, Wait
 
         class Average:
             """Finds the crosses by itself, from each new close."""
@@ -127,10 +128,24 @@ def main() -> None:
             def load(self, state):
                 pass
 
+        class Waiting(Average):
+            """Knows the crosses beforehand, and is asked at them and when something fills."""
+
+            def __init__(self, crosses):
+                self.crosses = crosses
+
+            def signals(self, history):
+                return self.crosses
+
+            def on_bar(self, ctx, bar):
+                return enter if ctx.signal else wait
+
+        enter, wait = (Enter(), Wait(signal=True)), (Wait(signal=True),)
+
         def run(_):
-            return [backtest(Average(), bars, plan) for bars, plan in zip(markets, plans, strict=True)]
+            made = [Average() for _ in markets] if asked == "callback" else [Waiting(own) for own in signals]
+            return [backtest(*work) for work in zip(made, markets, plans, strict=True)]
     else:
-        signals = [signals_for(job, s, name) for s in range(job.instruments)]
 
         def run(_):
             return [run_signals(*work) for work in zip(markets, plans, signals, strict=True)]

@@ -37,6 +37,27 @@ def _quiet_ones(w: Record, s: Record, start: int, end: int) -> int:
     return end
 
 
+# Rows are counted without a sign below, so that no index is looked at whether it counts from the end.
+
+
+@inner
+def _next(signals: Array, start: int, end: int, leave: bool) -> int:
+    """The first bar from ``start`` on with a signal, or one to leave; ``end`` if there is none."""
+    for row in range(np.uint64(start), np.uint64(end)):
+        if signals[row] == LEAVE or (signals[row] != 0 and not leave):
+            return np.int64(row)
+    return end
+
+
+@inner
+def _between(high: Array, low: Array, above: int, below: int, start: int, end: int) -> int:
+    """The first bar from ``start`` on that reaches up to ``above`` or down to ``below``; ``end`` if none does."""
+    for row in range(np.uint64(start), np.uint64(end)):
+        if high[row] >= above or low[row] <= below:
+            return np.int64(row)
+    return end
+
+
 @inner
 def _one(
     w: Record, s: Record, log: Record, tape: Tape, signals: Array, start: int, end: int, watch: bool, equities: Array,
@@ -58,38 +79,37 @@ def _one(
             if not silent:
                 if position == 0:
                     if any_next < i:
-                        any_next = i
-                        while any_next < end and signals[any_next] == 0:
-                            any_next += 1
+                        any_next = _next(signals, i, end, False)
                     heard = any_next
                 else:  # a signal to enter does nothing, see `act`
                     if leave_next < i:
-                        leave_next = i
-                        while leave_next < end and signals[leave_next] != LEAVE:
-                            leave_next += 1
+                        leave_next = _next(signals, i, end, True)
                     heard = leave_next
                 most = min(most, heard + 1)
             high, low = book["wake_high"], book["wake_low"]
-            j = i
+            j = max(most, i)
             if high < NEVER or low > 0:
-                while j < most and tape.high[j] < high and tape.low[j] > low:
-                    j += 1
-            else:
-                j = max(most, i)
+                j = _between(tape.high, tape.low, high, low, i, j)
             if j > i:
                 base = equity(w, s) - position * book["last_ticks"] * rules["tick_quanta"]
                 slope = position * rules["tick_quanta"]
-                for k in range(i, j):
-                    equities[k] = base + slope * tape.close[k]
-                positions[i:j] = position
+                for row in range(np.uint64(i), np.uint64(j)):
+                    equities[row] = base + slope * tape.close[row]
+                    positions[row] = position
                 k = j - 1
-                opened = tape.open_ns[k]
-                bring(w, tape, k, 0)
-                mark(w, 0, opened + tape.span_ns, j - i)
-                account["open_ns"] = opened
-                account["closing_ns"] = opened + tape.span_ns
-                account["now_ns"] = opened + tape.span_ns
                 account["bars"] += j - i
+                if j < end and heard != k:
+                    # The next bar is awake and comes at once: what of this one it would write over is not read at all.
+                    book["last_ticks"] = tape.close[k]
+                    if position != 0:
+                        book["bars_held"] += j - i
+                else:
+                    opened = tape.open_ns[k]
+                    bring(w, tape, k, 0)
+                    mark(w, 0, opened + tape.span_ns, j - i)
+                    account["open_ns"] = opened
+                    account["closing_ns"] = opened + tape.span_ns
+                    account["now_ns"] = opened + tape.span_ns
                 i = j
                 if heard == k:
                     act(w, s, log, 0, np.int64(signals[k]), PPM)
@@ -130,11 +150,10 @@ def run_one(
     book = w["books"][0]
     if book["wake_low"] == NEVER:
         return done, done
-    high, low, until = book["wake_high"], book["wake_low"], book["wake_ns"]
-    ahead, most = done, _quiet_ones(w, s, done, far)
-    while ahead < most and tape.high[ahead] < high and tape.low[ahead] > low and tape.open_ns[ahead] < until:
-        ahead += 1
-    return done, ahead
+    most = _quiet_ones(w, s, done, far)
+    if book["wake_ns"] < NEVER:
+        most = min(most, np.searchsorted(tape.open_ns, book["wake_ns"]))
+    return done, _between(tape.high, tape.low, book["wake_high"], book["wake_low"], done, max(most, done))
 
 
 @inner
