@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pregao.core.bars import Bars
+from pregao.core.bars import Bars, Ints
 from pregao.core.errors import UsageError
 from pregao.simulation.course import Course
 from pregao.simulation.engine import Engine, Event, event_of
+from pregao.simulation.marks import Marks
 from pregao.simulation.plan import Plan
 from pregao.simulation.report import metrics
 from pregao.simulation.trades import trades_of
@@ -34,8 +35,7 @@ class Result:
     """What a backtest left behind.
 
     Attributes:
-        equity: at each close, in quanta, shape ``(n,)``.
-        positions: signed lots held at each close, shape ``(n,)``.
+        marks: equity and position at each close.
         events: every order event, `layout.EVENT`.
         engine: the engine in its final state.
         digest: SHA-256 over the events and the final state: equal digests, equal histories.
@@ -43,10 +43,19 @@ class Result:
 
     bars: Bars
     plan: Plan
-    equity: NDArray[np.int64]
-    positions: NDArray[np.int64]
+    marks: Marks
     events: NDArray[Any]
     engine: Engine = field(repr=False)
+
+    @property
+    def equity(self) -> Ints:
+        """At each close, in quanta, shape ``(n,)``."""
+        return self.marks.equity
+
+    @property
+    def positions(self) -> Ints:
+        """Signed lots held at each close, shape ``(n,)``."""
+        return self.marks.positions
 
     @cached_property
     def digest(self) -> str:
@@ -63,13 +72,13 @@ class Result:
     @property
     def final_equity(self) -> float:
         """Equity at the last close, in the quote currency."""
-        return float(self.plan.instrument.money(int(self.equity[-1])))
+        return float(self.plan.instrument.money(self.marks.last))
 
     @property
     def interval(self) -> Interval:
         """Profit or loss, and between which bounds it lies because bars do not tell their path."""
         state, money = self.engine.account, self.plan.instrument.money
-        pnl = int(self.equity[-1]) - self.plan.cash_quanta
+        pnl = self.marks.last - self.plan.cash_quanta
         return Interval(*(float(money(x)) for x in (pnl - state.worst_quanta, pnl, pnl + state.best_quanta)))
 
     def history(self) -> list[Event]:
@@ -106,4 +115,4 @@ def run_signals(bars: Bars, plan: Plan, signals: NDArray[np.int8], finer: Bars |
     engine = Engine(plan)
     course = Course(engine, [bars], [finer])
     course.trade([signals])
-    return Result(bars, plan, course.equity, course.positions, course.events, engine)
+    return Result(bars, plan, course.marks, course.events, engine)

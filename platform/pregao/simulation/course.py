@@ -20,6 +20,7 @@ from pregao.simulation import layout, live
 from pregao.simulation.engine import Engine, tape_of
 from pregao.simulation.history import run_many, run_one
 from pregao.simulation.hours import live_rows
+from pregao.simulation.marks import Marks
 from pregao.simulation.moments import Joined, join
 
 _SILENT = np.zeros(0, np.int8)
@@ -40,8 +41,6 @@ class Course:
         awake: the first moment from `done` on that may change more than the marks; looked for no further than `far`.
         open_ns: of each moment, shape ``(t,)``.
         turn: counts what was done to it, so that others see when their picture of the account is old.
-        equity: at each moment's close, quanta, shape ``(t,)``, as far as it is done.
-        positions: of each row's instrument at its close, lots, shape ``(n,)``.
     """
 
     def __init__(self, engine: Engine, bars: Sequence[Bars], finer: Sequence[Bars | None] | None = None) -> None:
@@ -59,8 +58,10 @@ class Course:
             self._tape = tape_of(bars[0], live_rows(bars[0]), fine, engine.actions)
             self.open_ns = bars[0].open_ns
         self.count = len(self.open_ns)
-        self.equity: Ints = np.empty(self.count, np.int64)
-        self.positions: Ints = np.empty(len(self._tape.close), np.int64)
+        many = self._joined is not None
+        self._marks, self._noted = np.empty((0 if many else self.count, 4), np.int64), 0
+        self._equity: Ints = np.empty(self.count if many else 0, np.int64)
+        self._positions: Ints = np.empty(len(self._tape.close) if many else 0, np.int64)
         self._held = np.zeros(len(bars), np.int64)
 
     @cached_property
@@ -72,6 +73,20 @@ class Course:
     def books(self) -> Ints:
         """Instrument of each row, shape ``(n,)``."""
         return self._tape.book if self._joined is not None else np.zeros(self.count, np.int64)
+
+    @property
+    def marks(self) -> Marks:
+        """Equity and position at each close; of one instrument, as far as it is done."""
+        return Marks(self._marks[: self._noted], self._tape.close)
+
+    @property
+    def equity(self) -> Ints:
+        """At each moment's close, quanta, shape ``(t,)``, as far as it is done."""
+        return self.marks.equity if self._joined is None else self._equity
+
+    def positions_of(self, book: int) -> Ints:
+        """Lots of an instrument at each of its closes, shape ``(n,)``."""
+        return self.marks.positions if self._joined is None else self._positions[self.books == book]
 
     def moments_of(self, book: int) -> Ints:
         """The moment of each of an instrument's bars, shape ``(n,)``."""
@@ -132,14 +147,14 @@ class Course:
         self._make_room()
         engine = self.engine
         if self._joined is None:
-            self.done, self.awake = run_one(
-                engine.world, engine.setting, self._log, self._tape, signals, self.done, end, watch, self.equity,
-                self.positions, far,
+            self.done, self.awake, self._noted = run_one(
+                engine.world, engine.setting, self._log, self._tape, signals, self.done, end, watch, self._marks,
+                self._noted, far,
             )  # fmt: skip
         else:
             self.done, self.awake = run_many(
                 engine.world, engine.setting, self._log, self._tape, self._joined.first, signals, self.done, end, watch,
-                self.equity, self.positions, far, self._held,
+                self._equity, self._positions, far, self._held,
             )  # fmt: skip
 
     def _fresh(self) -> Events:

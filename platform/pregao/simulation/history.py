@@ -59,19 +59,27 @@ def _between(high: Array, low: Array, above: int, below: int, start: int, end: i
 
 
 @inner
+def _note(marks: Array, row: int, bar: int, base: int, slope: int, position: int) -> None:
+    marks[row, 0] = bar
+    marks[row, 1] = base
+    marks[row, 2] = slope
+    marks[row, 3] = position
+
+
+@inner
 def _one(
-    w: Record, s: Record, log: Record, tape: Tape, signals: Array, start: int, end: int, watch: bool, equities: Array,
-    positions: Array,
-) -> int:  # fmt: skip
-    """`run_one` of records."""
+    w: Record, s: Record, log: Record, tape: Tape, signals: Array, start: int, end: int, watch: bool, marks: Array,
+    noted: int,
+) -> tuple[int, int]:  # fmt: skip
+    """`run_one` of records; the index of the first bar not yet done, and the marks noted."""
     account, book, rules = w["account"], w["books"][0], s["rules"][0]
     silent = len(signals) == 0
     any_next, leave_next = start - 1, start - 1  # the bars of the next signal, and of the next one to leave
     i = start
     while i < end:
         if log["count"] > LOG_ROWS - ROOM:
-            return i
-        if book["wake_low"] < NEVER:
+            return i, noted
+        if book["wake_low"] < NEVER and account["moneys"] == 1:
             position = book["position_lots"]
             most, heard = _quiet_ones(w, s, i, end), end
             if book["wake_ns"] < NEVER:
@@ -91,11 +99,9 @@ def _one(
             if high < NEVER or low > 0:
                 j = _between(tape.high, tape.low, high, low, i, j)
             if j > i:
-                base = equity(w, s) - position * book["last_ticks"] * rules["tick_quanta"]
                 slope = position * rules["tick_quanta"]
-                for row in range(np.uint64(i), np.uint64(j)):
-                    equities[row] = base + slope * tape.close[row]
-                    positions[row] = position
+                _note(marks, noted, i, equity(w, s) - slope * book["last_ticks"], slope, position)
+                noted += 1
                 k = j - 1
                 account["bars"] += j - i
                 if j < end and heard != k:
@@ -117,43 +123,43 @@ def _one(
         seen = log["count"]
         bring(w, tape, i, 0)
         step(w, s, log, tape.open_ns[i], tape.open_ns[i] + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
-        equities[i] = equity(w, s)
-        positions[i] = book["position_lots"]
+        _note(marks, noted, i, equity(w, s), 0, book["position_lots"])
+        noted += 1
         if not silent and signals[i] != 0:
             act(w, s, log, 0, np.int64(signals[i]), PPM)
         i += 1
         if watch and log["count"] > seen:
-            return i
-    return end
+            return i, noted
+    return end, noted
 
 
 @compiled
 def run_one(
-    world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, start: int, end: int, watch: bool,
-    equities: Array, positions: Array, far: int,
-) -> tuple[int, int]:  # fmt: skip
+    world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, start: int, end: int, watch: bool, marks: Array,
+    noted: int, far: int,
+) -> tuple[int, int, int]:  # fmt: skip
     """Bars ``start`` to ``end`` of the only instrument: `step` and `act` for one after the other; and a look ahead.
 
     Args:
         world, setting, logs: `layout.WORLD`, `SETTING` and `LOG`, shape ``(1,)``; world and log change.
         signals: shape ``(n,)``: what was decided at each close; empty for nothing at all.
         watch: stop after a bar that caused an event.
-        equities, positions: shape ``(n,)``; written for the bars done.
+        marks: rows of `marks.Marks`, shape ``(n, 4)``, of which ``noted`` are in use.
         far: end of the look ahead.
 
     Returns:
-        The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step. And from
-        it on the first bar that is not quiet, or ``far``.
+        The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step. From it
+        on the first bar that is not quiet, or ``far``. And the marks that are in use now.
     """
     w, s, log = world[0], setting[0], logs[0]
-    done = _one(w, s, log, tape, signals, start, end, watch, equities, positions)
+    done, noted = _one(w, s, log, tape, signals, start, end, watch, marks, noted)
     book = w["books"][0]
-    if book["wake_low"] == NEVER:
-        return done, done
+    if book["wake_low"] == NEVER or w["account"]["moneys"] > 1:
+        return done, done, noted
     most = _quiet_ones(w, s, done, far)
     if book["wake_ns"] < NEVER:
         most = min(most, np.searchsorted(tape.open_ns, book["wake_ns"]))
-    return done, _between(tape.high, tape.low, book["wake_high"], book["wake_low"], done, max(most, done))
+    return done, _between(tape.high, tape.low, book["wake_high"], book["wake_low"], done, max(most, done)), noted
 
 
 @inner

@@ -20,7 +20,6 @@ from pregao.simulation.layout import (
     IN_PATH,
     IOC,
     LIMIT,
-    LIQUIDATION,
     MARKET,
     OHLC,
     OPTIMISTIC,

@@ -270,7 +270,7 @@ def result_of(
 ) -> PortfolioResult:
     """What a course that has come to its end left behind."""
     timeframe = bars[0].timeframe
-    own = tuple(course.positions[course.books == b] for b in range(len(bars)))
+    own = tuple(course.positions_of(b) for b in range(len(bars)))
     moments = Moments(timeframe, course.open_ns, course.open_ns + timeframe.ns)
     return PortfolioResult(tuple(bars), tuple(plans), moments, began_with, course.equity, own, course.events, engine)
 

@@ -77,7 +77,7 @@ def backtest(
     engine = Engine(plan)
     course = Course(engine, [bars], [finer])
     ask_one(course, Seat(strategy, plan, bars, before, features, model, seed, course, 0), progress)
-    return Result(bars, plan, course.equity, course.positions, course.events, engine)
+    return Result(bars, plan, course.marks, course.events, engine)
 
 
 def backtest_many(
