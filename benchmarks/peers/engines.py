@@ -28,8 +28,8 @@ class Peer:
         profile: our fill profile with its rules.
         variant: of the runner.
         slow: bars a second are few: not run on the largest set unless asked for.
-        asked: how our strategy is asked: not at all (signals), at every bar (``callback``), or when what it ``waits`` for
-            has come.
+        asked: how our strategy is asked: not at all (signals), at every bar (``callback``), or when what it ``waits``
+            for has come.
     """
 
     name: str

@@ -112,6 +112,7 @@ def adjusted_already(bars: Bars, actions: Iterable[Action]) -> tuple[Split, ...]
 
 
 def refuse_adjusted(bars: Bars, actions: Iterable[Action]) -> None:
+    """Raise `UsageError`, naming the split, if the bars' prices are adjusted for one of them already."""
     for split in adjusted_already(bars, actions):
         raise UsageError(
             f"The prices of {bars.instrument.symbol} do not change over the split of {split.ratio.numerator}:"

@@ -84,8 +84,8 @@ class FeatureStream:
     def extend(self, bars: Bars) -> Floats:
         """Take the next closed bars at once; their features, shape ``(n, k)``: what `update` would give of each."""
         out = np.empty((len(bars), self._width))
-        columns = (np.ascontiguousarray(a) for a in (bars.close_ns, bars.open, bars.high, bars.low, bars.close, bars.volume))
-        self.features.loop(self._state, *columns, out)
+        columns = (bars.close_ns, bars.open, bars.high, bars.low, bars.close, bars.volume)
+        self.features.loop(self._state, *(np.ascontiguousarray(column) for column in columns), out)
         return out
 
     def to_bytes(self) -> bytes:

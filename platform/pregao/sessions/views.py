@@ -9,8 +9,8 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 - ``fill``: ``id order role side qty price ref`` (price before slippage) ``slip fee pnl`` (realised, gross of fees)
   ``pos cash rule amb`` (both exits in reach of one bar).
 - ``order``: ``id order role side qty price state`` (accepted, cancelled, rejected) ``reason``.
-- ``intent``: ``action`` (enter, exit, note, wait), ``reason``; enter and note also ``p ev top``; enter ``side fraction``;
-  wait ``bars until_ns event signal``, see `contract.Wait`;
+- ``intent``: ``action`` (enter, exit, note, wait), ``reason``; enter and note also ``p ev top``; enter
+  ``side fraction``; wait ``bars until_ns event signal``, see `contract.Wait`;
   ``acted`` and ``why`` not: observe, approval (became a proposal), waiting (one is open), ignored, note.
 - ``proposal``: ``id state`` (open, approved, rejected, expired, withdrawn) ``side fraction p ev reason top``,
   ``bars`` left, ``expires`` (unix seconds of the market).

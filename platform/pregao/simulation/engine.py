@@ -125,18 +125,17 @@ def event_of(row: Any) -> Event:
 
 def tape_of(
     bars: Bars,
-    live_rows: NDArray[np.int8] | None = None,
+    live_rows: NDArray[np.bool_] | NDArray[np.int8] | None = None,
     finer: Bars | None = None,
     actions: NDArray[Any] | None = None,
 ) -> Tape:
     """The bars of one instrument as the compiled drivers read them.
 
     Args:
-        live_rows: 1 where the exchange is open, shape ``(n,)``; None is always.
+        live_rows: true where the exchange is open, shape ``(n,)``; None is always.
         finer: bars of the same instrument with a shorter timeframe, which tell the path within each bar.
         actions: the account's table, see `world.build`.
     """
-    columns = (np.ascontiguousarray(c) for c in (bars.open_ns, bars.open, bars.high, bars.low, bars.close, bars.volume))
     fine, fine_bars = _NO_FINE, _NO_FINE_BARS
     if finer is not None:
         fine = np.stack([np.searchsorted(finer.open_ns, edge) for edge in (bars.open_ns, bars.close_ns)], axis=1)
@@ -145,8 +144,20 @@ def tape_of(
             np.stack([finer.open, finer.high, finer.low, finer.close, finer.open_ns, finer.close_ns], axis=1), np.int64
         )
     table = np.zeros(0, ACTION) if actions is None else actions
-    dead = np.zeros(0, np.int8) if live_rows is None else np.ascontiguousarray(live_rows, np.int8)
-    return Tape(_NO_INTS, dead, *columns, fine, fine_bars, table, bars.timeframe.ns)
+    return Tape(
+        book=_NO_INTS,
+        live=np.zeros(0, np.int8) if live_rows is None else np.ascontiguousarray(live_rows, np.int8),
+        open_ns=np.ascontiguousarray(bars.open_ns),
+        open=np.ascontiguousarray(bars.open),
+        high=np.ascontiguousarray(bars.high),
+        low=np.ascontiguousarray(bars.low),
+        close=np.ascontiguousarray(bars.close),
+        volume=np.ascontiguousarray(bars.volume),
+        fine=fine,
+        fine_bars=fine_bars,
+        actions=table,
+        span_ns=bars.timeframe.ns,
+    )
 
 
 _CODES = {
@@ -167,7 +178,7 @@ def rows_of(events: Sequence[Event]) -> NDArray[Any]:
     rows = np.zeros(len(events), layout.EVENT)
     for i, event in enumerate(events):
         rows[i] = tuple(
-            _CODES[name][value] if name in _CODES else value
+            _CODES[name][str(value)] if name in _CODES else value
             for name, value in zip(Event._fields, event, strict=True)
         )
     return rows
@@ -247,9 +258,7 @@ class Engine:
         fine, fine_bars = self._finer(bars, finer) if finer else (_NO_FINE, _NO_FINE_BARS)
         for b, bar in bars.items():
             alive = live_bars if isinstance(live_bars, bool) else live_bars.get(b, True)
-            live.arrive(
-                self._world, b, bar.open, bar.high, bar.low, bar.close, float(bar.volume), int(alive), b
-            )
+            live.arrive(self._world, b, bar.open, bar.high, bar.low, bar.close, float(bar.volume), int(alive), b)
         live.step(self._world, self._setting, self._log, opened, opened + span, self._actions, fine, fine_bars)
         return self._drain()
 
@@ -314,12 +323,13 @@ class Engine:
         plan = self.plans[book]
         profit = (plan.take_profit_ppm if entry else 0) if take_profit_ppm is None else take_profit_ppm
         stop = (plan.stop_loss_ppm if entry else 0) if stop_loss_ppm is None else stop_loss_ppm
-        request = dict(
-            book=book, kind=kind, role=role, side=side, qty_lots=qty_lots, value=value_quanta, price_ticks=price_ticks,
-            limit_ticks=limit_ticks, trail_ticks=trail_ticks, trail_ppm=trail_ppm, reduce_only=int(reduce_only),
-            post_only=int(post_only), tif=tif, expires_ns=expires_ns, take_profit_ppm=profit, stop_loss_ppm=stop,
-            take_profit_ticks=take_profit_ticks, stop_loss_ticks=stop_loss_ticks,
-        )  # fmt: skip
+        request = {
+            "book": book, "kind": kind, "role": role, "side": side, "qty_lots": qty_lots, "value": value_quanta,
+            "price_ticks": price_ticks, "limit_ticks": limit_ticks, "trail_ticks": trail_ticks, "trail_ppm": trail_ppm,
+            "reduce_only": int(reduce_only), "post_only": int(post_only), "tif": tif, "expires_ns": expires_ns,
+            "take_profit_ppm": profit, "stop_loss_ppm": stop,
+            "take_profit_ticks": take_profit_ticks, "stop_loss_ticks": stop_loss_ticks,
+        }  # fmt: skip
         slot = self._w["orders"][layout.REQUEST : layout.REQUEST + 1]
         slot[0] = tuple(_bounded(request.get(name, 0)) for name in layout.ORDER.names or ())
         live.submit(self._world, self._setting, self._log)
@@ -333,9 +343,7 @@ class Engine:
         live.refuse(self._world, self._setting, self._log, reason)
         return self._drain()
 
-    def amend(
-        self, order_id: int, *, qty_lots: int = 0, price_ticks: int = 0, limit_ticks: int = 0
-    ) -> list[Event]:
+    def amend(self, order_id: int, *, qty_lots: int = 0, price_ticks: int = 0, limit_ticks: int = 0) -> list[Event]:
         """Change a working order (0: unchanged); it keeps its id and loses its priority. Rejected ones say why."""
         live.amend(
             self._world, self._setting, self._log, _bounded(order_id), _bounded(qty_lots), _bounded(price_ticks),

@@ -198,6 +198,7 @@ EVENT = _record(
     "book",
 )
 
+
 def _world() -> np.dtype[np.void]:
     """The parts of the world one after the other, and over them all the same bytes as words, to copy records by."""
     parts = {
@@ -224,9 +225,7 @@ WORLD = _world()
 ORDERS_AT = WORLD.fields["orders"][1] // 8 if WORLD.fields else 0
 """Word at which the orders begin, each `ORDER_WORDS` long."""
 ORDER_WORDS = ORDER.itemsize // 8
-SETTING = np.dtype(
-    [("rules", RULES, (BOOKS,)), ("tiers", TIER, (TIERS,)), ("latencies", np.int64, (LATENCIES,))]
-)
+SETTING = np.dtype([("rules", RULES, (BOOKS,)), ("tiers", TIER, (TIERS,)), ("latencies", np.int64, (LATENCIES,))])
 LOG = np.dtype([("count", np.int64), ("events", EVENT, (LOG_ROWS,))])
 """Events, of which ``count`` rows are in use; whoever drives the step empties it in time."""
 
@@ -250,9 +249,8 @@ ROLES = {
 GTC, IOC, FOK, DAY, GTD = 0, 1, 2, 3, 4
 TIMES_IN_FORCE = {GTC: "GTC", IOC: "IOC", FOK: "FOK", DAY: "DAY", GTD: "GTD"}
 
-ACCEPTED, FILLED, CANCELLED, REJECTED, AMENDED, TRIGGERED, FUNDED, PAID_DIVIDEND, WAS_SPLIT, PAID_INTEREST, CONVERTED = (
-    range(1, 12)
-)
+ACCEPTED, FILLED, CANCELLED, REJECTED, AMENDED, TRIGGERED = range(1, 7)
+FUNDED, PAID_DIVIDEND, WAS_SPLIT, PAID_INTEREST, CONVERTED = range(7, 12)
 EVENT_KINDS = {
     ACCEPTED: "accepted",
     FILLED: "fill",

@@ -199,7 +199,7 @@ def _resize_siblings(w: Record, s: Record, log: Record, order: Record, lots: int
 
 @inner
 def levels(rules: Record, side: int, price: int, take_profit_ppm: int, stop_loss_ppm: int) -> tuple[int, int]:
-    """Prices of a bracket's take profit and stop loss around an entry's price, to the nearest tick, one away at least."""
+    """Prices of a bracket's take profit and stop loss around its entry's: to the nearest tick, one away at least."""
     distance = max(mul_ppm(price, take_profit_ppm, NEAREST), 1)
     if rules["profit_after_fees"] == 1:
         # So that what is left after both fees is the profit asked for.

@@ -5,14 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from pregao.core.compiled import compiled
-from pregao.simulation import kernel
+from pregao.simulation import kernel, matching
 
 Array = Any
 
 
 @compiled
 def step(
-    world: Array, setting: Array, logs: Array, open_ns: int, close_ns: int, actions: Array, fine: Array, fine_bars: Array
+    world: Array,
+    setting: Array,
+    logs: Array,
+    open_ns: int,
+    close_ns: int,
+    actions: Array,
+    fine: Array,
+    fine_bars: Array,
 ) -> None:
     """`kernel.step`."""
     kernel.step(world[0], setting[0], logs[0], open_ns, close_ns, actions, fine, fine_bars)
@@ -45,7 +52,9 @@ def refuse(world: Array, setting: Array, logs: Array, reason: int) -> None:
 
 
 @compiled
-def amend(world: Array, setting: Array, logs: Array, order_id: int, qty_lots: int, price_ticks: int, limit_ticks: int) -> None:
+def amend(
+    world: Array, setting: Array, logs: Array, order_id: int, qty_lots: int, price_ticks: int, limit_ticks: int
+) -> None:
     """`kernel.amend`."""
     kernel.amend(world[0], setting[0], logs[0], order_id, qty_lots, price_ticks, limit_ticks)
 
@@ -64,8 +73,8 @@ def convert(world: Array, setting: Array, logs: Array, m: int, amount: int, fee_
 
 @compiled
 def trigger_of(world: Array, k: int) -> int:
-    """`kernel.trigger` of the working order in slot ``k``."""
-    return kernel.trigger(world[0]["orders"][k])
+    """`matching.trigger` of the working order in slot ``k``."""
+    return matching.trigger(world[0]["orders"][k])
 
 
 @compiled

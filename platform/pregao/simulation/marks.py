@@ -20,8 +20,8 @@ class Marks:
     that, and only who asks for a value at each bar pays for it.
 
     Attributes:
-        rows: from which bar on (`BAR`) which `BASE` (quanta), `SLOPE` (quanta a tick) and `POSITION` (lots) hold, int64,
-            shape ``(m, 4)``; the first is that of bar 0.
+        rows: from which bar on (`BAR`) which `BASE` (quanta), `SLOPE` (quanta a tick) and `POSITION` (lots) hold,
+            int64, shape ``(m, 4)``; the first is that of bar 0.
         close: in ticks, shape ``(n,)``.
     """
 

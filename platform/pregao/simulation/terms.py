@@ -91,7 +91,6 @@ class Terms:
         if any(not 0 <= latency < 2**53 for latency in self.latency_ns):
             raise UsageError("A latency is a time in ns that is not negative.")
 
-
     @property
     def fixed_slippage_ppm(self) -> int:
         """Slippage of the model `FixedSlippage`; 0 without it."""

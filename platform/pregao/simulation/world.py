@@ -63,7 +63,8 @@ class Currencies:
             return -1, 1, 1
         for b, plan in enumerate(plans):
             if plan.instrument.base == name and plan.instrument.quote == home:
-                factor = Fraction(plan.instrument.tick_size) * Fraction(self.quantum[name]) / Fraction(self.quantum[home])
+                tick = Fraction(plan.instrument.tick_size)
+                factor = tick * Fraction(self.quantum[name]) / Fraction(self.quantum[home])
                 return b, factor.numerator, factor.denominator
         raise UsageError(
             f"Nothing in the account tells what {name} is worth in {home}.",
@@ -85,9 +86,7 @@ class Built(NamedTuple):
     currencies: Currencies
 
 
-def build(
-    plans: Sequence[Plan], cash: Mapping[str, Decimal] | None, reporting: str | None
-) -> Built:
+def build(plans: Sequence[Plan], cash: Mapping[str, Decimal] | None, reporting: str | None) -> Built:
     """A fresh world and its setting.
 
     Args:

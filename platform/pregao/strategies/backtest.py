@@ -119,8 +119,11 @@ def backtest_many(
     engine = Engine(plans, cash, reporting)
     began_with = {name: total for name, (total, _) in engine.cash().items()}
     course = Course(engine, bars, finer)
-    parts = zip(strategies, plans, bars, before, features, models, strict=True)
-    seats = [Seat(*part, seed, course, b) for b, part in enumerate(parts)]
+    parts = zip(strategies, plans, bars, before, features, models, range(count), strict=True)
+    seats = [
+        Seat(strategy, plan, series, earlier, stream, model, seed, course, b)
+        for strategy, plan, series, earlier, stream, model, b in parts
+    ]
     ask_many(course, seats, progress)
     return result_of(bars, plans, course, began_with, engine)
 

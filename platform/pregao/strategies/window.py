@@ -41,8 +41,8 @@ class Window:
 
     def bars(self, instrument: Instrument, timeframe: Timeframe) -> Bars:
         """The bars, at most ``size``."""
-        columns = (row.copy() for row in self._whole[:, self._rows])
-        return Bars(instrument, timeframe, *columns, volume=self._volume[self._rows].copy())
+        open_ns, opened, high, low, close = (row.copy() for row in self._whole[:, self._rows])
+        return Bars(instrument, timeframe, open_ns, opened, high, low, close, self._volume[self._rows].copy())
 
     def state(self) -> list[list[int] | list[str]]:
         """The bars as JSON; volumes are texts that keep every bit."""

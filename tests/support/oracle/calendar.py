@@ -95,6 +95,7 @@ def _split(exchange: Exchange, book: int, action: Split) -> None:
 def _split_order(exchange: Exchange, order: Order, ratio: Fraction, at: int) -> None:
     """Limit buys are rounded down to a tick, limit sells up, stops to the nearest."""
     market = exchange.markets[order.book]
+
     def scaled(price: Fraction, rounded: Callable[[Fraction, Fraction], Fraction]) -> Fraction:
         return max(rounded(price / ratio, market.tick), market.tick) if price else ZERO
 

@@ -475,9 +475,7 @@ class Exchange:
         order.trigger = order.trail = order.trail_rate = order.mark = order.found = ZERO
         return True
 
-    def _note_ambiguity(
-        self, taken: Order, rival: Order, quantity: Fraction, price: Fraction, rate: Fraction
-    ) -> None:
+    def _note_ambiguity(self, taken: Order, rival: Order, quantity: Fraction, price: Fraction, rate: Fraction) -> None:
         """By how much the other exit would have ended better or worse, with its slippage and both fees by rate."""
         market, position = self.markets[taken.book], self.account.positions[taken.book]
         fees, quantum = market.terms.fees, market.quantum
