@@ -18,7 +18,7 @@ COMMANDS = {
     "up": ("pregao.commands.servers", "Start the Prefect server with the flows, MLflow and the panel"),
     "demo": ("pregao.commands.servers", "Show the whole product working, offline"),
     "doctor": ("pregao.commands.servers", "Check this machine and say what to mend"),
-    "ingest": ("pregao.commands.market", "Bring market data into the store"),
+    "ingest": ("pregao.commands.ingest", "Bring market data into the store"),
     "data": ("pregao.commands.market", "Look into the store: list, show, versions, quality"),
     "train": ("pregao.commands.learning", "Train and judge a model, without the servers"),
     "retrain": ("pregao.commands.learning", "Train, judge, register and promote, as the flow does"),

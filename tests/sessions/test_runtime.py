@@ -20,7 +20,7 @@ from pregao.sessions.machine import Machine
 from pregao.sessions.recovery import recover, replay
 from pregao.sessions.runtime import Tick, run
 from pregao.sessions.views import session_view, trade_view, view
-from pregao.simulation.engine import Event
+from pregao.simulation.events import Event
 from pregao.strategies.backtest import backtest
 from pregao.strategies.registry import configured
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from programs import EngineRun, OracleRun, Program, in_real_units, programs, told
 
-from pregao.simulation.engine import Event
+from pregao.simulation.events import Event
 
 TIMES = int(os.environ.get("PREGAO_ORACLE_EXAMPLES", "1"))
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]

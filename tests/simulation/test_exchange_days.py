@@ -19,7 +19,8 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.simulation import layout
 from pregao.simulation.backtest import run_signals
-from pregao.simulation.engine import Engine, Event
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event
 from pregao.simulation.hours import Hours, live_rows
 from pregao.simulation.plan import Plan
 from pregao.simulation.terms import Terms

@@ -19,7 +19,8 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.simulation import layout
 from pregao.simulation.backtest import Result, run_signals
-from pregao.simulation.engine import Engine, Event
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event
 from pregao.simulation.outcomes import bracket_outcomes
 from pregao.simulation.plan import Plan, simple_terms
 

@@ -33,7 +33,7 @@ from programs import (
 
 from pregao.core.bars import Bar
 from pregao.simulation import layout
-from pregao.simulation.engine import Event
+from pregao.simulation.events import Event
 from pregao.simulation.fees import FeeSchedule
 from pregao.simulation.plan import Plan
 from pregao.simulation.terms import Terms

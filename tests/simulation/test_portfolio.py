@@ -22,7 +22,8 @@ from pregao.core.timeframe import Timeframe
 from pregao.simulation import layout
 from pregao.simulation.actions import Dividend, Split
 from pregao.simulation.backtest import run_signals
-from pregao.simulation.engine import Engine, Event
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event
 from pregao.simulation.fees import FeeSchedule
 from pregao.simulation.moments import join
 from pregao.simulation.plan import Plan

@@ -23,7 +23,8 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.simulation import layout
 from pregao.simulation.actions import Action, Dividend, Split, adjusted_already, from_frame
-from pregao.simulation.engine import Engine, Event
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event
 from pregao.simulation.fees import FeeSchedule
 from pregao.simulation.plan import Plan
 from pregao.simulation.terms import Terms

@@ -20,7 +20,8 @@ from pregao.core.timeframe import Timeframe
 from pregao.features.sets import feature_set
 from pregao.simulation.actions import Dividend, Split
 from pregao.simulation.backtest import run_signals
-from pregao.simulation.engine import Engine, Event
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event
 from pregao.simulation.fees import FeeSchedule
 from pregao.simulation.plan import Plan
 from pregao.simulation.portfolio import run_portfolio

@@ -8,7 +8,8 @@ from decimal import Decimal
 import numpy as np
 
 from pregao.core.bars import Bar, Bars
-from pregao.simulation.engine import Engine, Event, rows_of
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event, rows_of
 from pregao.simulation.hours import live_rows
 from pregao.simulation.moments import Moments
 from pregao.simulation.plan import Plan

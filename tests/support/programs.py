@@ -17,7 +17,8 @@ from pregao.core.bars import Bar, Bars
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.simulation import actions, layout
-from pregao.simulation.engine import Engine, Event
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event
 from pregao.simulation.fees import FeeSchedule, Tier
 from pregao.simulation.plan import Plan
 from pregao.simulation.slippage import (

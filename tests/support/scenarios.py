@@ -47,7 +47,8 @@ from candles import PLAN
 from pregao.core.bars import Bar, Bars
 from pregao.core.timeframe import Timeframe
 from pregao.simulation import layout
-from pregao.simulation.engine import Engine, Event
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event
 from pregao.simulation.plan import Plan
 from pregao.simulation.terms import Terms
 

@@ -62,3 +62,9 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
     widths = [max(len(r[i]) for r in [list(columns), *cells]) for i in range(len(columns))]
     for row in [list(columns), *cells]:
         click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def verdict(findings: Any) -> str:
+    """What was found wrong with a series in a few words: ``3 gap, 1 spike``, or ``clean``."""
+    flagged = [f"{finding.count:,} {finding.kind}" for finding in findings if finding.level != "info"]
+    return ", ".join(flagged) or "clean"

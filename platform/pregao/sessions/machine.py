@@ -17,7 +17,7 @@ from pregao.sessions.intents import Decision, intent_of
 from pregao.sessions.records import Body, Entry, Projection, Status, Trade, canonical
 from pregao.sessions.roundtrips import RoundTrips
 from pregao.sessions.spec import SessionSpec
-from pregao.simulation.engine import Event
+from pregao.simulation.events import Event
 from pregao.strategies.contract import Exit, Intent
 from pregao.strategies.desk import Desk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pregao.sessions.records import Trade
-from pregao.simulation.engine import Event
+from pregao.simulation.events import Event
 
 
 class RoundTrips:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from pregao.core.bars import Bars, Ints
 from pregao.core.errors import UsageError
 from pregao.simulation.course import Course
-from pregao.simulation.engine import Engine, Event, event_of
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event, event_of
 from pregao.simulation.marks import Marks
 from pregao.simulation.plan import Plan
 from pregao.simulation.report import metrics

@@ -15,6 +15,7 @@ from pregao.core.errors import PregaoError, UsageError
 from pregao.core.money import MAX_QUANTA, PPM
 from pregao.simulation import layout, live
 from pregao.simulation.actions import ACTION
+from pregao.simulation.events import Event, drain, event_of
 from pregao.simulation.plan import Plan
 from pregao.simulation.tape import Tape
 from pregao.simulation.world import build
@@ -23,44 +24,6 @@ _MAGIC = b"PRGE3"
 _NO_INTS = np.zeros(0, np.int64)
 _NO_FINE = np.zeros((0, 2), np.int64)
 _NO_FINE_BARS = np.zeros((0, 6), np.int64)
-
-
-class Event(NamedTuple):
-    """What happened to an order or a position, and why. Prices in ticks, quantities in lots, money in quanta.
-
-    ``kind`` is accepted, fill, cancelled, rejected, amended, triggered (a stop-limit order became a limit order),
-    funding, dividend, interest, split or converted; ``role`` entry, take_profit, stop_loss, exit, liquidation or empty.
-
-    Of a fill: ``rule`` is open, gap, path, finer or close; ``reference_ticks`` the price before ``slippage_ticks``, of
-    which ``spread_ticks`` and ``impact_ticks`` are parts; ``liquidity`` maker or taker, ``tier`` the fee tier (0 is the
-    first); ``ambiguous`` marks an exit in a bar that reached the other exit too. ``position_lots`` and ``cash_quanta``
-    (quote currency) are those after the event. ``amount_quanta`` is what funding and the like paid in (negative: out).
-    ``book`` is the instrument's place in the account.
-    """
-
-    kind: str
-    order_id: int
-    ts_ns: int
-    order_kind: str
-    role: str
-    side: int
-    qty_lots: int
-    price_ticks: int
-    reference_ticks: int
-    slippage_ticks: int
-    fee_quanta: int
-    realised_quanta: int
-    position_lots: int
-    cash_quanta: int
-    rule: str
-    reason: str
-    ambiguous: bool
-    spread_ticks: int = 0
-    impact_ticks: int = 0
-    liquidity: str = ""
-    tier: int = 0
-    amount_quanta: int = 0
-    book: int = 0
 
 
 class AccountState(NamedTuple):
@@ -110,19 +73,6 @@ class WorkingOrder(NamedTuple):
     book: int = 0
 
 
-def event_of(row: Any) -> Event:
-    """One row of `layout.EVENT` as an `Event`."""
-    (
-        kind, order_id, ts, order_kind, role, side, qty, price, reference, slip, fee, realised, position, cash, rule,
-        why, ambiguous, spread, impact, liquidity, tier, amount, book,
-    ) = row.item()  # fmt: skip
-    return Event(
-        layout.EVENT_KINDS[kind], order_id, ts, layout.ORDER_KINDS[order_kind], layout.ROLES[role], side, qty, price,
-        reference, slip, fee, realised, position, cash, layout.RULE_NAMES[rule], layout.REASONS[why], bool(ambiguous),
-        spread, impact, layout.LIQUIDITY[liquidity], tier, amount, book,
-    )  # fmt: skip
-
-
 def tape_of(
     bars: Bars,
     live_rows: NDArray[np.bool_] | NDArray[np.int8] | None = None,
@@ -158,30 +108,6 @@ def tape_of(
         actions=table,
         span_ns=bars.timeframe.ns,
     )
-
-
-_CODES = {
-    name: {text: code for code, text in names.items()}
-    for name, names in {
-        "kind": layout.EVENT_KINDS,
-        "order_kind": layout.ORDER_KINDS,
-        "role": layout.ROLES,
-        "rule": layout.RULE_NAMES,
-        "reason": layout.REASONS,
-        "liquidity": layout.LIQUIDITY,
-    }.items()
-}
-
-
-def rows_of(events: Sequence[Event]) -> NDArray[Any]:
-    """Events as rows of `layout.EVENT`, the same bytes that the compiled driver writes."""
-    rows = np.zeros(len(events), layout.EVENT)
-    for i, event in enumerate(events):
-        rows[i] = tuple(
-            _CODES[name][str(value)] if name in _CODES else value
-            for name, value in zip(Event._fields, event, strict=True)
-        )
-    return rows
 
 
 class Engine:
@@ -485,14 +411,6 @@ class Engine:
 
     def _drain(self) -> list[Event]:
         return [event_of(row) for row in drain(self._log)]
-
-
-def drain(log: NDArray[Any]) -> NDArray[Any]:
-    """The rows of a log, which is then empty; they are valid until the next step."""
-    count = int(log[0]["count"])
-    log[0]["count"] = 0
-    rows: NDArray[Any] = log[0]["events"][:count]
-    return rows
 
 
 def _bounded(value: int) -> int:

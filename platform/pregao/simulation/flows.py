@@ -23,7 +23,8 @@ from pregao.simulation.layout import (
     WORK,
     ZERO,
 )
-from pregao.simulation.ledger import announce, charge, copy_order, drop, guard, reserve
+from pregao.simulation.ledger import charge, guard, reserve
+from pregao.simulation.working import announce, copy_order, drop
 
 Record = Any
 NEVER = 2**62

@@ -1,4 +1,4 @@
-"""What an execution does: size, slippage, fee, position, cost, margin, and the bracket that follows it.
+"""What an execution does: size, slippage, fee, position, cost and margin. What follows an entry is in `brackets`.
 
 Every function is compiled and runs unchanged in plain Python. ``w`` is one record of `layout.WORLD`.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from pregao.core.compiled import inner
-from pregao.core.money import CEIL, FLOOR, MAX_QUANTA, NEAREST, PPM, mul_div, mul_ppm, round_div
+from pregao.core.money import CEIL, FLOOR, MAX_QUANTA, PPM, mul_div, mul_ppm, round_div
+from pregao.simulation.brackets import attach_bracket, cancel_exits, note_ambiguity, resize_siblings, rival_of
 from pregao.simulation.costs import (
     DAY_NS,
     affordable,
@@ -25,9 +24,6 @@ from pregao.simulation.costs import (
     slippage,
 )
 from pregao.simulation.layout import (
-    ACCEPTED,
-    AMENDED,
-    AT_CLOSE,
     CANCELLED,
     DAYS,
     ENTRY,
@@ -44,224 +40,22 @@ from pregao.simulation.layout import (
     MIN_NOTIONAL,
     NO_FUNDS,
     NO_SHORT,
-    ORDER_WORDS,
-    ORDERS_AT,
     OVERFLOW,
-    PESSIMISTIC,
     REJECTED,
     SIBLING,
     SPENT,
     STOP,
-    STOP_LOSS,
-    TAKE_PROFIT,
     TAKER,
     TRAILING,
     TRIGGERED,
     UNFILLED,
     WORK,
-    ZERO,
 )
+from pregao.simulation.working import add, announce, copy_order, drop, free, remove
 
 MAX_LOTS = 2**31
 """An order is smaller than this, so that a position's cost can be divided among its lots without overflow."""
-_WORDS = np.uint64(ORDER_WORDS)
 Record = Any
-
-
-@inner
-def copy_order(w: Record, to: int, source: int) -> None:
-    """Copy an order from one slot to another, by words: assigning records makes machine code of a byte at a time."""
-    words = w["words"]
-    # Unsigned, so that no index is looked at whether it counts from the end: ten times faster.
-    a, b = np.uint64(ORDERS_AT + to * ORDER_WORDS), np.uint64(ORDERS_AT + source * ORDER_WORDS)
-    for i in range(_WORDS):
-        words[a + i] = words[b + i]
-
-
-@inner
-def emit(w: Record, log: Record, order: Record, kind: int, ts_ns: int, reason: int) -> Record:
-    """Append an event about an order; the caller fills in what a fill or a payment has more."""
-    event = log["events"][log["count"]]
-    log["count"] += 1
-    b = order["book"]
-    event["kind"] = kind
-    event["order_id"] = order["id"]
-    event["ts_ns"] = ts_ns
-    event["order_kind"] = order["kind"]
-    event["role"] = order["role"]
-    event["side"] = order["side"]
-    event["qty_lots"] = order["qty_lots"]
-    event["price_ticks"] = order["price_ticks"]
-    event["reference_ticks"] = 0
-    event["slippage_ticks"] = 0
-    event["fee"] = 0
-    event["realised"] = 0
-    event["position_lots"] = w["books"][b]["position_lots"]
-    event["cash"] = 0
-    event["rule"] = 0
-    event["reason"] = reason
-    event["ambiguous"] = 0
-    event["spread_ticks"] = 0
-    event["impact_ticks"] = 0
-    event["liquidity"] = 0
-    event["tier"] = 0
-    event["amount"] = 0
-    event["book"] = b
-    return event
-
-
-@inner
-def announce(w: Record, s: Record, log: Record, order: Record, kind: int, ts_ns: int, reason: int) -> Record:
-    """`emit` with the cash after the event."""
-    event = emit(w, log, order, kind, ts_ns, reason)
-    event["cash"] = w["money"][s["rules"][order["book"]]["money"]]["cash"]
-    return event
-
-
-@inner
-def free(w: Record, m: int) -> int:
-    """Quanta of a currency that nothing locks and that were not freed in this very moment."""
-    money = w["money"][m]
-    return int(money["cash"] - money["locked"] - money["freed"])
-
-
-@inner
-def remove(w: Record, s: Record, k: int) -> None:
-    """Take the order out of slot ``k`` and unlock its funds; the others close up and stay in order."""
-    account, orders = w["account"], w["orders"]
-    order = orders[k]
-    w["money"][s["rules"][order["book"]]["money"]]["locked"] -= order["reserved"]
-    last = account["orders"] - 1
-    for j in range(k, last):
-        copy_order(w, j, j + 1)
-    copy_order(w, last, ZERO)
-    account["orders"] = last
-
-
-@inner
-def drop(w: Record, s: Record, log: Record, k: int, ts_ns: int, reason: int) -> None:
-    """Cancel the order in slot ``k`` while a moment is on: what it had locked is free when the moment is over."""
-    order = w["orders"][k]
-    announce(w, s, log, order, CANCELLED, ts_ns, reason)
-    w["money"][s["rules"][order["book"]]["money"]]["freed"] += order["reserved"]
-    remove(w, s, k)
-
-
-@inner
-def add(w: Record, b: int, since_ns: int) -> Record:
-    """Take the next free slot for a working order with the next id; the caller fills in the rest and announces it."""
-    account = w["account"]
-    order = w["orders"][account["orders"]]
-    account["orders"] += 1
-    account["last_order_id"] += 1
-    order["id"] = account["last_order_id"]
-    order["book"] = b
-    order["since_ns"] = since_ns
-    return order
-
-
-@inner
-def _cancel_exits(w: Record, s: Record, log: Record, b: int, group: int, ts_ns: int, reason: int) -> None:
-    """Cancel a bracket and what is left of its entry, or with group 0 every reduce-only order of an instrument."""
-    account, orders = w["account"], w["orders"]
-    k = 0
-    while k < account["orders"]:
-        order = orders[k]
-        mine = order["book"] == b and order["role"] != LIQUIDATION
-        if group > 0:
-            mine = mine and (order["group"] == group or order["id"] == group)
-        else:
-            mine = mine and order["reduce_only"] == 1
-        if mine:
-            drop(w, s, log, k, ts_ns, reason)
-        else:
-            k += 1
-
-
-@inner
-def _resize_siblings(w: Record, s: Record, log: Record, order: Record, lots: int, ts_ns: int) -> None:
-    """After a part of a bracket's exit has filled: its sibling shrinks by as much, what is left of the entry goes."""
-    account, orders = w["account"], w["orders"]
-    k = 0
-    while k < account["orders"]:
-        other = orders[k]
-        if other["id"] == order["group"]:
-            drop(w, s, log, k, ts_ns, SIBLING)
-            continue
-        if other["group"] == order["group"] and other["id"] != order["id"]:
-            if other["qty_lots"] <= lots:
-                drop(w, s, log, k, ts_ns, SIBLING)
-                continue
-            other["qty_lots"] -= lots
-            announce(w, s, log, other, AMENDED, ts_ns, SIBLING)
-        k += 1
-
-
-@inner
-def levels(rules: Record, side: int, price: int, take_profit_ppm: int, stop_loss_ppm: int) -> tuple[int, int]:
-    """Prices of a bracket's take profit and stop loss around its entry's: to the nearest tick, one away at least."""
-    distance = max(mul_ppm(price, take_profit_ppm, NEAREST), 1)
-    if rules["profit_after_fees"] == 1:
-        # So that what is left after both fees is the profit asked for.
-        paid = mul_ppm(price * 1_000, PPM + side * rules["taker_ppm"], NEAREST)
-        goal = mul_ppm(paid, PPM + side * take_profit_ppm, NEAREST)
-        distance = max(side * (mul_div(goal, PPM, 1_000 * (PPM - side * rules["maker_ppm"]), NEAREST) - price), 1)
-    profit = max(price + side * distance, 1)
-    away = max(mul_ppm(price, stop_loss_ppm, FLOOR if rules["stop_rounds_up"] == 1 and side > 0 else NEAREST), 1)
-    return int(profit), int(max(price - side * away, 1))
-
-
-@inner
-def _attach_bracket(
-    w: Record, s: Record, log: Record, entry: Record, lots: int, price: int, here: int, rule: int, ts_ns: int
-) -> None:
-    """Place the exits of an entry that has just filled, or let them grow by what has filled now.
-
-    ``price`` sets their levels; ``here`` is where the market is, short of the slippage.
-    """
-    account, orders, b, side = w["account"], w["orders"], entry["book"], entry["side"]
-    grown = False
-    for k in range(account["orders"]):
-        other = orders[k]
-        if other["group"] == entry["id"]:
-            other["qty_lots"] += lots
-            announce(w, s, log, other, AMENDED, ts_ns, 0)
-            grown = True
-    if grown:
-        return
-    rules = s["rules"][b]
-    profit_ticks, stop_ticks = levels(rules, side, price, entry["take_profit_ppm"], entry["stop_loss_ppm"])
-    if entry["take_profit_ticks"] > 0:
-        profit_ticks = entry["take_profit_ticks"]
-    if entry["stop_loss_ticks"] > 0:
-        stop_ticks = entry["stop_loss_ticks"]
-    since = account["open_ns"]
-    if rules["children_next_bar"] == 1 or rule == AT_CLOSE:
-        since = account["closing_ns"]
-    if entry["take_profit_ppm"] > 0 or entry["take_profit_ticks"] > 0:
-        late = rule == IN_PATH and rules["path"] == PESSIMISTIC
-        profit = add(w, b, account["closing_ns"] if late else since)
-        profit["kind"] = LIMIT
-        profit["role"] = TAKE_PROFIT
-        profit["side"] = -side
-        profit["qty_lots"] = lots
-        profit["price_ticks"] = profit_ticks
-        profit["group"] = entry["id"]
-        profit["reduce_only"] = 1
-        profit["draw"] = entry["draw"] + 1
-        profit["mark_ticks"] = here
-        announce(w, s, log, profit, ACCEPTED, ts_ns, 0)
-    if entry["stop_loss_ppm"] > 0 or entry["stop_loss_ticks"] > 0:
-        stop = add(w, b, since)
-        stop["kind"] = STOP
-        stop["role"] = STOP_LOSS
-        stop["side"] = -side
-        stop["qty_lots"] = lots
-        stop["price_ticks"] = stop_ticks
-        stop["group"] = entry["id"]
-        stop["reduce_only"] = 1
-        stop["mark_ticks"] = here
-        announce(w, s, log, stop, ACCEPTED, ts_ns, 0)
 
 
 @inner
@@ -383,26 +177,6 @@ def _pay_elsewhere(w: Record, s: Record, b: int, fee: int) -> int:
         return -1
     money["cash"] -= amount
     return int(discounted)
-
-
-@inner
-def _rival(w: Record, b: int, order: Record, beyond: int) -> int:
-    """Slot of the bracket's other exit if the bar's range reaches it too, and both were there before; else -1."""
-    if order["group"] == 0 or order["since_ns"] > w["account"]["open_ns"]:
-        return -1
-    book = w["books"][b]
-    for k in range(w["account"]["orders"]):
-        other = w["orders"][k]
-        if other["group"] == order["group"] and other["id"] != order["id"] and other["kind"] != MARKET:
-            if other["since_ns"] > w["account"]["open_ns"]:
-                return -1
-            price = other["price_ticks"]
-            if other["kind"] == LIMIT:
-                reached = book["bar_high"] >= price + beyond if other["side"] < 0 else book["bar_low"] <= price - beyond
-            else:
-                reached = book["bar_low"] <= price if other["side"] < 0 else book["bar_high"] >= price
-            return k if reached else -1
-    return -1
 
 
 @inner
@@ -573,9 +347,9 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
     if not done:
         _set_off(order)
     if rule == IN_PATH or rule == IN_FINER:
-        rival = _rival(w, b, order, 0 if rules["touch_ppm"] == PPM else 1)
+        rival = rival_of(w, b, order, 0 if rules["touch_ppm"] == PPM else 1)
         if rival >= 0:
-            _note_ambiguity(w, s, b, order, w["orders"][rival], lots, price, rate)
+            note_ambiguity(w, s, b, order, w["orders"][rival], lots, price, rate)
             event["ambiguous"] = 1
 
     work = w["orders"][WORK]
@@ -584,14 +358,14 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
         remove(w, s, k)
     if work["group"] > 0:
         if done:
-            _cancel_exits(w, s, log, b, work["group"], ts_ns, SIBLING)
+            cancel_exits(w, s, log, b, work["group"], ts_ns, SIBLING)
         else:
-            _resize_siblings(w, s, log, work, lots, ts_ns)
+            resize_siblings(w, s, log, work, lots, ts_ns)
     if book["position_lots"] == 0:
         book["bars_held"] = 0
-        _cancel_exits(w, s, log, b, 0, ts_ns, FLAT)
+        cancel_exits(w, s, log, b, 0, ts_ns, FLAT)
     elif role == ENTRY and opened > 0:
-        _attach_bracket(w, s, log, work, opened, price, reference, rule, ts_ns)
+        attach_bracket(w, s, log, work, opened, price, reference, rule, ts_ns)
     guard(w, s, b, reference)
     if not done and (work["tif"] == IOC or work["tif"] == FOK):
         for j in range(w["account"]["orders"]):
@@ -599,26 +373,3 @@ def fill(w: Record, s: Record, log: Record, k: int, reference: int, rule: int, t
                 drop(w, s, log, j, ts_ns, UNFILLED)
                 break
     return True
-
-
-@inner
-def _note_ambiguity(
-    w: Record, s: Record, b: int, taken: Record, other: Record, lots: int, price: int, rate: int
-) -> None:
-    """Count a bar that reached both exits, and by how much the other one would have ended better or worse."""
-    rules, book, side = s["rules"][b], w["books"][b], taken["side"]
-    level = other["price_ticks"]
-    other_rate = rules["maker_ppm"]
-    if other["kind"] != LIMIT:
-        slip, _, _ = slippage(w, s, b, level, lots)
-        level = max(level + side * slip, 1)
-        other_rate = rules["taker_ppm"]
-    value = lots * price * rules["tick_quanta"]
-    other_value = lots * level * rules["tick_quanta"]
-    gain = -side * (other_value - value) - rate_fee(rules, other_rate, lots, other_value)
-    gain += rate_fee(rules, rate, lots, value)
-    if gain > 0:
-        book["best"] += gain
-    else:
-        book["worst"] -= gain
-    w["account"]["ambiguous"] += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pregao.core.compiled import compiled
-from pregao.simulation import kernel, matching
+from pregao.simulation import kernel, matching, orders
 
 Array = Any
 
@@ -41,28 +41,28 @@ def act(world: Array, setting: Array, logs: Array, b: int, signal: int, fraction
 
 @compiled
 def submit(world: Array, setting: Array, logs: Array) -> None:
-    """`kernel.submit`."""
-    kernel.submit(world[0], setting[0], logs[0])
+    """`orders.submit`."""
+    orders.submit(world[0], setting[0], logs[0])
 
 
 @compiled
 def refuse(world: Array, setting: Array, logs: Array, reason: int) -> None:
-    """`kernel.refuse`."""
-    kernel.refuse(world[0], setting[0], logs[0], reason)
+    """`orders.refuse`."""
+    orders.refuse(world[0], setting[0], logs[0], reason)
 
 
 @compiled
 def amend(
     world: Array, setting: Array, logs: Array, order_id: int, qty_lots: int, price_ticks: int, limit_ticks: int
 ) -> None:
-    """`kernel.amend`."""
-    kernel.amend(world[0], setting[0], logs[0], order_id, qty_lots, price_ticks, limit_ticks)
+    """`orders.amend`."""
+    orders.amend(world[0], setting[0], logs[0], order_id, qty_lots, price_ticks, limit_ticks)
 
 
 @compiled
 def cancel(world: Array, setting: Array, logs: Array, order_id: int) -> None:
-    """`kernel.cancel`."""
-    kernel.cancel(world[0], setting[0], logs[0], order_id)
+    """`orders.cancel`."""
+    orders.cancel(world[0], setting[0], logs[0], order_id)
 
 
 @compiled

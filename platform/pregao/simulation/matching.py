@@ -1,8 +1,8 @@
-"""How working orders meet a bar: its open, then its path. Every function is compiled and runs in plain Python too.
+"""How working orders meet a bar: its open, then its range. Every function is compiled and runs in plain Python too.
 
 A bar says where the price opened, how far it went and where it closed, not in which order. The path rule decides:
 ``pessimistic`` and ``optimistic`` take the worse or the better order for the trader; the others walk the price along
-legs from the open over one extreme to the other and to the close, and whatever the price meets first fills first.
+legs from the open over one extreme to the other and to the close, see `walking`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from pregao.core.compiled import inner
-from pregao.core.money import CEIL, NEAREST, PPM, mul_div, mul_ppm
+from pregao.core.money import NEAREST, PPM, mul_div, mul_ppm
 from pregao.simulation.chance import happens
 from pregao.simulation.layout import (
     AT_GAP,
@@ -21,7 +21,6 @@ from pregao.simulation.layout import (
     IOC,
     LIMIT,
     MARKET,
-    OHLC,
     OPTIMISTIC,
     PESSIMISTIC,
     STOP,
@@ -31,12 +30,9 @@ from pregao.simulation.layout import (
     UNFILLED,
     WOULD_CROSS,
 )
-from pregao.simulation.layout import (
-    NEAREST as NEAREST_FIRST,
-)
-from pregao.simulation.ledger import announce, drop, fill
+from pregao.simulation.ledger import fill
+from pregao.simulation.working import announce, drop
 
-FAR = 2**60
 Record = Any
 
 
@@ -74,7 +70,7 @@ def takes(w: Record, s: Record, order: Record) -> bool:
 
 
 @inner
-def _follow(order: Record, price: int) -> None:
+def follow(order: Record, price: int) -> None:
     """Let a trailing stop follow the price to its better side."""
     if order["kind"] == TRAILING:
         mark = order["mark_ticks"]
@@ -82,7 +78,7 @@ def _follow(order: Record, price: int) -> None:
 
 
 @inner
-def _to_limit(w: Record, s: Record, log: Record, order: Record, ts_ns: int) -> None:
+def to_limit(w: Record, s: Record, log: Record, order: Record, ts_ns: int) -> None:
     """A stop-limit order's trigger has been reached: from now on it is a limit order."""
     order["kind"] = LIMIT
     order["price_ticks"] = order["limit_ticks"]
@@ -115,7 +111,7 @@ def meet_price(w: Record, s: Record, log: Record, b: int, price: int, ts_ns: int
     now = account["open_ns"]
     for k in range(account["orders"]):
         if orders[k]["book"] == b and orders[k]["since_ns"] <= now:
-            _follow(orders[k], price)
+            follow(orders[k], price)
     k = 0
     while k < account["orders"]:
         order = orders[k]
@@ -124,7 +120,7 @@ def meet_price(w: Record, s: Record, log: Record, b: int, price: int, ts_ns: int
             continue
         side = order["side"]
         if order["kind"] == STOP_LIMIT and (price - order["price_ticks"]) * side >= 0:
-            _to_limit(w, s, log, order, ts_ns)
+            to_limit(w, s, log, order, ts_ns)
         rule, reference, taker_limit = 0, price, 0
         if order["kind"] == MARKET:
             rule = AT_OPEN if at_open else IN_FINER
@@ -172,7 +168,7 @@ def _point(book: Record, high_first: bool, arc_ppm: int) -> int:
 
 
 @inner
-def _arc_ppm(account: Record, since_ns: int) -> int:
+def arc_ppm(account: Record, since_ns: int) -> int:
     """Which part of the moment, in ppm, is over when an order that comes late arrives."""
     return mul_div(since_ns - account["open_ns"], PPM, max(account["closing_ns"] - account["open_ns"], 1), 0)
 
@@ -190,15 +186,15 @@ def _meet_late(w: Record, s: Record, log: Record, b: int) -> None:
         since = order["since_ns"]
         late = order["book"] == b and account["open_ns"] < since < account["closing_ns"]
         if late and order["met"] == 0:
-            arc = _arc_ppm(account, since)
+            arc = arc_ppm(account, since)
             one, other = _point(book, True, arc), _point(book, False, arc)
             worse = (order["side"] > 0) == (rules["path"] != OPTIMISTIC)
             price = max(one, other) if worse else min(one, other)
             taker = takes(w, s, order)
             order["met"] = 1
-            _follow(order, price)
+            follow(order, price)
             if order["kind"] == STOP_LIMIT and (price - order["price_ticks"]) * order["side"] >= 0:
-                _to_limit(w, s, log, order, account["closing_ns"])
+                to_limit(w, s, log, order, account["closing_ns"])
                 order["met"] = 1
             reached = order["kind"] == MARKET
             if order["kind"] == LIMIT:
@@ -218,7 +214,7 @@ def _meet_late(w: Record, s: Record, log: Record, b: int) -> None:
 
 
 @inner
-def _meet_range(w: Record, s: Record, log: Record, b: int) -> None:
+def meet_range(w: Record, s: Record, log: Record, b: int) -> None:
     """Let the orders meet the bar's range: every stop in reach before any limit, or the other way if optimistic."""
     account, orders, book, rules = w["account"], w["orders"], w["books"][b], s["rules"][b]
     high, low, ts_ns = book["bar_high"], book["bar_low"], account["closing_ns"]
@@ -247,7 +243,7 @@ def _meet_range(w: Record, s: Record, log: Record, b: int) -> None:
                         price = found
                     if order["kind"] == STOP_LIMIT:
                         limit = order["limit_ticks"]
-                        _to_limit(w, s, log, order, ts_ns)
+                        to_limit(w, s, log, order, ts_ns)
                         if (limit - price) * side >= 0 and fill(w, s, log, k, price, IN_PATH, ts_ns, 2):
                             looking = True
                             break
@@ -271,166 +267,10 @@ def _meet_range(w: Record, s: Record, log: Record, b: int) -> None:
     while k < account["orders"]:
         order = orders[k]
         if order["book"] == b and order["kind"] == TRAILING and order["since_ns"] < ts_ns:
-            _follow(order, high if order["side"] < 0 else low)
+            follow(order, high if order["side"] < 0 else low)
             level = trigger(order)
             beyond_it = (book["bar_close"] - level) * order["side"] >= 0 and low <= level <= high
             if beyond_it and fill(w, s, log, k, level, IN_PATH, ts_ns, 0):
                 k = 0
                 continue
         k += 1
-
-
-@inner
-def _reach(w: Record, s: Record, order: Record, here: int, there: int) -> int:
-    """Ticks the price has to go from ``here`` towards ``there`` until the order fills; -1 if it does not get there."""
-    side, up = order["side"], there >= here
-    if order["kind"] == MARKET:
-        return 0
-    if order["kind"] == LIMIT:
-        level = order["price_ticks"] - side * beyond(w, s, order)
-        if (level - here) * side >= 0:
-            return 0
-        if (side > 0) == up:
-            return -1
-    else:
-        level = trigger(order)
-        if (here - level) * side >= 0:
-            return 0
-        if (side > 0) != up:
-            return -1
-    away = abs(level - here)
-    return int(away) if away <= abs(there - here) else -1
-
-
-@inner
-def _waits(order: Record) -> bool:
-    """Whether an order has nothing to do where there is no liquidity left: one that has just come may have."""
-    rests = order["kind"] == LIMIT or order["kind"] == MARKET
-    return bool(rests and order["met"] == 1 and order["tif"] != IOC and order["tif"] != FOK)
-
-
-@inner
-def _joins(account: Record, order: Record, way: int) -> int:
-    """After how many ticks of the bar's way an order is there: 0 from the open on, more for one that comes late."""
-    if order["since_ns"] <= account["open_ns"]:
-        return 0
-    if order["since_ns"] >= account["closing_ns"]:
-        return FAR
-    return mul_ppm(way, _arc_ppm(account, order["since_ns"]), CEIL)
-
-
-@inner
-def _walk(
-    w: Record, s: Record, log: Record, b: int, start: int, end: int, gone: int, way: int, rule: int, ts_ns: int
-) -> None:
-    """Move the price along one leg and fill what it meets, in the order in which it meets it.
-
-    Args:
-        gone: ticks of the bar's way before this leg, of ``way`` in all: late orders join when their time has come.
-    """
-    account, orders = w["account"], w["orders"]
-    here = start
-    stuck = 0  # an order that found no liquidity
-    while True:
-        goal = end
-        for k in range(account["orders"]):
-            order = orders[k]
-            if order["book"] == b:
-                joins = _joins(account, order, way) - gone
-                if abs(here - start) < joins <= abs(end - start):
-                    stop = start + (joins if end > start else -joins)
-                    if abs(stop - here) < abs(goal - here):
-                        goal = stop
-        nearest, chosen, too_late = -1, -1, False
-        for k in range(account["orders"]):
-            order = orders[k]
-            if order["book"] != b or _joins(account, order, way) - gone > abs(here - start):
-                continue
-            _follow(order, here)
-            if stuck == 1 and _waits(order):
-                continue
-            distance = _reach(w, s, order, here, goal)
-            late = distance != 0 and (order["tif"] == IOC or order["tif"] == FOK)
-            if order["kind"] == LIMIT and distance != 0:
-                order["met"] = 1
-            if late:
-                distance = 0
-            if distance >= 0 and (chosen < 0 or distance < nearest):
-                nearest, chosen, too_late = distance, k, late
-        if chosen < 0 or nearest == abs(goal - here) > 0:  # whoever joins there comes before those who are younger
-            for k in range(account["orders"]):
-                order = orders[k]
-                if order["book"] == b and _joins(account, order, way) - gone <= abs(here - start):
-                    _follow(order, goal)
-            if chosen < 0 and goal == end:
-                return
-            here = goal
-            continue
-        if too_late:
-            drop(w, s, log, chosen, ts_ns, UNFILLED)
-            continue
-        order = orders[chosen]
-        at = here + (nearest if goal > here else -nearest)
-        here = at
-        taker_limit = 0
-        if order["kind"] == LIMIT:
-            level = order["price_ticks"]
-            if nearest == 0 and takes(w, s, order):
-                taker_limit = 1
-                if order["post_only"] == 1:
-                    drop(w, s, log, chosen, ts_ns, WOULD_CROSS)
-                    continue
-            # It fills at its limit, or at the price that is already better when it arrives.
-            at = level if nearest > 0 or (at - level) * order["side"] >= 0 or order["met"] == 1 else at
-        elif order["kind"] == STOP_LIMIT:
-            limit = order["limit_ticks"]
-            _to_limit(w, s, log, order, ts_ns)
-            order["met"] = 1
-            if (limit - at) * order["side"] < 0:
-                continue
-            taker_limit = 2
-        if not fill(w, s, log, chosen, at, rule, ts_ns, taker_limit):
-            stuck = 1
-            order["met"] = 1
-            if order["tif"] == IOC or order["tif"] == FOK:
-                drop(w, s, log, chosen, ts_ns, UNFILLED)
-
-
-@inner
-def _legs(
-    w: Record, s: Record, log: Record, b: int, opened: int, high: int, low: int, close: int, high_first: bool,
-    rule: int, ts_ns: int,
-) -> None:  # fmt: skip
-    first, second = (high, low) if high_first else (low, high)
-    way = abs(first - opened) + abs(second - first) + abs(close - second)
-    _walk(w, s, log, b, opened, first, 0, way, rule, ts_ns)
-    _walk(w, s, log, b, first, second, abs(first - opened), way, rule, ts_ns)
-    _walk(w, s, log, b, second, close, abs(first - opened) + abs(second - first), way, rule, ts_ns)
-
-
-@inner
-def meet_path(w: Record, s: Record, log: Record, b: int, fine: Any, fine_bars: Any, row: int) -> None:
-    """Let the working orders of an instrument meet the rest of its bar by its path rule."""
-    book, path = w["books"][b], s["rules"][b]["path"]
-    opened, high, low, close = book["bar_open"], book["bar_high"], book["bar_low"], book["bar_close"]
-    ts_ns = w["account"]["closing_ns"]
-    if path == PESSIMISTIC or path == OPTIMISTIC:
-        _meet_range(w, s, log, b)
-    elif path == OHLC:
-        _legs(w, s, log, b, opened, high, low, close, True, IN_PATH, ts_ns)
-    elif path == NEAREST_FIRST:
-        _legs(w, s, log, b, opened, high, low, close, high - opened <= opened - low, IN_PATH, ts_ns)
-    elif len(fine) == 0 or fine[row, 0] == fine[row, 1]:
-        _legs(w, s, log, b, opened, high, low, close, close < opened, IN_PATH, ts_ns)
-    else:
-        account = w["account"]
-        opens, closes = account["open_ns"], account["closing_ns"]
-        for r in range(fine[row, 0], fine[row, 1]):
-            bar = fine_bars[r]
-            account["open_ns"], account["closing_ns"] = bar[4], bar[5]
-            book["bar_open"], book["bar_high"], book["bar_low"], book["bar_close"] = bar[0], bar[1], bar[2], bar[3]
-            if r > fine[row, 0]:
-                meet_price(w, s, log, b, bar[0], bar[4], False)
-            _legs(w, s, log, b, bar[0], bar[1], bar[2], bar[3], bar[3] < bar[0], IN_FINER, bar[5])
-        account["open_ns"], account["closing_ns"] = opens, closes
-        book["bar_open"], book["bar_high"], book["bar_low"], book["bar_close"] = opened, high, low, close

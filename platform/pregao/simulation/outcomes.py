@@ -18,9 +18,9 @@ from pregao.simulation.history import bring, quiet
 from pregao.simulation.hours import live_rows
 from pregao.simulation.kernel import act, mark, step
 from pregao.simulation.layout import ENTRY, FILLED, ORDERS_AT, ZERO
-from pregao.simulation.ledger import copy_order
 from pregao.simulation.plan import Plan
 from pregao.simulation.tape import Tape
+from pregao.simulation.working import copy_order
 from pregao.simulation.world import build
 
 _WHOLE, _REAL = ("end", "role", "rule", "ambiguous"), ("net", "worst", "best")

@@ -18,7 +18,8 @@ from pregao.core.errors import UsageError
 from pregao.simulation.actions import Split
 from pregao.simulation.backtest import Interval
 from pregao.simulation.course import Course
-from pregao.simulation.engine import Engine, Event, event_of
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event, event_of
 from pregao.simulation.moments import Moments
 from pregao.simulation.plan import Plan
 from pregao.simulation.report import metrics

@@ -20,7 +20,8 @@ from pregao.core.errors import UsageError
 from pregao.core.money import PPM
 from pregao.simulation import layout
 from pregao.simulation.backtest import Result
-from pregao.simulation.engine import Engine, drain, tape_of
+from pregao.simulation.engine import Engine, tape_of
+from pregao.simulation.events import drain
 from pregao.simulation.flows import NEVER
 from pregao.simulation.history import bring
 from pregao.simulation.hours import live_rows

@@ -27,7 +27,8 @@ from pregao.core.errors import PregaoError
 from pregao.core.money import PPM
 from pregao.features.sets import FeatureStream
 from pregao.simulation import layout
-from pregao.simulation.engine import Engine, Event
+from pregao.simulation.engine import Engine
+from pregao.simulation.events import Event
 from pregao.simulation.plan import Plan
 from pregao.strategies.answers import NOTHING, intents_of
 from pregao.strategies.contract import Account, Context, Enter, Exit, Intent, Model, Wait
