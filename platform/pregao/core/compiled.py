@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 import numba
 
+from pregao.core import linking
+
 Function = TypeVar("Function", bound=Callable[..., object])
 _PACKAGE = Path(__file__).parents[1]
 
@@ -67,13 +69,17 @@ _folder = _cache_folder()
 if _folder is not None and not os.environ.get("NUMBA_CACHE_DIR"):
     numba.config.CACHE_DIR = str(_folder)
 
+_PART, _WHOLE = linking.options()
+
 
 def inner(function: Function) -> Function:
     """Compile a function that only other compiled functions call: quicker to compile, cached with its callers.
 
     Python cannot call it, unless the compiler is off. A division by zero is not looked for.
     """
-    made: Function = numba.njit(function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
+    made: Function = numba.njit(
+        function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_PART
+    )
     if not numba.config.DISABLE_JIT:
         _compile_once_for_all_constants(made)
     return made
@@ -84,7 +90,7 @@ def compiled(function: Function) -> Function:
 
     With ``NUMBA_DISABLE_JIT=1`` the function runs as plain Python, with the same results.
     """
-    made: Function = numba.njit(function, cache=_folder is not None)
+    made: Function = numba.njit(function, cache=_folder is not None, **_WHOLE)
     if not numba.config.DISABLE_JIT:
         _compile_once_for_all_constants(made)
     return made
