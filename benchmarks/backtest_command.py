@@ -2,7 +2,8 @@
 
 The floor is ``python -c "import numpy, pandas"`` in the same run. Told are a backtest of 10,000 bars with everything
 compiled and ``pregao --help`` (the least of five starts, by the clock and by the processor), the first start of all,
-with nothing compiled, and, with ``--large``, the most memory that so many bars take.
+with nothing compiled, of a strategy of signals and of one that is asked, and, with ``--large``, the most memory that so
+many bars take, without and with a tear sheet and a file of the trades.
 
     python benchmarks/backtest_command.py [--large 10000000]
 """
@@ -24,7 +25,8 @@ from pregao.market.store import Store
 
 FLOOR = [sys.executable, "-c", "import numpy, pandas"]
 PREGAO = [sys.executable, "-c", "from pregao.cli import main; main()"]
-BACKTEST = [*PREGAO, "backtest", "--strategy", "ma-cross", "--data", "BENCH/USD", "--cash", "1000000"]
+BACKTEST = [*PREGAO, "backtest", "--data", "BENCH/USD", "--cash", "1000000", "--strategy"]
+SIGNALS, ASKED = [*BACKTEST, "ma-cross"], [*BACKTEST, "buy-and-hold"]
 
 
 def run(command: list[str], **environment: str) -> tuple[float, float, float]:
@@ -45,6 +47,12 @@ def least(command: list[str], times: int = 5, **environment: str) -> dict[str, f
     return {"seconds": round(clock, 3), "cpu_seconds": round(processor, 3)}
 
 
+def first(command: list[str], **environment: str) -> dict[str, float]:
+    """One run, with what it compiles."""
+    clock, processor, most = run(command, **environment)
+    return {"seconds": round(clock, 3), "cpu_seconds": round(processor, 3), "megabytes": round(most)}
+
+
 def stored(home: Path, bars: int) -> dict[str, str]:
     """A home with so many minutes."""
     Store(home / "data").write(market(bars))
@@ -59,9 +67,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = stored(Path(folder) / "home", 10_000)
         cache = {"NUMBA_CACHE_DIR": str(Path(folder) / "cache")}
-        clock, processor, _ = run(BACKTEST, **home, **cache)
-        figures: dict[str, object] = {"first_start": {"seconds": round(clock, 3), "cpu_seconds": round(processor, 3)}}
-        floor, warm = least(FLOOR), least(BACKTEST, **home, **cache)
+        figures: dict[str, object] = {"first_start": first(SIGNALS, **home, **cache)}
+        figures["first_start_asked"] = first(ASKED, **home, NUMBA_CACHE_DIR=str(Path(folder) / "another"))
+        floor, warm = least(FLOOR), least(SIGNALS, **home, **cache)
         figures |= {
             "floor": floor,
             "backtest_of_10000_bars": warm,
@@ -69,8 +77,14 @@ def main() -> None:
             "help": least([*PREGAO, "--help"]),
         }
         if large:
-            clock, processor, most = run(BACKTEST, **stored(Path(folder) / "large", large), **cache)
-            figures["large"] = {"bars": large, "seconds": round(clock, 3), "megabytes": round(most)}
+            where = stored(Path(folder) / "large", large)
+            files = ["--report", str(Path(folder) / "sheet.html"), "--trades", str(Path(folder) / "trades.parquet")]
+            clock, _, most = run(SIGNALS, **where, **cache)
+            _, _, most_with_files = run([*SIGNALS, *files], **where, **cache)
+            figures["large"] = {
+                "bars": large, "seconds": round(clock, 3), "megabytes": round(most),
+                "megabytes_with_report_and_trades": round(most_with_files),
+            }  # fmt: skip
     print(json.dumps(figures, indent=2))
 
 

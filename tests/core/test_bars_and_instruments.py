@@ -39,6 +39,17 @@ def test_bars_round_trip_exactly() -> None:
     assert all(np.array_equal(getattr(bars, c), getattr(again, c)) for c in ("open_ns", "open", "high", "low", "close"))
 
 
+def test_the_closes_alone_take_a_third_of_the_memory_and_are_bars() -> None:
+    bars = Bars.from_frame(frame(), instrument(), Timeframe.parse("1h"))
+    closing = bars.closing()
+    assert closing.bar(1) == (bars.open_ns[1], bars.close_ns[1], 120, 120, 120, 120, 0.0)
+    assert closing.open_ns is bars.open_ns
+    assert closing.open is closing.high is closing.low is closing.close is bars.close
+    again = Bars(bars.instrument, bars.timeframe, *(getattr(closing, c) for c in ("open_ns", "open", "high", "low")),
+                 close=closing.close, volume=closing.volume)  # fmt: skip
+    assert len(again) == 3, "they keep the rules"
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

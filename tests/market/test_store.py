@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -293,6 +294,29 @@ def test_a_writer_killed_anywhere_leaves_whole_files(tmp_path, make_bars, equal)
             assert any(np.array_equal(closes, source.close[month == name]) for source in (one, other))
     store.write(one)
     assert equal(store.bars(one.instrument, M15), one)
+
+
+def test_a_reader_sees_one_write_or_the_other_though_files_grow_and_shrink_under_it(tmp_path, make_bars, equal):
+    whole = make_bars(6_000)  # three files, read side by side
+    long, short = whole, whole[500:-500]
+    store = Store(tmp_path)
+    store.write(long)
+    done = threading.Event()
+
+    def rewrite() -> None:
+        while not done.is_set():
+            for bars in (short, long):
+                store.write(bars, replace=True)
+
+    writer = threading.Thread(target=rewrite)
+    writer.start()
+    try:
+        found = [store.bars(whole.instrument, M15) for _ in range(40)]
+    finally:
+        done.set()
+        writer.join()
+    assert all(equal(bars, long) or equal(bars, short) for bars in found)
+    assert len({len(bars) for bars in found}) == 2, "the writer was at work meanwhile"
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ def _judged(asked: Asked) -> tuple[Sheet, float, list[str]]:
         progress(note)
     with long_work() as show:
         began = time.perf_counter()
-        result = _run(setting, asked.seed, show)
+        result = _closing(_run(setting, asked.seed, show))
         seconds = time.perf_counter() - began
         sheet = sheet_of(
             result, asked.name, held=_held(setting), data_version=_data_version(), model=_models(setting),
@@ -103,11 +104,24 @@ def _run(setting: Setting, seed: int, show: Callable[[int, int], None]) -> Resul
 
 
 def _held(setting: Setting) -> Result | PortfolioResult:
+    """Buy and hold over the same bars, which are forgotten then: they may be large."""
     from pregao.simulation.baselines import buy_and_hold, buy_and_hold_all
 
     if setting.alone:
-        return buy_and_hold(setting.bars[0], setting.plans[0])
-    return buy_and_hold_all(setting.bars, setting.plans, setting.cash, setting.reporting)
+        held = _closing(buy_and_hold(setting.bars[0], setting.plans[0]))
+    else:
+        held = _closing(buy_and_hold_all(setting.bars, setting.plans, setting.cash, setting.reporting))
+    setting.forget_bars()
+    return held
+
+
+def _closing(result: Result | PortfolioResult) -> Result | PortfolioResult:
+    """The result with the closes alone of its bars: all that a sheet looks at."""
+    from pregao.simulation.backtest import Result
+
+    if isinstance(result, Result):
+        return replace(result, bars=result.bars.closing())
+    return replace(result, bars=tuple(series.closing() for series in result.bars))
 
 
 def _write(sheet: Sheet, asked: Asked) -> None:

@@ -55,6 +55,11 @@ class Setting:
         """Whether it is one instrument in one currency, which needs no account for several."""
         return len(self.plans) == 1 and self.cash is None
 
+    def forget_bars(self) -> None:
+        """Let go of the bars, when all has been run."""
+        for series in (self.bars, self.before, self.finer):
+            series.clear()
+
 
 def setting_of(asked: Asked) -> Setting:
     """Everything checked and read.

@@ -147,6 +147,11 @@ class Bars:
         hi = len(self) if end_ns is None else int(np.searchsorted(self.open_ns, end_ns))
         return self[lo:hi]
 
+    def closing(self) -> Bars:
+        """The same times and closes alone, a third as large: opens, highs and lows are the closes, volumes are 0."""
+        nothing = np.broadcast_to(0.0, len(self))
+        return Bars._trusted(self.instrument, self.timeframe, self.open_ns, *[self.close] * 4, nothing)
+
     def frame(self) -> pd.DataFrame:
         """The bars with float prices, as the ecosystem expects them: ``timestamp`` (UTC, open time), OHLCV."""
         columns: dict[str, object] = {"timestamp": pd.to_datetime(self.open_ns, utc=True)}

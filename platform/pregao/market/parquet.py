@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pregao.core.bars import COLUMNS, Bars, Ints, prices
+from pregao.core.bars import COLUMNS, Bars, Floats, Ints, prices
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
@@ -107,40 +107,57 @@ def load(paths: Sequence[Path], instrument: Instrument, timeframe: Timeframe) ->
         PregaoError: if a file is damaged or of a newer version.
         FileNotFoundError: if one is not there.
     """
-    if len(paths) < _MANY:
-        return _decode([read(path) for path in paths], instrument, timeframe, map)
-    with ThreadPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
-        return _decode(list(pool.map(read, paths)), instrument, timeframe, pool.map)
-
-
-def _decode(tables: Sequence[pa.Table], instrument: Instrument, timeframe: Timeframe, over: Any) -> Bars:
-    ends = np.cumsum([0, *(table.num_rows for table in tables)])
+    ends = np.cumsum([0, *(_rows(path) for path in paths)])
     columns = {name: np.empty(ends[-1], dtype=np.int64) for name in ("open_ns", *COLUMNS)}
     volume = np.empty(ends[-1])
-    tick = float(instrument.tick_size)
 
-    def convert(k: int) -> None:
-        # File by file: what is computed on in between stays in the processor's cache.
-        table, rows = tables[k], slice(ends[k], ends[k + 1])
-        times = table["timestamp"].combine_chunks().view(pa.int64()).to_numpy()
-        np.multiply(times, 1_000, out=columns["open_ns"][rows])
-        volume[rows] = table["volume"].to_numpy()
-        for name in COLUMNS:
-            raw = table[name].to_numpy() / tick
-            whole = np.rint(raw)
-            np.copyto(columns[name][rows], whole, casting="unsafe")
-            raw -= whole
-            if max(raw.max(initial=0.0), -raw.min(initial=0.0)) > 1e-6:
-                off = np.abs(raw) > np.maximum(1e-12 * np.abs(whole), 1e-6)
-                if off.any():
-                    raise UsageError(
-                        f"A stored {name} of {instrument.symbol}, {table[name][int(np.argmax(off))].as_py()}, "
-                        f"is not a multiple of the tick size {instrument.tick_size}.",
-                        "Give a finer --tick-size.",
-                    )
+    def place(k: int) -> None:
+        # File by file, gone as soon as it is in its place: together they would take as much memory as the bars.
+        rows = slice(ends[k], ends[k + 1])
+        _decode(paths[k], instrument, {name: column[rows] for name, column in columns.items()}, volume[rows])
 
-    list(over(convert, range(len(tables))))
+    if len(paths) < _MANY:
+        for k in range(len(paths)):
+            place(k)
+    else:
+        with ThreadPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
+            list(pool.map(place, range(len(paths))))
     return Bars(instrument, timeframe, **columns, volume=volume)
+
+
+def _rows(path: Path) -> int:
+    """How many bars a file says that it has."""
+    try:
+        with disk_errors(path):
+            return int(pq.read_metadata(path).num_rows)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        raise damaged(path) from error
+
+
+def _decode(path: Path, instrument: Instrument, columns: Mapping[str, Ints], volume: Floats) -> None:
+    """Put the bars of a file into arrays of their length."""
+    table = read(path)
+    if table.num_rows != len(volume):
+        raise FileNotFoundError(f"{path} was replaced while it was read.")
+    tick = float(instrument.tick_size)
+    times = table["timestamp"].combine_chunks().view(pa.int64()).to_numpy()
+    np.multiply(times, 1_000, out=columns["open_ns"])
+    volume[:] = table["volume"].to_numpy()
+    for name in COLUMNS:
+        raw = table[name].to_numpy() / tick
+        whole = np.rint(raw)
+        np.copyto(columns[name], whole, casting="unsafe")
+        raw -= whole
+        if max(raw.max(initial=0.0), -raw.min(initial=0.0)) > 1e-6:
+            off = np.abs(raw) > np.maximum(1e-12 * np.abs(whole), 1e-6)
+            if off.any():
+                raise UsageError(
+                    f"A stored {name} of {instrument.symbol}, {table[name][int(np.argmax(off))].as_py()}, "
+                    f"is not a multiple of the tick size {instrument.tick_size}.",
+                    "Give a finer --tick-size.",
+                )
 
 
 def describe(path: Path) -> PeriodFile:

@@ -52,16 +52,16 @@ def sheet_of(
         data_version, model, command: see `Sheet`.
         settings: of the strategy, after those of the plan.
     """
-    held_money, held_figures = (None, None) if held is None else (_money(held), held.metrics())
+    held_money, held_figures = (None, None) if held is None else (held.money, held.metrics())
     del held  # its arrays are as large as the result's
     books = books_of(result)
+    costs, trades = [book.costs() for book in books], _trades(books)
     plans = [book.plan for book in books]
     terms = [plan.terms for plan in plans]
     times: Any = result.bars if isinstance(result, Result) else result.moments
     timeframe, close_ns = times.timeframe, times.close_ns
-    money, bounds = _money(result), result.interval
+    money, bounds = result.money, result.interval
     figures = result.metrics()
-    costs = [book.costs() for book in books]
     ambiguous = sum(result.engine.account_of(b).ambiguous for b in range(len(books)))
     return Sheet(
         strategy=strategy,
@@ -78,7 +78,7 @@ def sheet_of(
         figures=figures | evidence(money, trials),
         costs={name: sum(each[name] for each in costs) for name in COSTS},
         exposure=_exposure(result, money),
-        trades=_trades(books),
+        trades=trades,
         digest=result.digest,
         held=held_money,
         held_figures=held_figures,
@@ -117,13 +117,6 @@ def _returns(equity: Floats) -> Floats:
     return returns
 
 
-def _money(result: Result | PortfolioResult) -> Floats:
-    """The equity in the reporting currency."""
-    if isinstance(result, PortfolioResult):
-        return result.money
-    return np.asarray(result.equity * float(result.plan.instrument.quantum), np.float64)
-
-
 def _cash(result: Result | PortfolioResult) -> float:
     if isinstance(result, PortfolioResult):
         return result.cash
@@ -142,7 +135,8 @@ def _exposure(result: Result | PortfolioResult, money: Floats) -> dict[str, Floa
         return {name: result.exposure(b) for b, name in enumerate(result.names)}
     instrument = result.plan.instrument
     unit = float(instrument.tick_quanta * instrument.quantum)  # money in one tick of one lot
-    exposure: Floats = np.asarray(result.positions * result.bars.close * unit, np.float64)
+    exposure: Floats = np.multiply(result.positions, result.bars.close, dtype=np.float64)  # ten million: no copies
+    exposure *= unit
     np.divide(exposure, money, out=exposure, where=money > 0)
     exposure[money <= 0] = np.nan
     return {instrument.symbol: exposure}

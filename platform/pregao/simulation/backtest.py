@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pregao.core.bars import Bars, Ints
+from pregao.core.bars import Bars, Floats, Ints
 from pregao.core.errors import UsageError
 from pregao.simulation.course import Course
 from pregao.simulation.engine import Engine
@@ -70,6 +70,11 @@ class Result:
         """The round trips, see `trades_of`."""
         return trades_of(self.events, self.plan)
 
+    @cached_property
+    def money(self) -> Floats:
+        """The equity in the quote currency, shape ``(n,)``."""
+        return np.asarray(self.equity * float(self.plan.instrument.quantum), np.float64)
+
     @property
     def final_equity(self) -> float:
         """Equity at the last close, in the quote currency."""
@@ -88,12 +93,7 @@ class Result:
 
     def metrics(self) -> dict[str, float]:
         """The figures of `report.metrics`."""
-        return metrics(
-            np.asarray(self.equity * float(self.plan.instrument.quantum), np.float64),
-            self.bars,
-            self.trades,
-            exposed=self.positions != 0,
-        )
+        return metrics(self.money, self.bars, self.trades, exposed=self.positions != 0)
 
 
 def run_signals(bars: Bars, plan: Plan, signals: NDArray[np.int8], finer: Bars | None = None) -> Result:

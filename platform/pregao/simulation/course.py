@@ -25,6 +25,8 @@ from pregao.simulation.moments import Joined, join
 
 _SILENT = np.zeros(0, np.int8)
 Events = NDArray[Any]
+_BLOCK = 8 * layout.LOG_ROWS
+"""Events are kept in blocks of so many: large enough, 48 MB, that the system has one back as soon as it is let go."""
 
 
 class Course:
@@ -49,6 +51,7 @@ class Course:
         self._log = np.zeros(1, layout.LOG)
         self._count, self._rows, self._told = self._log["count"], self._log["events"][0], 0
         self._events: deque[Events] = deque()
+        self._block, self._filled = np.empty(0, layout.EVENT), 0
         self._joined: Joined | None = None
         if len(bars) > 1:
             self._joined = join(bars, finer, engine.actions)
@@ -128,6 +131,7 @@ class Course:
     @property
     def events(self) -> Events:
         """All events so far."""
+        self._close_block()
         rows = self._rows[: self._count[0]]
         if not self._events:
             return rows
@@ -165,5 +169,14 @@ class Course:
     def _make_room(self) -> None:
         """For one more moment. Rows are left in the log as long as it has room, so that a short run copies none."""
         if self._count[0] > layout.LOG_ROWS - layout.ROOM:
-            self._events.append(self._rows[: self._count[0]].copy())
+            if self._filled + self._count[0] > len(self._block):
+                self._close_block()
+                self._block = np.empty(_BLOCK, layout.EVENT)
+            self._block[self._filled : self._filled + self._count[0]] = self._rows[: self._count[0]]
+            self._filled += int(self._count[0])
             self._count[0] = self._told = 0
+
+    def _close_block(self) -> None:
+        if self._filled:
+            self._events.append(self._block[: self._filled])
+            self._block, self._filled = np.empty(0, layout.EVENT), 0

@@ -31,7 +31,10 @@ class Marks:
     @cached_property
     def equity(self) -> Ints:
         """In quanta, shape ``(n,)``."""
-        return self._each(SLOPE) * self.close + self._each(BASE)
+        equity = self._each(SLOPE)
+        equity *= self.close
+        equity += self._each(BASE)
+        return equity
 
     @cached_property
     def positions(self) -> Ints:

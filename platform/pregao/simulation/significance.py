@@ -25,6 +25,8 @@ from pregao.core.errors import UsageError
 EULER_MASCHERONI = 0.5772156649015329
 _NORMAL = NormalDist()
 _NOISE = 8 * np.finfo(np.float64).eps
+_BLOCK = 2**20
+"""Moments are summed over so many returns at a time: of ten million, a copy would be large."""
 """Returns that differ by less than this part of their size differ by rounding only."""
 
 
@@ -84,11 +86,15 @@ class Sample:
         if flaw is not None:
             return cls(n, math.nan, math.nan, math.nan, flaw)
         mean = float(r.mean())
-        centred = r - mean
-        square = centred * centred
-        m2 = float(square.mean())
+        m2, m3, m4 = 0.0, 0.0, 0.0
+        for start in range(0, n, _BLOCK):
+            centred = r[start : start + _BLOCK] - mean
+            square = centred * centred
+            m2 += float(square.sum()) / n
+            m3 += float(square @ centred) / n
+            m4 += float(square @ square) / n
         sharpe = mean / math.sqrt(m2 * n / (n - 1))
-        return cls(n, sharpe, float(square @ centred) / n / m2**1.5, float(square @ square) / n / m2**2)
+        return cls(n, sharpe, m3 / m2**1.5, m4 / m2**2)
 
     @property
     def spread(self) -> float:
