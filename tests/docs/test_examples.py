@@ -1,0 +1,81 @@
+"""What the documents say is true: their examples run and print what is told, and they leave nothing out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from pages import PAGES, ROOT, blocks, command_lines, run_page
+
+from pregao.cli import pregao
+from pregao.commands.backtest import backtest
+from pregao.simulation import layout
+from pregao.simulation.fees import presets
+from pregao.simulation.terms import PROFILES, Terms
+
+ENGINE = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+RUN = [page for page in PAGES if any(block.runs for block in blocks(page))]
+
+
+def page_name(page: Path) -> str:
+    return page.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", RUN, ids=page_name)
+def test_the_examples_of_a_page_run(
+    page: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run_page(page, tmp_path) > 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_commands_and_options_that_are_shown_exist(page: Path) -> None:
+    for line, words in command_lines(page):
+        command: Any = pregao
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            found = command.get_command(click.Context(command), words[0])
+            assert found is not None, f"{page.name}, line {line}: there is no command {words[0]!r}"
+            command, words = found, words[1:]
+        known = {name for option in command.params for name in option.opts} | {"--help", "--version"}
+        for word in words:
+            if word.startswith("--"):
+                assert word.partition("=")[0] in known, f"{page.name}, line {line}: {command.name} has no {word}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_option_of_a_backtest_is_told() -> None:
+    names = {option.opts[0] for option in backtest.params if option.name not in ("as_json", "help")}
+    assert {name for name in names if f"`{name}" not in ENGINE} == set()
+
+
+def test_every_profile_is_told_with_what_it_changes() -> None:
+    plain = Terms()
+    for name, terms in PROFILES.items():
+        [row] = re.findall(rf"^\| `{name}` \|(.*)\|$", ENGINE, re.MULTILINE)
+        told = set(re.findall(r"`(\w+)", row))
+        assert told == {f.name for f in fields(Terms) if getattr(terms, f.name) != getattr(plain, f.name)}, name
+
+
+def test_every_reason_kind_of_order_and_path_rule_is_told() -> None:
+    for reason in layout.REASONS.values():
+        assert reason in ENGINE
+    for word in [*layout.PATHS, *layout.TIMES_IN_FORCE.values(), *filter(None, layout.RULE_NAMES.values())]:
+        assert f"`{word}`" in ENGINE
+    for kind in filter(None, layout.EVENT_KINDS.values()):
+        assert f"`{kind}`" in ENGINE
+
+
+def test_every_venue_is_told() -> None:
+    assert {name for name in presets() if f"`{name}`" not in ENGINE} == set()
