@@ -129,7 +129,7 @@ def main() -> None:
                 pass
 
         class Waiting(Average):
-            """Knows the crosses beforehand, and is asked at them and when something fills."""
+            """Knows the crosses beforehand; waits for the next while flat, and in the market for a fill."""
 
             def __init__(self, crosses):
                 self.crosses = crosses
@@ -138,9 +138,11 @@ def main() -> None:
                 return self.crosses
 
             def on_bar(self, ctx, bar):
+                if ctx.account.position:
+                    return hold
                 return enter if ctx.signal else wait
 
-        enter, wait = (Enter(), Wait(signal=True)), (Wait(signal=True),)
+        enter, wait, hold = (Enter(), Wait()), (Wait(signal=True, event=False),), (Wait(),)
 
         def run(_):
             made = [Average() for _ in markets] if asked == "callback" else [Waiting(own) for own in signals]

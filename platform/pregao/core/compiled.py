@@ -7,6 +7,7 @@ in a package that compiles anything, so that a change of any of them starts a ne
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from pregao.core import linking
 
@@ -75,7 +78,8 @@ _PART, _WHOLE = linking.options()
 def inner(function: Function) -> Function:
     """Compile a function that only other compiled functions call: quicker to compile, cached with its callers.
 
-    Python cannot call it, unless the compiler is off. A division by zero is not looked for.
+    Python cannot call it, unless the compiler is off. A division by zero is not looked for, and no references are
+    counted: it can neither make nor return an array.
     """
     made: Function = numba.njit(
         function, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, **_PART
@@ -94,6 +98,24 @@ def compiled(function: Function) -> Function:
     if not numba.config.DISABLE_JIT:
         _compile_once_for_all_constants(made)
     return made
+
+
+if numba.config.DISABLE_JIT:
+
+    def pointer(address: int) -> Any:
+        """The memory at an address, for `numba.carray`."""
+        return ctypes.c_void_p(int(address))
+
+else:
+
+    @intrinsic
+    def pointer(_: Any, address: Any) -> Any:
+        """The memory at an address, for `numba.carray`."""
+
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+        return numba.types.voidptr(address), code
 
 
 def _compile_once_for_all_constants(dispatcher: Any) -> None:

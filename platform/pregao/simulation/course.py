@@ -22,6 +22,7 @@ from pregao.simulation.history import run_many, run_one
 from pregao.simulation.hours import live_rows
 from pregao.simulation.marks import Marks
 from pregao.simulation.moments import Joined, join
+from pregao.simulation.reel import Parts, wind
 
 _SILENT = np.zeros(0, np.int8)
 Events = NDArray[Any]
@@ -65,7 +66,12 @@ class Course:
         self._marks, self._noted = np.empty((0 if many else self.count, 4), np.int64), 0
         self._equity: Ints = np.empty(self.count if many else 0, np.int64)
         self._positions: Ints = np.empty(len(self._tape.close) if many else 0, np.int64)
-        self._held = np.zeros(len(bars), np.int64)
+        moments = self._joined.first if self._joined is not None else np.zeros(0, np.int64)
+        self._parts = Parts(
+            engine.world, engine.setting, self._log, self._tape, self._marks, moments, self._equity, self._positions,
+            np.zeros(len(bars), np.int64),
+        )  # fmt: skip
+        self._reel = wind(self._parts)  # the parts stay where they are as long as they are kept
 
     @cached_property
     def first(self) -> Ints:
@@ -149,17 +155,10 @@ class Course:
     def _go(self, signals: NDArray[np.int8], end: int, far: int, watch: bool) -> None:
         """As far as the log has room."""
         self._make_room()
-        engine = self.engine
         if self._joined is None:
-            self.done, self.awake, self._noted = run_one(
-                engine.world, engine.setting, self._log, self._tape, signals, self.done, end, watch, self._marks,
-                self._noted, far,
-            )  # fmt: skip
+            self.done, self.awake, self._noted = run_one(self._reel, signals, self.done, end, watch, self._noted, far)
         else:
-            self.done, self.awake = run_many(
-                engine.world, engine.setting, self._log, self._tape, self._joined.first, signals, self.done, end, watch,
-                self._equity, self._positions, far, self._held,
-            )  # fmt: skip
+            self.done, self.awake = run_many(self._reel, signals, self.done, end, watch, far)
 
     def _fresh(self) -> Events:
         """The rows of the log that have not been told yet."""

@@ -15,6 +15,7 @@ from pregao.core.money import PPM
 from pregao.simulation.flows import NEVER
 from pregao.simulation.kernel import act, arrive, equity, mark, step
 from pregao.simulation.layout import LEAVE, LOG_ROWS, ROOM
+from pregao.simulation.reel import unwind
 from pregao.simulation.tape import Tape
 
 Array = Any
@@ -52,6 +53,8 @@ def _next(signals: Array, start: int, end: int, leave: bool) -> int:
 @inner
 def _between(high: Array, low: Array, above: int, below: int, start: int, end: int) -> int:
     """The first bar from ``start`` on that reaches up to ``above`` or down to ``below``; ``end`` if none does."""
+    if above == NEVER and below == 0:
+        return end
     for row in range(np.uint64(start), np.uint64(end)):
         if high[row] >= above or low[row] <= below:
             return np.int64(row)
@@ -95,9 +98,7 @@ def _one(
                     heard = leave_next
                 most = min(most, heard + 1)
             high, low = book["wake_high"], book["wake_low"]
-            j = max(most, i)
-            if high < NEVER or low > 0:
-                j = _between(tape.high, tape.low, high, low, i, j)
+            j = _between(tape.high, tape.low, high, low, i, max(most, i))
             if j > i:
                 slope = position * rules["tick_quanta"]
                 _note(marks, noted, i, equity(w, s) - slope * book["last_ticks"], slope, position)
@@ -135,22 +136,22 @@ def _one(
 
 @compiled
 def run_one(
-    world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, start: int, end: int, watch: bool, marks: Array,
-    noted: int, far: int,
-) -> tuple[int, int, int]:  # fmt: skip
+    reel: Array, signals: Array, start: int, end: int, watch: bool, noted: int, far: int
+) -> tuple[int, int, int]:
     """Bars ``start`` to ``end`` of the only instrument: `step` and `act` for one after the other; and a look ahead.
 
     Args:
-        world, setting, logs: `layout.WORLD`, `SETTING` and `LOG`, shape ``(1,)``; world and log change.
+        reel: see `reel.wind`; world, log and marks change.
         signals: shape ``(n,)``: what was decided at each close; empty for nothing at all.
         watch: stop after a bar that caused an event.
-        marks: rows of `marks.Marks`, shape ``(n, 4)``, of which ``noted`` are in use.
+        noted: marks that are in use.
         far: end of the look ahead.
 
     Returns:
         The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step. From it
         on the first bar that is not quiet, or ``far``. And the marks that are in use now.
     """
+    world, setting, logs, tape, marks, _, _, _, _ = unwind(reel)
     w, s, log = world[0], setting[0], logs[0]
     done, noted = _one(w, s, log, tape, signals, start, end, watch, marks, noted)
     book = w["books"][0]
@@ -210,18 +211,14 @@ def _many(
 
 
 @compiled
-def run_many(
-    world: Array, setting: Array, logs: Array, tape: Tape, moments: Array, signals: Array, start: int, end: int,
-    watch: bool, equities: Array, positions: Array, far: int, held: Array,
-) -> tuple[int, int]:  # fmt: skip
+def run_many(reel: Array, signals: Array, start: int, end: int, watch: bool, far: int) -> tuple[int, int]:
     """Moments ``start`` to ``end`` of several instruments in one account, as `run_one` does it.
 
     Args:
-        moments: first row of each moment, and at the end the number of rows, shape ``(t + 1,)``.
+        reel: see `reel.wind`; world, log, equity and positions change.
         signals: shape ``(n,)``, one a row of the tape; or empty.
-        equities: shape ``(t,)``. positions: shape ``(n,)``, that of the row's instrument.
-        held: to work in, shape ``(instruments,)``.
     """
+    world, setting, logs, tape, _, moments, equities, positions, held = unwind(reel)
     w, s, log = world[0], setting[0], logs[0]
     done = _many(w, s, log, tape, moments, signals, start, end, watch, equities, positions)
     held[:] = 0

@@ -11,7 +11,7 @@ from pregao.core.bars import Bar, Bars
 from pregao.simulation.course import Course
 from pregao.strategies.answers import NOTHING
 from pregao.strategies.contract import Wait
-from pregao.strategies.seat import Seat
+from pregao.strategies.seat import AHEAD, Seat
 
 Progress = Callable[[int, int], None]
 _CHUNK = 4_096
@@ -35,18 +35,20 @@ def ask_one(course: Course, seat: Seat, progress: Progress | None = None) -> Non
                 seat.asked(answer)
                 if seat.wait is not None:
                     break
+        seat.ahead = 1
         while seat.wait is not None and at < n:
             at = _await(course, seat, seat.wait, n)
             seat.wait = None
             if at >= n:
                 break
-            bar = seat.bars.bar(at)
+            bar = seat.bar(at)
             context.now_ns = bar.close_ns
             seat.row = at
             answer = on_bar(context, bar)
             at += 1
             if answer is not NOTHING:
                 seat.asked(answer)
+        seat.ahead = AHEAD
     course.run(n)
 
 
@@ -92,7 +94,7 @@ def ask_many(course: Course, seats: Sequence[Seat], progress: Progress | None = 
             if due[seat.book] > at:
                 continue
             row = own[k]
-            bar = seat.bars.bar(row)
+            bar = seat.bar(row)
             seat.row, seat.wait, seat.context.now_ns = row, None, bar.close_ns
             answer = seat.strategy.on_bar(seat.context, bar)
             following = row + 1

@@ -7,26 +7,29 @@ them. The account is a `Course`, which is run along only when something can happ
 from __future__ import annotations
 
 from bisect import bisect_right
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pregao.core.bars import Bars
+from pregao.core.bars import Bar, Bars
 from pregao.core.money import PPM
 from pregao.features.sets import FeatureStream
 from pregao.simulation import layout
 from pregao.simulation.course import Course
+from pregao.simulation.glance import Glance
 from pregao.simulation.plan import Plan
 from pregao.strategies.answers import StrategyError, intents_of
-from pregao.strategies.contract import Account, Context, Enter, Exit, Model, Wait
+from pregao.strategies.contract import Account, Context, Enter, Exit, Intent, Model, Wait
 from pregao.strategies.desk import account_of, fraction_ppm
 
 _CHUNK = 4_096
 """Features are made of so many bars at a time, so that a long history does not need them all in memory."""
-_AHEAD = 4_096
-"""Quiet bars are looked for so far ahead."""
+AHEAD = 4_096
+"""Quiet bars are looked for so far ahead where every bar is asked about."""
+_bar = partial(tuple.__new__, Bar)
+_account = partial(tuple.__new__, Account)
 _NO_FEATURES: NDArray[np.float64] = np.empty(0)
 
 
@@ -46,6 +49,7 @@ class Seat:
         row: the bar of which it is asked.
         moments: of each bar the moment in which it comes, shape ``(n,)``; None where each bar is a moment.
         wait: what it waits for.
+        ahead: how many bars ahead quiet ones are looked for: not many for a strategy that waits.
         context: what it is given.
     """
 
@@ -66,6 +70,7 @@ class Seat:
         self.book = book
         self.row = 0
         self.wait: Wait | None = None
+        self.ahead = AHEAD
         self.has_signals = callable(getattr(strategy, "signals", None))
         warmup = max(int(strategy.warmup()), 1)
         self._keep = max(warmup, 2)
@@ -74,9 +79,15 @@ class Seat:
         self.first = max(warmup - 1 - len(self._before), 0)
         self.moments = course.moments_of(book) if len(course.engine.plans) > 1 else None
         self.context = Context(plan.instrument, plan.timeframe, self, model, seed)
-        self._plan, self._course = plan, course
+        self._plan, self._course, self._span = plan, course, bars.timeframe.ns
         self._alone = len(course.engine.plans) == 1 and course.engine.currencies == 1
-        self._known = -1
+        self._known = self._done = -1
+        self._valid: tuple[Intent, ...] = ()
+        columns = (bars.open_ns, bars.open, bars.high, bars.low, bars.close, bars.volume)
+        self._columns = tuple(memoryview(column) for column in columns)
+        self._glance = Glance(course.engine.world, course.engine.setting, book)
+        self._quantum, self._lot = course.engine.quantum(book), float(plan.instrument.lot_size)
+        self._tick_quanta, self._margined = plan.instrument.tick_quanta, plan.terms.contract == "margin"
         self._stream = features
         self._frame = np.empty((0, 0))
         self._frame_from = 0
@@ -91,7 +102,10 @@ class Seat:
         """
         refused = False
         course = self._course
-        for intent in intents_of(answer, self.has_signals):
+        if answer is not self._valid:  # else it is the very tuple that was looked at before
+            answer = intents_of(answer, self.has_signals)
+            self._valid = answer
+        for intent in answer:
             if isinstance(intent, Wait):
                 self.wait = intent
                 if intent.event:
@@ -121,6 +135,12 @@ class Seat:
             row = min(row, self._said[k]) if k < len(self._said) else row
         return row
 
+    def bar(self, row: int) -> Bar:
+        """One bar as plain Python numbers; `Bars.bar` is slower, but needs no view of every column."""
+        opened, *prices = self._columns
+        at: int = opened[row]
+        return _bar((at, at + self._span, *(column[row] for column in prices)))
+
     # What the strategy sees
 
     def account(self) -> Account:
@@ -130,31 +150,26 @@ class Seat:
             self._catch_up()
             return account_of(course.engine, self.book)
         if self.row >= course.awake:
-            course.run(self.row + 1, min(self.row + _AHEAD, course.count))
+            course.run(self.row + 1, min(self.row + self.ahead, course.count))
         if self._known != course.turn:
-            self._look()
-        quiet = self.row + 1 - self._done
-        equity, cash, position, price, held, pending = self._seen
-        if position:
-            equity = (self._equity + self._slope * (int(self.bars.close[self.row]) - self._last)) * self._quantum
-            held += quiet
-        return Account(equity, cash, position, price, held, pending)
+            self._known, self._done = course.turn, course.done
+            self._seen, self._pending = self._glance.see(), self._glance.waiting()
+        position, cost, cash, held, _ = self._seen
+        quantum = self._quantum
+        if position == 0:
+            return _account((cash * quantum, cash * quantum, 0.0, 0.0, 0, self._pending))
+        value = position * int(self.bars.close[self.row]) * self._tick_quanta - (cost if self._margined else 0)
+        size = position * self._lot
+        return _account((
+            (cash + value) * quantum, cash * quantum, size, cost * quantum / size, held + self.row + 1 - self._done,
+            self._pending,
+        ))  # fmt: skip
 
     def _catch_up(self) -> None:
         """Let the account live through the moment of bar `row`."""
         moment = self.row if self.moments is None else int(self.moments[self.row])
         if self._course.done <= moment:
             self._course.run(moment + 1)
-
-    def _look(self) -> None:
-        """Take note of the account as the course has left it; in quiet bars only the marks differ."""
-        course = self._course
-        self._known, self._done = course.turn, course.done
-        state = course.engine.account_of(self.book)
-        self._equity, self._last = state.equity_quanta, state.last_ticks
-        self._slope = state.position_lots * self._plan.instrument.tick_quanta
-        self._quantum = course.engine.quantum()
-        self._seen = account_of(course.engine, self.book)
 
     def closes(self) -> NDArray[np.float64]:
         """The last closes as prices, oldest first; a new array."""
@@ -178,16 +193,16 @@ class Seat:
 
     def signal(self) -> int:
         """What the strategy's signals say of bar `row`; 0 if it has none."""
-        return int(self._signals[self.row]) if self.has_signals else 0
+        return self._signals[self.row] if self.has_signals else 0
 
     @cached_property
-    def _signals(self) -> NDArray[np.int8]:
-        return signals_over(self.strategy, self.bars, self._before)
+    def _signals(self) -> memoryview[int]:
+        return memoryview(signals_over(self.strategy, self.bars, self._before))
 
     @cached_property
     def _said(self) -> list[int]:
         """The bars of which the signals say something."""
-        found: list[int] = np.flatnonzero(self._signals).tolist()
+        found: list[int] = np.flatnonzero(np.asarray(self._signals)).tolist()
         return found
 
 
