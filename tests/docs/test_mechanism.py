@@ -57,7 +57,7 @@ def test_what_is_true_passes(page: Path, tmp_path: Path) -> None:
         ("a = 1", "a = 1; assert a == 2"),
     ],
 )
-def test_what_is_not_fails_and_says_where(page: Path, tmp_path: Path, true: str, false: str) -> None:
+def test_what_is_not_true_fails(page: Path, tmp_path: Path, true: str, false: str) -> None:
     page.write_text(RUNS.replace(true, false))
     with pytest.raises(AssertionError):
         run_page(page, tmp_path)

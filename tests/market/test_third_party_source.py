@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import ROOT, blocks
 
 from pregao.cli import main
 from pregao.core.errors import PregaoError
@@ -16,7 +17,8 @@ from pregao.market.sift import BAD_KINDS
 from pregao.market.sources import source, source_names
 from pregao.market.sources.conformance import SourceConformance
 
-PAGE = (Path(__file__).parents[2] / "docs" / "sources.md").read_text(encoding="utf-8")
+PATH = ROOT / "docs" / "sources.md"
+PAGE = PATH.read_text(encoding="utf-8")
 FRAME = '''
     def _frame(self, symbol, timeframe, start_ns, end_ns):
         """A hundred hours of 2024."""
@@ -39,7 +41,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     site = tmp_path / "site"
     metadata = site / "my_package-1.0.dist-info"
     metadata.mkdir(parents=True)
-    [example] = [code for code in re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL) if "class Mine:" in code]
+    [example] = [block.text for block in blocks(PATH) if "class Mine:" in block.text]
     (site / "my_package.py").write_text(example + FRAME)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: my-package\nVersion: 1.0\n")
     points = "[pregao.sources]\nmine = my_package:Mine\nbroken = my_package:Nothing\n"
