@@ -50,7 +50,8 @@ class Course:
         self.engine = engine
         self.done = self.awake = self.turn = 0
         self._log = np.zeros(1, layout.LOG)
-        self._count, self._rows, self._told = self._log["count"], self._log["events"][0], 0
+        self._count, self._told = self._log["count"], 0
+        self._rows: Events = self._log["events"][0]
         self._events: deque[Events] = deque()
         self._block, self._filled = np.empty(0, layout.EVENT), 0
         self._joined: Joined | None = None

@@ -110,6 +110,17 @@ def tape_of(
     )
 
 
+def _state_words(book: int, money: int) -> tuple[int, ...]:
+    """Where in the state the figures of `AccountState` are, but for the equity."""
+    parts = {"cash": ("money", money), "locked": ("money", money)}
+    parts |= dict.fromkeys(("now_ns", "bars", "fills", "ambiguous"), ("account", 0))
+    names = (
+        "cash", "position_lots", "cost", "realised", "fees", "bars_held", "last_ticks", "now_ns", "bars", "fills",
+        "ambiguous", "locked", "margin", "funding", "interest", "dividends", "best", "worst",
+    )  # fmt: skip
+    return tuple(layout.word(*parts.get(name, ("books", book)), name) for name in names)
+
+
 class Engine:
     """One simulated account on one instrument or several. The same bars and orders give the same bytes, always.
 
@@ -132,6 +143,8 @@ class Engine:
         self._w = self._world[0]
         self._rules = self._setting[0]["rules"]
         self._log = np.zeros(1, layout.LOG)
+        self._words = memoryview(self._world["words"][0])
+        self._state_at = [_state_words(b, int(self._rules[b]["money"])) for b in range(len(self.plans))]
         self._actions, self._span_ns = built.actions, self.plan.timeframe.ns
         self._index = {plan.instrument.key: b for b, plan in enumerate(self.plans)}
 
@@ -309,14 +322,8 @@ class Engine:
 
     def account_of(self, book: int) -> AccountState:
         """The account now, with one of its instruments."""
-        a, k = self._w["account"], self._w["books"][book]
-        money = self._w["money"][int(self._rules[book]["money"])]
-        return AccountState(
-            int(live.equity(self._world, self._setting)), int(money["cash"]), int(k["position_lots"]), int(k["cost"]),
-            int(k["realised"]), int(k["fees"]), int(k["bars_held"]), int(k["last_ticks"]), int(a["now_ns"]),
-            int(a["bars"]), int(a["fills"]), int(a["ambiguous"]), int(money["locked"]), int(k["margin"]),
-            int(k["funding"]), int(k["interest"]), int(k["dividends"]), int(k["best"]), int(k["worst"]),
-        )  # fmt: skip
+        words = self._words
+        return AccountState(live.equity(self._world, self._setting), *(words[at] for at in self._state_at[book]))
 
     def cash(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Total and locked cash by currency."""

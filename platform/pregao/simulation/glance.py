@@ -19,16 +19,6 @@ class Seen(NamedTuple):
     last_ticks: int
 
 
-def _word(part: str, index: int, field: str) -> int:
-    """Which word of the world a field is."""
-    whole = layout.WORLD.fields
-    assert whole is not None
-    kind, start = whole[part][:2]
-    record = kind.base
-    assert record.fields is not None
-    return int(start + index * record.itemsize + record.fields[field][1]) // 8
-
-
 class Glance:
     """Reads the state of one instrument of an account.
 
@@ -42,10 +32,10 @@ class Glance:
         self._book = book
         money = int(setting[0]["rules"][book]["money"])
         fields = ("position_lots", "cost", "bars_held", "last_ticks")
-        self._at = tuple(_word("books", book, name) for name in fields)
-        self._cash = _word("money", money, "cash")
-        self._orders = _word("account", 0, "orders")
-        self._role, self._owner = _word("orders", 0, "role"), _word("orders", 0, "book")
+        self._at = tuple(layout.word("books", book, name) for name in fields)
+        self._cash = layout.word("money", money, "cash")
+        self._orders = layout.word("account", 0, "orders")
+        self._role, self._owner = layout.word("orders", 0, "role"), layout.word("orders", 0, "book")
 
     def see(self) -> Seen:
         """The figures now."""
@@ -61,4 +51,3 @@ class Glance:
             if words[self._owner + at] == self._book and words[self._role + at] in (layout.ENTRY, layout.EXIT):
                 return True
         return False
-

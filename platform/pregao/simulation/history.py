@@ -46,7 +46,8 @@ def _next(signals: Array, start: int, end: int, leave: bool) -> int:
     """The first bar from ``start`` on with a signal, or one to leave; ``end`` if there is none."""
     for row in range(np.uint64(start), np.uint64(end)):
         if signals[row] == LEAVE or (signals[row] != 0 and not leave):
-            return np.int64(row)
+            found: int = np.int64(row)  # type: ignore[assignment]  # signed again: numba keeps it so, `int` would not
+            return found
     return end
 
 
@@ -57,7 +58,8 @@ def _between(high: Array, low: Array, above: int, below: int, start: int, end: i
         return end
     for row in range(np.uint64(start), np.uint64(end)):
         if high[row] >= above or low[row] <= below:
-            return np.int64(row)
+            found: int = np.int64(row)  # type: ignore[assignment]  # signed again: numba keeps it so, `int` would not
+            return found
     return end
 
 
@@ -119,7 +121,7 @@ def _one(
                     account["now_ns"] = opened + tape.span_ns
                 i = j
                 if heard == k:
-                    act(w, s, log, 0, np.int64(signals[k]), PPM)
+                    act(w, s, log, 0, np.int64(signals[k]), PPM)  # type: ignore[arg-type]
                 continue
         seen = log["count"]
         bring(w, tape, i, 0)
@@ -127,7 +129,7 @@ def _one(
         _note(marks, noted, i, equity(w, s), 0, book["position_lots"])
         noted += 1
         if not silent and signals[i] != 0:
-            act(w, s, log, 0, np.int64(signals[i]), PPM)
+            act(w, s, log, 0, np.int64(signals[i]), PPM)  # type: ignore[arg-type]
         i += 1
         if watch and log["count"] > seen:
             return i, noted
@@ -204,7 +206,7 @@ def _many(
         for row in range(first, last):
             positions[row] = w["books"][tape.book[row]]["position_lots"]
             if not silent and signals[row] != 0:
-                act(w, s, log, tape.book[row], np.int64(signals[row]), PPM)
+                act(w, s, log, tape.book[row], np.int64(signals[row]), PPM)  # type: ignore[arg-type]
         if watch and log["count"] > seen:
             return t + 1
     return end

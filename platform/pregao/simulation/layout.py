@@ -222,6 +222,18 @@ def _world() -> np.dtype[np.void]:
 
 
 WORLD = _world()
+
+
+def word(part: str, index: int, field: str) -> int:
+    """Which word of the world a field is, of the record with this index in a part of it."""
+    whole = WORLD.fields
+    assert whole is not None
+    kind, start = whole[part][:2]
+    record = kind.base
+    assert record.fields is not None
+    return int(start + index * record.itemsize + record.fields[field][1]) // 8
+
+
 ORDERS_AT = WORLD.fields["orders"][1] // 8 if WORLD.fields else 0
 """Word at which the orders begin, each `ORDER_WORDS` long."""
 ORDER_WORDS = ORDER.itemsize // 8

@@ -232,14 +232,14 @@ def run_decisions(
                 account["bars"] += j - i
                 i = j
                 if heard == j - 1:
-                    act(w, s, log, 0, int(signals[heard]), PPM)
+                    act(w, s, log, 0, np.int64(signals[heard]), PPM)  # type: ignore[arg-type]
                 continue
         bring(w, tape, i, 0)
         step(w, s, log, tape.open_ns[i], tape.open_ns[i] + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
         last = equity(w, s)
         money[i] = float(last) * quantum
         if signals[i] != 0:
-            act(w, s, log, 0, int(signals[i]), PPM)
+            act(w, s, log, 0, np.int64(signals[i]), PPM)  # type: ignore[arg-type]
         i += 1
     return end, last
 

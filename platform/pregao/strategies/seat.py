@@ -84,7 +84,7 @@ class Seat:
         self._known = self._done = -1
         self._valid: tuple[Intent, ...] = ()
         columns = (bars.open_ns, bars.open, bars.high, bars.low, bars.close, bars.volume)
-        self._columns = tuple(memoryview(column) for column in columns)
+        self._columns = tuple(column.data for column in columns)
         self._glance = Glance(course.engine.world, course.engine.setting, book)
         self._quantum, self._lot = course.engine.quantum(book), float(plan.instrument.lot_size)
         self._tick_quanta, self._margined = plan.instrument.tick_quanta, plan.terms.contract == "margin"
@@ -189,7 +189,8 @@ class Seat:
         while self.row >= self._frame_from + len(self._frame):
             self._frame_from += len(self._frame)
             self._frame = self._stream.extend(self.bars[self._frame_from : self._frame_from + _CHUNK])
-        return self._frame[self.row - self._frame_from].copy()
+        vector: NDArray[np.float64] = self._frame[self.row - self._frame_from].copy()
+        return vector
 
     def signal(self) -> int:
         """What the strategy's signals say of bar `row`; 0 if it has none."""
@@ -197,7 +198,7 @@ class Seat:
 
     @cached_property
     def _signals(self) -> memoryview[int]:
-        return memoryview(signals_over(self.strategy, self.bars, self._before))
+        return signals_over(self.strategy, self.bars, self._before).data
 
     @cached_property
     def _said(self) -> list[int]:
@@ -233,5 +234,7 @@ def joined(before: Bars, bars: Bars) -> Bars:
     def column(name: str) -> NDArray[Any]:
         return np.concatenate([getattr(before, name), getattr(bars, name)])
 
-    prices = (column(name) for name in ("open", "high", "low", "close"))
-    return Bars(bars.instrument, bars.timeframe, column("open_ns"), *prices, volume=column("volume"))
+    return Bars(
+        bars.instrument, bars.timeframe, column("open_ns"), column("open"), column("high"), column("low"),
+        column("close"), column("volume"),
+    )  # fmt: skip
