@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers, running
@@ -53,5 +54,7 @@ def served(started: Servers, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server
     for name in ("PREGAO_DATABASE_URL", "PREGAO_MLFLOW_URI", "PREGAO_DVC_REMOTE"):
         monkeypatch.delenv(name, raising=False)
     settings.cache_clear()
-    yield started
+    # Prefect has read its settings when it was imported, which another test may have done long before.
+    with temporary_settings({PREFECT_API_URL: f"{started.addresses['prefect']}/api"}):
+        yield started
     settings.cache_clear()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import distributed
 import numpy as np
 import pytest
 from candles import MINUTE, ONE
@@ -17,8 +18,6 @@ from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers
 from pregao_flows import client
 
-distributed = pytest.importorskip("distributed", reason="prefect-dask is not installed")
-pytest.importorskip("prefect_dask")
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 PLUGIN = Path(__file__).parents[1] / "strategies" / "sweep_plugin"
