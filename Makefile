@@ -28,8 +28,8 @@ help: ## What can be made
 demo: $(PREPARED) ## Show the whole product working, offline (ARGS=--check: without a person)
 	@$(BIN)/pregao demo $(ARGS)
 
-test: $(PREPARED) ## Pass the tests (ARGS="-m 'not servers'" for a part)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(PREPARED) ## Pass the tests, two files at a time (ARGS="-n 0" one; "-m 'not servers'" for a part)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 up: $(PREPARED) ## Start the Prefect server with the flows, MLflow and the panel
 	@$(BIN)/pregao up $(ARGS)
