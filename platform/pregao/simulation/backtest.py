@@ -77,14 +77,14 @@ class Result:
 
     @property
     def final_equity(self) -> float:
-        """Equity at the last close, in the quote currency."""
-        return float(self.plan.instrument.money(self.marks.last))
+        """Equity at the last close, with what filled at it, in the quote currency."""
+        return float(self.plan.instrument.money(self.engine.account.equity_quanta))
 
     @property
     def interval(self) -> Interval:
         """Profit or loss, and between which bounds it lies because bars do not tell their path."""
         state, money = self.engine.account, self.plan.instrument.money
-        pnl = self.marks.last - self.plan.cash_quanta
+        pnl = state.equity_quanta - self.plan.cash_quanta
         return Interval(*(float(money(x)) for x in (pnl - state.worst_quanta, pnl, pnl + state.best_quanta)))
 
     def history(self) -> list[Event]:

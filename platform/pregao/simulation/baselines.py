@@ -62,5 +62,5 @@ def random_entries(bars: Bars, plan: Plan, entries: int, seed: int, runs: int) -
     for i in range(runs):
         signals = np.zeros(len(bars), np.int8)
         signals[rng.choice(len(bars), size=min(entries, len(bars)), replace=False)] = layout.ENTER_LONG
-        returns[i] = run_signals(bars, plan, signals).marks.last / plan.cash_quanta - 1
+        returns[i] = run_signals(bars, plan, signals).engine.account.equity_quanta / plan.cash_quanta - 1
     return returns

@@ -41,10 +41,5 @@ class Marks:
         """Signed lots, shape ``(n,)``."""
         return self._each(POSITION)
 
-    @property
-    def last(self) -> int:
-        """The equity at the last close, in quanta."""
-        return int(self.rows[-1, SLOPE] * self.close[-1] + self.rows[-1, BASE])
-
     def _each(self, column: int) -> Ints:
         return np.repeat(self.rows[:, column], np.diff(self.rows[:, BAR], append=len(self.close)))

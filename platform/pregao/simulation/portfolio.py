@@ -84,8 +84,8 @@ class PortfolioResult:
 
     @property
     def final_equity(self) -> float:
-        """Equity at the last close, in the reporting currency."""
-        return float(self.money[-1])
+        """Equity at the last close, with what filled at it, in the reporting currency."""
+        return self.engine.account.equity_quanta * float(self.quantum(self.currency))
 
     @property
     def interval(self) -> Interval:

@@ -129,7 +129,7 @@ class Track:
         parts: list[NDArray[Any]] = []
         done = 0
         while True:
-            done, last = run_decisions(
+            done = run_decisions(
                 engine.world, engine.setting, self._log, start.tape, *decisions, done, n, self._money, quantum
             )
             events = drain(self._log)
@@ -138,17 +138,15 @@ class Track:
             parts.append(events.copy())
         if parts:
             events = np.concatenate([*parts, events])
-        return self._figures(start.plan, engine, last, self._money, events)
+        return self._figures(start.plan, engine, self._money, events)
 
     def of(self, result: Result) -> Figures:
         """The figures of a finished run over these bars."""
         money = result.equity.astype(np.float64) * float(result.plan.instrument.quantum)
-        return self._figures(result.plan, result.engine, int(result.equity[-1]), money, result.events)
+        return self._figures(result.plan, result.engine, money, result.events)
 
-    def _figures(
-        self, plan: Plan, engine: Engine, last: int, money: NDArray[np.float64], events: NDArray[Any]
-    ) -> Figures:
-        """From what a run left behind: the equity at each close in the quote currency, and the last in quanta."""
+    def _figures(self, plan: Plan, engine: Engine, money: NDArray[np.float64], events: NDArray[Any]) -> Figures:
+        """From what a run left behind, with the equity at each close in the quote currency."""
         instrument = plan.instrument
         net, mean, m2, _, _, _, deepest, _, _ = curve(money, _NO_TIMES)
         n = len(money) - 1
@@ -158,7 +156,8 @@ class Track:
         digest = hashlib.sha256(events.data)
         digest.update(engine.to_bytes())
         return Figures(
-            float(instrument.money(last)), net, bar_sharpe * self._per_year**0.5, bar_sharpe, deepest,
+            float(instrument.money(engine.account.equity_quanta)), net, bar_sharpe * self._per_year**0.5, bar_sharpe,
+            deepest,
             len(fees), won / len(fees) if len(fees) else math.nan, float((fees * float(instrument.quantum)).sum()),
             int(engine.world[0]["account"]["ambiguous"]), digest.hexdigest(),
         )  # fmt: skip
@@ -171,7 +170,7 @@ _NO_TIMES = np.empty(0, np.int64)
 def run_decisions(
     world: Array, setting: Array, logs: Array, tape: Tape, signals: Array, some: Array, leaves: Array, start: int,
     end: int, money: Array, quantum: float,
-) -> tuple[int, int]:  # fmt: skip
+) -> int:  # fmt: skip
     """Bars ``start`` to ``end`` of the only instrument, as `history.run_one` does them, to the same bytes.
 
     Args:
@@ -181,18 +180,16 @@ def run_decisions(
         quantum: money in one quantum.
 
     Returns:
-        The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step; and the
-        equity at the last close that is done, in quanta.
+        The index of the first bar not yet done: ``end``, or earlier when the log has no room for another step.
     """
     w, s, log = world[0], setting[0], logs[0]
     account, book, rules = w["account"], w["books"][0], s["rules"][0]
-    last = equity(w, s)
     any_next = np.searchsorted(some, start)
     leave_next = np.searchsorted(leaves, start)
     i = start
     while i < end:
         if log["count"] > LOG_ROWS - ROOM:
-            return i, last
+            return i
         if book["wake_low"] < NEVER:
             position = book["position_lots"]
             high, low, until = book["wake_high"], book["wake_low"], book["wake_ns"]
@@ -222,7 +219,6 @@ def run_decisions(
                 slope = position * rules["tick_quanta"]
                 for k in range(i, j):
                     money[k] = float(base + slope * tape.close[k]) * quantum
-                last = base + slope * tape.close[j - 1]
                 opened = tape.open_ns[j - 1]
                 bring(w, tape, j - 1, 0)
                 mark(w, 0, opened + tape.span_ns, j - i)
@@ -236,12 +232,11 @@ def run_decisions(
                 continue
         bring(w, tape, i, 0)
         step(w, s, log, tape.open_ns[i], tape.open_ns[i] + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
-        last = equity(w, s)
-        money[i] = float(last) * quantum
+        money[i] = float(equity(w, s)) * quantum
         if signals[i] != 0:
             act(w, s, log, 0, np.int64(signals[i]), PPM)  # type: ignore[arg-type]
         i += 1
-    return end, last
+    return end
 
 
 @compiled
