@@ -260,7 +260,7 @@ class Signals(Protocol):
 
     - A strategy whose answers need neither its account nor anything but the bars is backtested by its signals alone,
       wholly compiled, if it says so with ``only_signals = True``. Its ``on_bar`` must then give the same answers
-      (``Enter()``, ``Enter("short")``, ``Exit()``), which its tests show by the conformance kit.
+      (``Enter()``, ``Enter("short")``, ``Exit()``): a session asks it, and must trade as the backtest did.
     - A strategy that waits for its next signal (`Wait`) is asked at those bars only, and reads the signal in
       ``ctx.signal``. Live, signals are made of the last ``warmup()`` bars, so they must not depend on older ones.
     """
