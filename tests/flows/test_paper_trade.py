@@ -152,11 +152,13 @@ def test_a_killed_session_is_found_and_goes_on_once(journal: Journal, session: s
     with journal.writing() as connection:  # as if half a minute had passed
         connection.execute(text("UPDATE sessions SET heartbeat_ns = 1, created_ns = 1 WHERE id = :id"), {"id": session})
     first = client.wait(client.ask(client.SUPERVISE, {}), 45)
-    assert first.message == f"Started again: {session}."
+    assert first.message.startswith("Started again: ")
+    assert session in first.message  # beside it perhaps what another test has left
     with journal.writing() as connection:
         connection.execute(text("UPDATE sessions SET heartbeat_ns = 1 WHERE id = :id"), {"id": session})
     second = client.wait(client.ask(client.SUPERVISE, {}), 45)
-    assert second.message == "Started again: none."  # its process may still be importing
+    assert second.message.startswith("Started again: ")
+    assert session not in second.message  # its process may still be importing
     row = trading(journal, session, left.bars + 3)
     assert row.epoch == left.epoch + 1
     assert len(list(journal.verified(session))) >= row.last_seq

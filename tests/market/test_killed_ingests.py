@@ -80,16 +80,21 @@ def test_an_ingest_killed_anywhere_leaves_a_valid_store_that_the_next_run_comple
     lasts = time.monotonic() - began
     assert whole.exitcode == 0
     seen: Counter[str] = Counter()
-    for k in range(KILLS):
+    killed = 0
+    for k in range(4 * KILLS):
         writer = ingesting(str(home), *arguments[(k + 1) % 2])
         time.sleep(lasts * dice.random())
         writer.kill()
         writer.join()
-        outcome = "killed" if writer.exitcode == -9 else "had ended"
-        seen[f"{outcome}, then {check(settings().data, [one, other])}"] += 1
+        caught = writer.exitcode == -9
+        seen[f"{'killed' if caught else 'had ended'}, then {check(settings().data, [one, other])}"] += 1
+        killed += caught
+        if killed == KILLS:
+            break
+        lasts *= 1 if caught else 0.8  # the first ingest of all, which set the store up, took longer than the others
     report = ingest("files", ["BTC/USDT"], "15m", options[0])
-    print(f"{KILLS} kills within {lasts:.2f} s each:", dict(seen))
-    assert sum(n for what, n in seen.items() if what.startswith("killed")) >= KILLS / 3
+    print(f"{killed} kills:", dict(seen))
+    assert killed == KILLS
 
     # What came of it is what an undisturbed store has, to the byte, and is recorded.
     clean = Store(tmp_path / "clean")
