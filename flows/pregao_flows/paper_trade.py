@@ -8,6 +8,7 @@ only starts the loop, passes the person's wishes from Prefect's pages on to it, 
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import httpx
@@ -22,6 +23,9 @@ from pregao_flows.client import SHUTDOWN
 
 POLL_SECONDS = 2.0
 """How often the run's own state is read: Pause and Suspend reach a flow without tasks in no other way."""
+
+ASKS = 3
+"""How often, after a termination signal, the server is asked why, before it is taken to be gone."""
 
 STOP_SECONDS = 15.0
 """How long a stopping session may take to close its orders and positions; SIGKILL follows 30 s after a cancel."""
@@ -149,6 +153,11 @@ def _own_state(client: SyncPrefectClient) -> State[Any] | None:
 
 
 def _own_state_message() -> str:
-    with get_client(sync_client=True) as client:
-        state = _own_state(client)
-    return (state.message or "") if state else SHUTDOWN
+    """What the run's state says; a server that does not answer for some seconds is taken to shut down."""
+    for _ in range(ASKS):
+        with get_client(sync_client=True) as client:
+            state = _own_state(client)
+        if state is not None:
+            return state.message or ""
+        time.sleep(POLL_SECONDS)
+    return SHUTDOWN
