@@ -27,6 +27,7 @@ COMMANDS = {
     "backtest": ("pregao.commands.backtest", "Run a strategy over history"),
     "sweep": ("pregao.commands.sweep", "Try many settings of a strategy, and say whether the best is luck"),
     "trade": ("pregao.commands.trade", "Start and steer paper-trading sessions"),
+    "audit": ("pregao.commands.audit", "Replay a session's journal and compare every row"),
     "plugins": ("pregao.commands.plugins", "List the installed strategies"),
 }
 

@@ -213,7 +213,7 @@ def test_many_can_open_a_new_database_at_once(database: str) -> None:
 
 
 def test_a_database_from_a_newer_version_is_refused(journal: Journal, database: str) -> None:
-    edit(journal, "UPDATE schema_version SET version = :v", v=schema.VERSION + 1)
+    edit(journal, "UPDATE alembic_version SET version_num = :v", v=f"{int(schema.HEAD) + 1:04d}")
     with pytest.raises(PregaoError, match="newer") as caught:
         Journal(database)
     assert "Update" in caught.value.mend

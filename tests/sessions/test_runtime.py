@@ -232,18 +232,3 @@ def test_a_session_whose_parts_are_gone_fails_with_the_reason_and_goes_on_once_m
     Store().write(good)
     assert run(session_id, journal) == "finished"
     assert journal.session(session_id).error is None
-
-
-def test_an_edited_journal_is_refused_at_the_edited_row(begin: Any, journal: Journal) -> None:
-    from sqlalchemy import text
-
-    session_id = begin()
-    run(session_id, journal, stop=lambda: journal.session(session_id).bars >= 130)
-    before = journal.session(session_id).last_seq
-    with journal.writing() as connection:
-        edit = "UPDATE journal SET body = replace(body, :a, :b) WHERE seq = :seq"
-        connection.execute(text(edit), {"a": "1", "b": "2", "seq": before - 3})
-    with pytest.raises(PregaoError, match=f"damaged at row {before - 3}"):
-        run(session_id, journal)
-    row = journal.session(session_id)
-    assert (row.status, row.last_seq) == ("failed", before)

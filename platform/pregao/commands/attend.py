@@ -81,10 +81,11 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 def state_of(row: SessionRow) -> str:
-    """A session's state and figures in one line, and in a second one what is wrong with it, if anything is."""
+    """A session's state and figures in one line, and in others what is wrong with it and what else to know."""
     figures = (
         f"Session {row.id}: {row.status}, {row.bars:,} of {row.bars_total:,} bars, equity {row.equity:,.2f} "
         f"{row.instrument.quote}, P&L {row.pnl:+,.2f} ({row.pnl_percent:+.2f} %), {row.trades_count} trades, "
         f"{row.win_count} won, fees {row.fees:,.2f}"
     )
-    return f"{figures}\nError: {row.error}" if row.error else figures
+    notices = [f"Note: {notice}" for notice in row.details.get("notices", {}).values()]
+    return "\n".join([figures, *([f"Error: {row.error}"] if row.error else []), *notices])

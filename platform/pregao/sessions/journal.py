@@ -19,11 +19,12 @@ from typing import Any
 
 import psutil
 from sqlalchemy import Connection, Engine, Select, bindparam, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from pregao.core.errors import PregaoError, UsageError, unknown
 from pregao.core.instrument import Instrument, folder_name
 from pregao.sessions import schema
+from pregao.sessions.database import open_database
 from pregao.sessions.records import (
     ENDED,
     Command,
@@ -43,7 +44,8 @@ from pregao.settings import settings
 
 
 class DamagedError(PregaoError):
-    """A journal's row does not follow from the one before: it was damaged or edited. ``seq`` is its number."""
+    """A journal's row does not follow from the one before: it was damaged or edited. ``seq`` is its number, ``why``
+    what is wrong with it."""
 
     def __init__(self, session_id: str, seq: int, why: str) -> None:
         super().__init__(
@@ -51,6 +53,7 @@ class DamagedError(PregaoError):
             "The rows before it are good; restore the database from a backup, or start a new session.",
         )
         self.seq = seq
+        self.why = why
 
 
 class Journal:
@@ -64,7 +67,7 @@ class Journal:
     def __init__(self, url: str | None = None, clock: Callable[[], int] = time.time_ns) -> None:
         self.url = url or settings().sessions_url
         self.clock = clock
-        self.engine: Engine = schema.open_database(self.url)
+        self.engine: Engine = open_database(self.url)
 
     def close(self) -> None:
         """Let go of the database's connections."""
@@ -72,15 +75,31 @@ class Journal:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for queries."""
-        with self.engine.connect() as connection:
-            yield connection
+        """A connection for queries. Raises `PregaoError` if the database's file is damaged."""
+        try:
+            with self.engine.connect() as connection:
+                yield connection
+        except DatabaseError as error:
+            self._name_damage(error)
+            raise
+
+    def _name_damage(self, error: DatabaseError) -> None:
+        """Say in a sentence that the file is damaged; of anything else (a lock, a lost connection) nothing is said."""
+        if type(error) is DatabaseError:
+            raise PregaoError(
+                f"The sessions' database {self.engine.url.render_as_string()} is damaged: {error.orig}.",
+                "Bring a copy of it back, or move it away to begin anew.",
+            ) from error
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One transaction, committed at the end of the block."""
-        with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
-            yield connection
+        try:
+            with self.engine.connect().execution_options(writes=True) as connection, connection.begin():
+                yield connection
+        except DatabaseError as error:
+            self._name_damage(error)
+            raise
 
     def create(
         self,
@@ -92,16 +111,16 @@ class Journal:
     ) -> str:
         """A new session, not yet run; returns its id, such as ``edge-usdt-7f3a``."""
         cash = int(spec.cash / instrument.quantum)
+        asked = {"spec": canonical(spec.model_dump(mode="json")), "instrument": canonical(instrument.to_json())}
         row = {
             "created_ns": self.clock(),
-            "spec": canonical(spec.model_dump(mode="json")),
-            "instrument": canonical(instrument.to_json()),
+            **asked,
             "model_version": model_version,
             "epoch": 0,
             "runner": "",
             "heartbeat_ns": 0,
             "last_seq": 0,
-            "chain": genesis(spec, instrument, model_version),
+            "chain": genesis(**asked, model_version=model_version),
             "updated_ns": self.clock(),
         }
         row |= Projection("created", None, 0, bars_total, 0, cash, 0, 0, 0, 0, 0)._asdict()
@@ -243,13 +262,21 @@ class Journal:
                     good.append((int(seq), bytes(state)))
         return good
 
+    def quarantined(self, session_id: str) -> list[JournalRow]:
+        """The rows that were cut off the journal because it was damaged, in the order in which they were cut off."""
+        q = schema.quarantine.c
+        query = select(q.seq, q.ts_ns, q.kind, q.body, q.chain)
+        with self.reading() as connection:
+            found = connection.execute(query.where(q.session_id == session_id).order_by(q.epoch, q.seq))
+            return [JournalRow(session_id, *row) for row in found]
+
     def verified(self, session_id: str, after: int = 0, batch: int = 2_000) -> Iterator[JournalRow]:
         """The rows with ``seq > after``, each held against the chain; the head is held against the session's row.
 
         Row ``after`` itself is taken as good. Raises `DamagedError` at the first row that does not follow.
         """
         row = self.session(session_id)
-        chain, seq = genesis(row.spec, row.instrument, row.model_version), 0
+        chain, seq = self._genesis(session_id), 0
         if after:
             before = self.rows(session_id, after - 1, 1)
             if not before or before[0].seq != after:
@@ -260,7 +287,7 @@ class Journal:
                 if found.seq != seq + 1:
                     raise DamagedError(session_id, seq + 1, "it is missing")
                 if link(chain, found.seq, found.ts_ns, found.kind, found.text) != found.chain:
-                    raise DamagedError(session_id, found.seq, "its hash is wrong")
+                    raise DamagedError(session_id, found.seq, self._why(found, row))
                 chain, seq = found.chain, found.seq
                 yield found
         if seq < row.last_seq:
@@ -268,6 +295,23 @@ class Journal:
         now = row if seq == row.last_seq else self.session(session_id)  # its runner may have gone on meanwhile
         if seq > now.last_seq or (seq == now.last_seq and chain != now.chain):
             raise DamagedError(session_id, seq, "it is not the session's last")
+
+    def _genesis(self, session_id: str) -> str:
+        s = schema.sessions.c
+        with self.reading() as connection:
+            asked = connection.execute(select(s.spec, s.instrument, s.model_version).where(s.id == session_id)).one()
+        return genesis(*asked)
+
+    def _why(self, bad: JournalRow, session: SessionRow) -> str:
+        """What has become of a row that does not follow from the one before: if what comes after it follows from the
+        hash that stands in it, only its content is another one."""
+        after = self.rows(bad.session_id, bad.seq, 1)
+        if after:
+            n = after[0]
+            kept = link(bad.chain, n.seq, n.ts_ns, n.kind, n.text) == n.chain
+        else:
+            kept = session.chain == bad.chain
+        return f"this {bad.kind} was changed after it was written" if kept else "its hash is wrong"
 
 
 def _one(session_id: str) -> Select[Any]:
@@ -295,4 +339,5 @@ def _session(row: Any) -> SessionRow:
     values["spec"] = SessionSpec.model_validate_json(values["spec"])
     values["instrument"] = Instrument.model_validate_json(values["instrument"])
     values["proposal"] = json.loads(values["proposal"]) if values["proposal"] else None
+    values["details"] = json.loads(values["details"]) if values["details"] else {}
     return SessionRow(**values)

@@ -23,7 +23,9 @@ from pregao.strategies.desk import Desk
 
 SNAPSHOT_BARS = 100
 """A snapshot is due after so many bars: recovery replays fewer than that."""
-_MAGIC = b"PRGS1\n"
+STATE = 2
+"""Version of a snapshot's bytes; one of another version is passed over, and the journal replayed instead."""
+_MAGIC = b"PRGS%d\n" % STATE
 
 Decide = Callable[[Bar], Decision]
 
@@ -63,6 +65,7 @@ class Machine:
         last: the last of them; None at the beginning.
         memory: the strategy's own state, canonical JSON.
         peak_quanta: the highest equity at a close so far.
+        notices: what the person should read, by what it is about.
     """
 
     def __init__(self, spec: SessionSpec, desk: Desk, bars_total: int) -> None:
@@ -80,6 +83,7 @@ class Machine:
         self.trips = RoundTrips(desk.plan.instrument.tick_quanta)
         self.proposal: Proposal | None = None
         self.proposals = 0
+        self.notices: dict[str, str] = {}
 
     @property
     def ended(self) -> bool:
@@ -141,6 +145,14 @@ class Machine:
         self.status = "stopped" if self.stopping else "finished"
         return Batch([Entry(self.now_ns, "finished", self._summary())])
 
+    def cut(self, told: Body) -> Batch:
+        """The journal was damaged and has been cut back to here; ``told`` says why, see `recovery.recover_and_cut`."""
+        rows = f"{told['rows']} rows from {told['from']} on are" if told["rows"] else "nothing is"
+        self.notices["journal"] = (
+            f"The journal was damaged at row {told['row']} ({told['why']}) and was cut there; {rows} in the quarantine."
+        )
+        return Batch([Entry(self.now_ns, "cut", told)])
+
     def projection(self) -> Projection:
         """The session's row as it is now."""
         account = self.desk.engine.account
@@ -149,6 +161,7 @@ class Machine:
             account.equity_quanta, account.equity_quanta - self.desk.plan.cash_quanta, account.fees_quanta,
             account.position_lots, self.trips.count, self.trips.wins,
             canonical(self._proposal_body("open")) if self.proposal is not None else None,
+            canonical({"notices": self.notices}) if self.notices else None,
         )  # fmt: skip
 
     def to_bytes(self) -> bytes:
@@ -158,6 +171,7 @@ class Machine:
             "last": None if self.last is None else [*self.last[:-1], repr(self.last.volume)],
             "start_ns": self.start_ns, "peak": self.peak_quanta, "memory": self.memory,
             "trips": self.trips.state(), "proposal": self.proposal, "proposals": self.proposals,
+            "notices": self.notices,
         }  # fmt: skip
         return _MAGIC + canonical(own).encode() + b"\n" + self.desk.to_bytes()
 
@@ -176,6 +190,7 @@ class Machine:
         self.trips.restore(state["trips"])
         self.proposal = None if state["proposal"] is None else Proposal(*state["proposal"])
         self.proposals = state["proposals"]
+        self.notices = state["notices"]
 
     # What a bar causes
 
@@ -378,4 +393,4 @@ class Machine:
         """The state as it is now; the row that names it comes last and is not part of it."""
         batch.snapshot = self.to_bytes()
         digest = hashlib.sha256(batch.snapshot).hexdigest()
-        batch.entries.append(Entry(self.now_ns, "snapshot", {"bars": self.bars, "sha256": digest}))
+        batch.entries.append(Entry(self.now_ns, "snapshot", {"bars": self.bars, "sha256": digest, "state": STATE}))

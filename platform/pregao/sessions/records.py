@@ -28,14 +28,18 @@ def canonical(body: Any) -> str:
     return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def genesis(spec: SessionSpec, instrument: Instrument, model_version: str | None) -> str:
+def genesis(spec: str, instrument: str, model_version: str | None) -> str:
     """The chain's value before the first row: SHA-256 of what the session was asked to do.
 
     The session's id is not part of it, so two sessions that were asked the same and lived through the same have
     the same chain, row for row.
+
+    Args:
+        spec, instrument: canonical JSON as it is stored: read and written again by a later release, which knows more
+            fields, it could be another text.
     """
-    asked = {"spec": spec.model_dump(mode="json"), "instrument": instrument.to_json(), "model_version": model_version}
-    return hashlib.sha256(f"pregao.journal.1\n{canonical(asked)}".encode()).hexdigest()
+    asked = f'{{"instrument":{instrument},"model_version":{canonical(model_version)},"spec":{spec}}}'
+    return hashlib.sha256(f"pregao.journal.1\n{asked}".encode()).hexdigest()
 
 
 def link(chain: str, seq: int, ts_ns: int, kind: str, text: str) -> str:
@@ -85,6 +89,8 @@ class Projection(NamedTuple):
     win_count: int
     proposal: str | None = None
     """The open proposal's journal body, canonical JSON."""
+    details: str | None = None
+    """What else the session's page shows, canonical JSON: see `SessionRow.details`."""
 
 
 class Trade(NamedTuple):
@@ -155,6 +161,8 @@ class SessionRow:
     win_count: int
     proposal: Body | None
     """The body of the open proposal's row, see `pregao.sessions.views`; None if none waits for the person."""
+    details: Body
+    """``notices``: sentences that the person should read, by what they are about."""
 
     @property
     def model_name(self) -> str | None:

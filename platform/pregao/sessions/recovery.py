@@ -7,17 +7,20 @@ never asked twice), and every other row must come out as it was recorded, to the
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
 from pregao.sessions.intents import Decision
-from pregao.sessions.journal import Journal
+from pregao.sessions.journal import DamagedError, Journal
 from pregao.sessions.machine import Batch, Machine
-from pregao.sessions.records import JournalRow, canonical
+from pregao.sessions.records import Body, Entry, JournalRow, canonical
+from pregao.sessions.writer import Writer
 
-_INPUTS = ("started", "bar", "command", "finished")
+_MANY = 10**9
+_INPUTS = ("started", "bar", "command", "finished", "cut")
 """The kinds that begin an event; all rows up to the next of them were caused by it."""
 
 
@@ -37,36 +40,87 @@ def recover(journal: Journal, session_id: str, make: Callable[[], Machine]) -> M
     """The session's machine as it was after the last journaled row.
 
     Args:
-        make: a machine at its beginning, warmed up.
+        make: a machine at its beginning.
 
     Raises:
         DamagedError: if a row does not follow from the one before it.
         DivergedError: if a recorded row does not come out again.
     """
+    machine, seq = _restored(journal, session_id, make)
+    replay(machine, journal.verified(session_id, after=seq))
+    return machine
+
+
+def recover_and_cut(journal: Journal, writer: Writer, make: Callable[[], Machine]) -> Machine:
+    """The same of a session that is to go on, also if its journal is damaged: it is cut at the last good event.
+
+    The rows after it go to the quarantine, and a row of the kind ``cut`` says why. An event that the damage may have
+    shortened is cut off with it: whether more rows belonged to it cannot be told.
+
+    Raises:
+        DamagedError: if there is no whole event before the damage.
+        DivergedError: if a recorded row does not come out again.
+    """
+    session_id = writer.session_id
+    machine, seq = _restored(journal, session_id, make)
+    good: JournalRow | None = journal.rows(session_id, seq - 1, 1)[0] if seq else None
+    try:
+        for event in _events(journal.verified(session_id, after=seq)):
+            relive(machine, event)
+            good = event[-1]
+    except DamagedError as damage:
+        if good is None:
+            raise
+        batch = machine.cut(_told(journal, damage, good))
+        writer.append(batch.entries, machine.projection(), cut_after=good)
+    return machine
+
+
+def _restored(journal: Journal, session_id: str, make: Callable[[], Machine]) -> tuple[Machine, int]:
+    """A machine in the state of the newest snapshot that can be read, and its row; at the beginning if none can."""
     for seq, state in journal.snapshots(session_id):
         machine = make()
         try:
             machine.restore(state)
         except PregaoError:
             continue  # of another version: an older snapshot or the beginning will do
-        replay(machine, journal.verified(session_id, after=seq))
-        return machine
-    machine = make()
-    replay(machine, journal.verified(session_id))
-    return machine
+        return machine, seq
+    return make(), 0
+
+
+def _told(journal: Journal, damage: DamagedError, good: JournalRow) -> Body:
+    """What the row ``cut`` says: why, and which rows are in the quarantine now."""
+    cut = journal.rows(good.session_id, good.seq, _MANY)
+    text = "".join(f"{row.seq}\n{row.ts_ns}\n{row.kind}\n{row.text}\n{row.chain}\n" for row in cut)
+    return {
+        "row": damage.seq, "why": damage.why, "from": good.seq + 1, "to": cut[-1].seq if cut else good.seq,
+        "rows": len(cut), "sha256": hashlib.sha256(text.encode()).hexdigest(),
+    }  # fmt: skip
 
 
 def replay(machine: Machine, rows: Iterable[JournalRow]) -> None:
     """Live through recorded rows again; raises `DivergedError` at the first that does not come out."""
     for event in _events(rows):
-        batch = _again(machine, event)
-        for row, (ts_ns, kind, body) in zip(event, batch.entries, strict=False):
-            text = canonical(body)
-            if (row.ts_ns, row.kind, row.text) != (ts_ns, kind, text):
-                raise DivergedError(row, f"{kind} {text} at {ts_ns} ns")
-        if len(event) != len(batch.entries):
-            longer = event[min(len(batch.entries), len(event) - 1)]
-            raise DivergedError(longer, f"an event of {len(batch.entries)} rows instead of {len(event)}")
+        relive(machine, event)
+
+
+def relive(machine: Machine, event: Sequence[JournalRow]) -> None:
+    """Live through one recorded event again; raises `DivergedError` if it does not come out."""
+    batch = _again(machine, event)
+    for row, entry in zip(event, batch.entries, strict=False):
+        if not _same(row, entry):
+            raise DivergedError(row, f"{entry.kind} {canonical(entry.body)} at {entry.ts_ns} ns")
+    if len(event) != len(batch.entries):
+        longer = event[min(len(batch.entries), len(event) - 1)]
+        raise DivergedError(longer, f"an event of {len(batch.entries)} rows instead of {len(event)}")
+
+
+def _same(row: JournalRow, entry: Entry) -> bool:
+    if (row.ts_ns, row.kind) != (entry.ts_ns, entry.kind):
+        return False
+    if row.kind == "snapshot" and row.body.get("state", 1) != entry.body["state"]:
+        return bool(row.body["bars"] == entry.body["bars"])  # of another release: its bytes cannot come out again
+    return row.text == canonical(entry.body)
 
 
 def _events(rows: Iterable[JournalRow]) -> Iterator[list[JournalRow]]:
@@ -81,7 +135,7 @@ def _events(rows: Iterable[JournalRow]) -> Iterator[list[JournalRow]]:
         yield event
 
 
-def _again(machine: Machine, event: list[JournalRow]) -> Batch:
+def _again(machine: Machine, event: Sequence[JournalRow]) -> Batch:
     first = event[0]
     body = first.body
     if first.kind == "started":
@@ -90,13 +144,15 @@ def _again(machine: Machine, event: list[JournalRow]) -> Batch:
         return machine.finish()
     if first.kind == "command":
         return machine.command(body["command"], body["body"])
+    if first.kind == "cut":
+        return machine.cut(body)
     if first.kind == "bar":
         bar = Bar(body["t"], first.ts_ns, body["o"], body["h"], body["l"], body["c"], float(body["v"]))
         return machine.bar(bar, lambda _: _recorded(machine, event))
     raise DivergedError(first, "nothing: no event begins with such a row")
 
 
-def _recorded(machine: Machine, event: list[JournalRow]) -> Decision:
+def _recorded(machine: Machine, event: Sequence[JournalRow]) -> Decision:
     """What the strategy decided when it was asked."""
     intents = tuple(
         {name: value for name, value in row.body.items() if name not in ("acted", "why", "t")}

@@ -22,7 +22,7 @@ from pregao.sessions.intents import ask
 from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Batch, Machine
 from pregao.sessions.records import ENDED, Projection, Status
-from pregao.sessions.recovery import recover
+from pregao.sessions.recovery import recover_and_cut
 from pregao.sessions.writer import FencedError, UnwritableError, Writer
 
 POLL_S = 0.1
@@ -113,7 +113,7 @@ class _Session:
                 "Ingest it with the same tick and lot size, or start a new session.",
             )
         self._instrument = row.instrument
-        self.machine = recover(journal, row.id, lambda: Machine(parts.spec, parts.desk(), len(parts.bars)))
+        self.machine = recover_and_cut(journal, writer, lambda: Machine(parts.spec, parts.desk(), len(parts.bars)))
         writer.refresh(self.machine.projection())
         if self.machine.status == "created":
             self._commit(self.machine.start(int(parts.bars.open_ns[0]), parts.facts()))

@@ -46,6 +46,9 @@ def _told(row: View, quote: str) -> str | None:
             return f"{row['k']} by {row['by']}"
         case "stopped" | "finished":
             return f"{row['k']}: equity {row['eq']:,.2f} {quote}, P&L {row['pnl']:+,.2f}, {row['trades']} trades"
+        case "cut":
+            kept = f"; {row['rows']} rows are kept in the quarantine" if row["rows"] else ""
+            return f"the journal was damaged at row {row['row']} ({row['why']}) and was cut there{kept}"
         case "error":
             return f"{row['where']} failed: {row['message']}\n{row['traceback'].rstrip()}"
     return None

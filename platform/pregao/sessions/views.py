@@ -16,7 +16,8 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
   ``bars`` left, ``expires`` (unix seconds of the market).
 - ``command``: ``command body outcome`` (done, or why it was refused).
 - ``started``: what is known of the session's parts. ``paused resumed``: ``by``. ``stopped finished``: ``status bars eq
-  pnl fees pos trades wins digest``. ``error``: ``where message traceback``. ``snapshot``: ``bars sha256``.
+  pnl fees pos trades wins digest``. ``error``: ``where message traceback``. ``snapshot``: ``bars sha256 state``.
+- ``cut``: the journal was damaged at ``row`` because of ``why``; ``rows`` rows, ``from`` to ``to``, are in quarantine.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def view(row: JournalRow, instrument: Instrument) -> View:
     if row.kind in _SILENT:
         return shown
     body = row.body
-    if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed"):
+    if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed", "cut"):
         return shown | body
     shown |= shown_body(body, instrument)
     if row.kind == "bar":
@@ -140,6 +141,7 @@ def session_view(row: SessionRow) -> View:
         "bars_total": row.bars_total,
         "bar": row.bar_ns / _NS if row.bars else None,
         "proposal": shown_body(row.proposal, instrument) if row.proposal else None,
+        "notices": row.details.get("notices", {}),
         "last_seq": row.last_seq,
         "chain": row.chain,
         "epoch": row.epoch,

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from pregao.core.errors import PregaoError
 from pregao.sessions import schema
-from pregao.sessions.records import Entry, Projection, Trade, canonical, link
+from pregao.sessions.records import Entry, JournalRow, Projection, Trade, canonical, link
 
 if TYPE_CHECKING:
     from pregao.sessions.journal import Journal
@@ -69,6 +69,7 @@ class Writer:
         snapshot: bytes | None = None,
         trades: Sequence[Trade] = (),
         command: tuple[int, str] | None = None,
+        cut_after: JournalRow | None = None,
     ) -> None:
         """Journal one event and all that it caused, in one transaction.
 
@@ -78,12 +79,15 @@ class Writer:
             snapshot: the state after them.
             trades: round trips that they closed.
             command: number and outcome of the command that they answer.
+            cut_after: the last good row of a damaged journal: all rows after it go to the quarantine, and these
+                entries come in their place.
 
         Raises:
             FencedError: another runner owns the session; nothing was written.
             UnwritableError: the database cannot be written (disk full, or gone for 20 seconds).
         """
-        seq, chain, rows = self.seq, self.chain, []
+        seq, chain = (self.seq, self.chain) if cut_after is None else (cut_after.seq, cut_after.chain)
+        rows = []
         for ts_ns, kind, body in entries:
             seq += 1
             text = canonical(body)
@@ -93,6 +97,8 @@ class Writer:
 
         def write(connection: Connection) -> None:
             now = self.journal.clock()
+            if cut_after is not None:
+                self._cut(connection, cut_after, now)
             self._advance(connection, seq, chain, now, projection)
             connection.execute(_JOURNAL, rows)
             if trades:
@@ -145,6 +151,25 @@ class Writer:
         moved = {"last_seq": seq, "chain": chain, "updated_ns": now, "heartbeat_ns": now}
         if connection.execute(_ADVANCE, {**mine, **moved, **projection._asdict()}).rowcount == 0:
             raise self._fenced()
+
+    def _cut(self, connection: Connection, good: JournalRow, now: int) -> None:
+        """Move all rows after a good one into the quarantine; what was made of them is made again by the replay."""
+        j = schema.journal.c
+        gone = (j.session_id == self.session_id) & (j.seq > good.seq)
+        kept = select(
+            j.session_id,
+            literal(self.epoch, BigInteger),
+            j.seq,
+            j.ts_ns,
+            j.kind,
+            j.body,
+            j.chain,
+            literal(now, BigInteger),
+        )
+        names = ("session_id", "epoch", "seq", "ts_ns", "kind", "body", "chain", "cut_ns")
+        connection.execute(insert(schema.quarantine).from_select(names, kept.where(gone)))
+        for table in (schema.journal, schema.snapshots, schema.trades):
+            connection.execute(delete(table).where(table.c.session_id == self.session_id, table.c.seq > good.seq))
 
     def _keep(self, connection: Connection, seq: int, state: bytes) -> None:
         n = schema.snapshots.c
