@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregao.core.compiled import compiled
+from pregao.features.family import CLOSE, HIGH, LOW, OPEN, VOLUME, Family
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -150,12 +151,11 @@ def _exponential_mean(x: Floats, span: int) -> float:
 
 
 @compiled
-def step(state: Floats, close_ns: int, open_: int, high: int, low: int, close: int, volume: float, out: Floats) -> None:
+def step(state: Floats, close_ns: int, o: float, h: float, lo: float, c: float, volume: float, out: Floats) -> None:
     """Take one closed bar into ``state`` (shape ``(STATE_SIZE,)``) and write its features to ``out`` (``(WIDTH,)``).
 
-    Prices in ticks, volume in any unit, ``close_ns`` in ns since 1970 UTC.
+    Open, high, low and close in ticks, volume in any unit, ``close_ns`` in ns since 1970 UTC.
     """
-    o, h, lo, c = float(open_), float(high), float(low), float(close)
     seen = int(state[0])
     true_range = math.nan
     if seen > 0:
@@ -237,9 +237,12 @@ def step(state: Floats, close_ns: int, open_: int, high: int, low: int, close: i
 
 
 @compiled
-def loop(
-    state: Floats, close_ns: Ints, open_: Ints, high: Ints, low: Ints, close: Ints, volume: Floats, out: Floats
-) -> None:
-    """`step` over history: arrays of shape ``(n,)``, ``out`` of shape ``(n, WIDTH)``."""
-    for i in range(len(close)):
-        step(state, close_ns[i], open_[i], high[i], low[i], close[i], volume[i], out[i])
+def run(state: Floats, bar_ns: int, close_ns: Ints, rows: Floats, out: Floats, at: int, stride: int) -> None:
+    """`step` over bars, see `pregao.features.family`."""
+    for i in range(len(close_ns)):
+        begin = at + i * stride
+        o, h, lo, c, volume = rows[i, OPEN], rows[i, HIGH], rows[i, LOW], rows[i, CLOSE], rows[i, VOLUME]
+        step(state, close_ns[i], o, h, lo, c, volume, out[begin : begin + WIDTH])
+
+
+FAMILY = Family(NAME, VERSION, FORMULAS, WARMUP, STATE_SIZE, run)
