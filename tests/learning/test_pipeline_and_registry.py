@@ -97,6 +97,12 @@ def test_the_version_says_where_it_came_from(first: RetrainReport) -> None:
     assert info.model_digest == first.model_digest
     assert len(info.params_hash) == 64
     assert info.code_version == pipeline.code_version()
+    assert info.label == {
+        "side": "long", "take_profit_ppm": 20_000, "stop_loss_ppm": 10_000, "horizon_bars": 48, "fee_ppm": 1_000,
+        "slippage_ppm": 200,
+    }  # fmt: skip
+    assert (info.seed, info.thread_count, info.feature_set) == ("7", "2", "core25")
+    assert info.inference == "compiled"
     assert info.gate == first.gate
     assert info.metrics["auc"] == first.report["prediction"]["auc"]
     assert info.promotion["by"] == "gate"
@@ -136,6 +142,10 @@ def test_the_champion_loads_and_explains(first: RetrainReport) -> None:
     top = model.explain(row, 3)
     assert len(top) == 3
     assert {name for name, _ in top} <= set(feature_set("core25").names)
+    reasons = model.reasons(row, 3)
+    assert [(reason.name, reason.weight) for reason in reasons] == list(top)
+    assert all(reason.words and "=" not in reason.words for reason in reasons)
+    assert set(model.meta["usual"]) == set(feature_set("core25").names)
     weights = [abs(weight) for _, weight in top]
     assert weights == sorted(weights, reverse=True)
 

@@ -81,6 +81,7 @@ def models(model: str | None, as_json: bool) -> None:
 
     MODEL is a registered name or a part of it that fits one only.
     """
+    from pregao.learning.model import COMPILED
     from pregao.learning.registry import list_models
 
     found = list_models()
@@ -97,6 +98,8 @@ def models(model: str | None, as_json: bool) -> None:
         "No model is registered yet. Train one with `pregao retrain INSTRUMENT`.",
     )
     for info in found:
+        if info.inference not in ("", COMPILED):
+            click.echo(f"\n{info.name} version {info.version} is evaluated by {info.inference}.")
         refused = [r["text"] for r in info.gate["reasons"] if not r["passed"]]
         if refused:
             click.echo(f"\n{info.name} version {info.version} was refused:")

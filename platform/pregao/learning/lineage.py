@@ -11,6 +11,8 @@ from typing import Any
 from pregao.learning.gate import Verdict
 from pregao.learning.pipeline import Workspace
 
+LABEL = ("side", "take_profit_ppm", "stop_loss_ppm", "horizon_bars", "fee_ppm", "slippage_ppm")
+"""What a label is made of: the bracket and its costs, in millionths; the horizon in bars."""
 _HEADLINE = ("net_return", "sharpe", "max_drawdown", "trades", "hit_rate", "profit_factor")
 
 
@@ -25,6 +27,8 @@ class ModelInfo:
         gate: ``{"passed": bool, "reasons": [{name, passed, value, limit, text}]}``.
         metrics: headline figures of the report (out of sample, costs paid), ``auc``, ``random_p``.
         data_version: DVC md5 of the market data; ``data_revision`` its git commit.
+        label: what the model learnt to foresee: side, take profit, stop loss, horizon and costs, see `LABEL`.
+        inference: how it is evaluated live, see `pregao.learning.model.LoadedModel`.
         promotion: ``{"by": "gate" | "person", "ns": …}`` of the last promotion, empty if never promoted.
     """
 
@@ -40,9 +44,14 @@ class ModelInfo:
     data_revision: str
     run_id: str
     params_hash: str
+    feature_set: str
     feature_hash: str
+    label: dict[str, Any]
+    seed: str
+    thread_count: str
     model_digest: str
     code_version: str
+    inference: str
     promotion: dict[str, Any]
 
 
@@ -61,11 +70,13 @@ def tags_of(
         "params_hash": workspace.params.hash,
         "feature_set": str(meta["feature_set"]),
         "feature_hash": str(meta["feature_hash"]),
+        "label": json.dumps({key: meta[key] for key in LABEL}),
         "model_digest": str(meta["digest"]),
         "report_digest": hashlib.sha256(text).hexdigest(),
         "code_version": workspace.dataset.code,
         "seed": str(meta["seed"]),
         "thread_count": str(meta["thread_count"]),
+        "catboost": str(meta["catboost"]),
         "gate_passed": str(verdict.passed).lower(),
         "gate": json.dumps(verdict.to_json()),
         "metrics": json.dumps(headline),
@@ -103,8 +114,13 @@ def info_of(version: Any, aliases: Mapping[str, Any]) -> ModelInfo:
         data_revision=tags.get("data_revision", ""),
         run_id=version.run_id or "",
         params_hash=tags.get("params_hash", ""),
+        feature_set=tags.get("feature_set", ""),
         feature_hash=tags.get("feature_hash", ""),
+        label=json.loads(tags.get("label", "{}")),
+        seed=tags.get("seed", ""),
+        thread_count=tags.get("thread_count", ""),
         model_digest=tags.get("model_digest", ""),
         code_version=tags.get("code_version", ""),
+        inference=tags.get("inference", ""),
         promotion=json.loads(tags.get("promotion", "{}")),
     )

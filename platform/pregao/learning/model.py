@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,15 @@ from pregao.core.errors import NotFoundError, PregaoError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.features.sets import feature_set
-from pregao.learning.train import digest
+from pregao.learning import reasons
+from pregao.learning.inference.trees import NotCoveredError, Trees, chance, chances, document_of, proven, raw_values
+from pregao.learning.train import digest_of
+from pregao.strategies.contract import Reason
 
+ROWS_AT_LOAD, ROWS_AT_REGISTRATION = 2_000, 100_000
+"""Probing rows on which a model's compiled trees must equal CatBoost, to the last bit."""
+COMPILED = "compiled"
+_LOG = logging.getLogger("pregao.model")
 Floats = NDArray[np.float64]
 
 
@@ -24,14 +32,30 @@ def model_name(instrument: Instrument, timeframe: Timeframe) -> str:
     return f"pregao.{instrument.key.replace('/', '.')}.{timeframe}"
 
 
+def inference_of(classifier: Any, width: int) -> str:
+    """How a model will be evaluated live: `COMPILED` if its trees equal CatBoost on `ROWS_AT_REGISTRATION` rows of
+    ``width`` features, otherwise why CatBoost itself has to do it."""
+    try:
+        proven(classifier, document_of(classifier), width, ROWS_AT_REGISTRATION, seed=1)
+    except NotCoveredError as reason:
+        return f"CatBoost, since {reason}"
+    return COMPILED
+
+
 class LoadedModel:
     """A registered model, ready to use; implements `pregao.strategies.contract.Model`.
+
+    One row goes through the compiled trees, many go through CatBoost; both give the same bits, which is proven on
+    `ROWS_AT_LOAD` rows before the model is used.
 
     Args:
         name: the registered name.
         version: its number, as text.
         meta: what the model was trained for, see `pregao.learning.stages`, with ``data_version``.
         classifier: a `catboost.CatBoostClassifier`.
+
+    Attributes:
+        inference: how single rows are evaluated: `COMPILED`, or why CatBoost does it, some ten times slower.
 
     Raises:
         PregaoError: if this platform's features are not those that the model was trained on, or the classifier is
@@ -42,10 +66,13 @@ class LoadedModel:
         self.name = name
         self.version = version
         self.meta = meta
+        self.inference = COMPILED
         self._classifier = classifier
         self._names = tuple(meta["features"])
+        self._width = len(self._names)
         try:
-            same = feature_set(meta["feature_set"]).hash == meta["feature_hash"]
+            features = feature_set(meta["feature_set"])
+            same = features.hash == meta["feature_hash"]
         except NotFoundError:
             same = False
         if not same:
@@ -54,22 +81,58 @@ class LoadedModel:
                 f"({meta['feature_hash'][:12]}) than this Pregão makes.",
                 "Train it again with `pregao retrain`.",
             )
-        if digest(classifier) != meta["digest"]:
+        document = document_of(classifier)
+        if digest_of(document) != meta["digest"] or classifier.feature_names_ != list(self._names):
             raise PregaoError(
                 f"The stored model of version {version} of {name} is not the one that was registered.",
                 "Train it again with `pregao retrain`.",
             )
+        self._formulas = features.formulas
+        self._trees: Trees | None = None
+        try:
+            self._trees = proven(classifier, document, self._width, ROWS_AT_LOAD)
+        except NotCoveredError as reason:
+            self.inference = f"CatBoost, since {reason}"
+            _LOG.warning("Version %s of %s is evaluated by %s.", version, name, self.inference)
 
     def probability(self, features: Floats) -> float:
         """The chance of a profitable bracket trade opened now; ``features`` has shape ``(k,)``."""
-        return float(self._classifier.predict_proba(features.reshape(1, -1))[0, 1])
+        row = self._row(features)
+        if self._trees is not None:
+            return chance(self._trees.raw(row))
+        return chance(float(raw_values(self._classifier, row.reshape(1, -1))[0]))
+
+    def probabilities(self, rows: Floats) -> Floats:
+        """`probability` of many rows, shape ``(n, k)``; the result has shape ``(n,)``."""
+        return chances(raw_values(self._classifier, rows))
 
     def explain(self, features: Floats, top: int = 3) -> tuple[tuple[str, float], ...]:
         """The features that weighed most, largest first: ``(name, contribution)``, SHAP values in log-odds."""
+        return tuple((reason.name, reason.weight) for reason in self.reasons(features, top))
+
+    def reasons(self, features: Floats, top: int = 3) -> tuple[Reason, ...]:
+        """The features that weighed most, largest first, and what their values say in words."""
+        row = self._row(features)
+        weights = self._shapley(row)
+        return reasons.ranked(self._names, row, weights, top, self.meta.get("usual", {}), self._formulas)
+
+    def _row(self, features: Floats) -> Floats:
+        """An own copy of the layout that the compiled step was compiled for."""
+        row = np.array(features, np.float64)
+        if row.shape != (self._width,):
+            raise PregaoError(
+                f"Version {self.version} of {self.name} takes {self._width} features, and was given "
+                f"{'x'.join(map(str, row.shape))}.",
+                f"Give it those of the set {self.meta['feature_set']!r}.",
+            )
+        return row
+
+    def _shapley(self, row: Floats) -> Floats:
+        if self._trees is not None and self._trees.explains:
+            return self._trees.shapley(row)
         from catboost import Pool
 
-        row = Pool(features.reshape(1, -1), feature_names=list(self._names))
+        pool = Pool(row.reshape(1, -1), feature_names=list(self._names))
         # The last value is the expected value of the model, not a feature's.
-        weights = self._classifier.get_feature_importance(row, type="ShapValues")[0, :-1]
-        order = np.argsort(-np.abs(weights), kind="stable")[:top]
-        return tuple((self._names[i], float(weights[i])) for i in order)
+        weights: Floats = self._classifier.get_feature_importance(pool, type="ShapValues")[0, :-1]
+        return weights

@@ -25,6 +25,7 @@ from pregao.learning.gate import Verdict
 from pregao.learning.lineage import ModelInfo as ModelInfo
 from pregao.learning.lineage import flat, info_of, note, tags_of
 from pregao.learning.model import LoadedModel as LoadedModel
+from pregao.learning.model import inference_of
 from pregao.learning.model import model_name as model_name
 from pregao.learning.pipeline import Workspace
 from pregao.market.atomic import exclusive
@@ -129,6 +130,8 @@ def log_and_register(workspace: Workspace, verdict: Verdict) -> Registered:
         PregaoError: if the registry cannot be reached; nothing is promoted then, and no version without its tags,
             report or model is left behind.
     """
+    from catboost import CatBoostClassifier
+
     report, meta = workspace.document("evaluation.json"), workspace.document("model.json")
     name = workspace.name
     tags = tags_of(workspace, verdict, report, meta)
@@ -142,7 +145,9 @@ def log_and_register(workspace: Workspace, verdict: Verdict) -> Registered:
                 if promoted:
                     _promote(client, name, newest, "gate")
                 return Registered(newest, known.run_id, created=False, promoted=promoted)
-        run_id, model_id = _log_run(client, workspace, verdict, report, meta, tags)
+        classifier = CatBoostClassifier().load_model(str(workspace.root / "model.cbm"))
+        tags["inference"] = inference_of(classifier, len(meta["features"]))
+        run_id, model_id = _log_run(client, workspace, verdict, report, meta, tags, classifier)
         version = _register(client, name, run_id, model_id, tags)
         if verdict.passed:
             _promote(client, name, version, "gate")
@@ -156,10 +161,10 @@ def _log_run(
     report: Mapping[str, Any],
     meta: Mapping[str, Any],
     tags: Mapping[str, str],
+    classifier: Any,
 ) -> tuple[str, str]:
     """One MLflow run with params, metrics, dataset, report, plots and model; its id and the logged model's."""
     import mlflow.catboost
-    from catboost import CatBoostClassifier
     from catboost import __version__ as catboost_version
     from mlflow.entities import Dataset, DatasetInput, InputTag, Param
     from mlflow.models import ModelSignature
@@ -195,7 +200,6 @@ def _log_run(
             for file in _FILES:
                 (Path(folder) / file).write_bytes((workspace.root / file).read_bytes())
             client.log_artifacts(run_id, folder, "report")
-        classifier = CatBoostClassifier().load_model(str(workspace.root / "model.cbm"))
         inputs = Schema([ColSpec("double", feature) for feature in meta["features"]])
         with mlflow.start_run(run_id=run_id):
             logged = mlflow.catboost.log_model(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from pregao.learning.folds import last_fold
 from pregao.learning.labels import Examples, examples, seen_bars
 from pregao.learning.params import Params, read_params
 from pregao.learning.pipeline import ERROR_FILE, STAGES
+from pregao.learning.reasons import usual_ranges
 from pregao.learning.report import report
 from pregao.market.store import Store
 from pregao.settings import keep_quiet
@@ -54,7 +56,8 @@ def train() -> None:
     fold = last_fold(rows.at_ns, rows.end_ns, params.folds)
     fitted = training.fit(rows, fold, params.model, params.seed)
     training.save(fitted, Path("model.cbm"))
-    _write("model.json", _meta(params, plan, feature_set(params.features.set), rows) | training.summary(fitted))
+    meta = _meta(params, plan, feature_set(params.features.set), rows) | training.summary(fitted)
+    _write("model.json", meta | {"usual": usual_ranges(rows.names, rows.x[fold.fit])})
     print(f"{fitted.classifier.tree_count_} trees of {len(fold.fit)} examples")
 
 
@@ -77,6 +80,7 @@ def _meta(params: Params, plan: Plan, features: FeatureSet, rows: Examples) -> d
         "examples": len(rows),
         "seed": params.seed,
         "thread_count": params.model.thread_count,
+        "catboost": metadata.version("catboost"),
     }
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pregao.core.errors import PregaoError, UsageError
 from pregao.learning.decision import choose_threshold, expected_value
 from pregao.learning.folds import Fold, too_few
+from pregao.learning.inference.trees import chances, document_of, raw_values
 from pregao.learning.labels import Examples
 from pregao.learning.params import ModelParams
 
@@ -51,8 +52,7 @@ class Fitted:
 
     def probability(self, x: Floats) -> Floats:
         """The chance of a profitable bracket trade for each row; ``x`` has shape ``(n, k)``, the result ``(n,)``."""
-        chances: Floats = self.classifier.predict_proba(x)[:, 1]
-        return chances
+        return chances(raw_values(self.classifier, x))
 
     def value(self, x: Floats) -> Floats:
         """The expected net result of each row, shape ``(n,)``."""
@@ -100,8 +100,8 @@ def fit(examples: Examples, fold: Fold, params: ModelParams, seed: int) -> Fitte
         raise PregaoError(f"CatBoost could not train: {str(error).splitlines()[0]}") from error
     net, won = examples.net[fold.fit], win[fold.fit]
     payoff = Payoff(float(net[won].mean()), float(net[~won].mean()))
-    chances = classifier.predict_proba(examples.x[fold.stop])[:, 1]
-    threshold = choose_threshold(expected_value(chances, payoff.win, payoff.loss), examples.net[fold.stop])
+    chance = chances(raw_values(classifier, examples.x[fold.stop]))
+    threshold = choose_threshold(expected_value(chance, payoff.win, payoff.loss), examples.net[fold.stop])
     return Fitted(classifier, payoff, threshold, float(won.mean()))
 
 
@@ -115,17 +115,18 @@ def save(fitted: Fitted, path: Path) -> None:
 
 
 def digest(classifier: Any) -> str:
-    """SHA-256 of what the model computes: its trees, borders, feature names, scale and bias.
+    """SHA-256 of what a model computes, see `digest_of`."""
+    return digest_of(document_of(classifier))
+
+
+def digest_of(document: Mapping[str, Any]) -> str:
+    """SHA-256 of what a model in CatBoost's JSON computes: its trees, borders, feature names, scale and bias.
 
     CatBoost's notes about the training (time, identifier, options, which it reformats when a file is loaded) are
     left out, so the digest survives saving and loading.
     """
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "model.json"
-        classifier.save_model(str(path), format="json")
-        document = json.loads(path.read_bytes())
-    document.pop("model_info")
-    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
+    computing = {key: value for key, value in document.items() if key != "model_info"}
+    return hashlib.sha256(json.dumps(computing, sort_keys=True).encode()).hexdigest()
 
 
 def summary(fitted: Fitted) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 from pregao.core.bars import Bar, Bars
 from pregao.core.timeframe import Timeframe
 from pregao.features.sets import FEATURE_SETS, feature_set
+from pregao.learning.inference.trees import Trees, chance, chances
 from pregao.learning.labels import examples
 from pregao.market.sources import Request
 from pregao.market.sources.synthetic import Synthetic, SyntheticOptions
@@ -80,3 +81,10 @@ def precompile() -> None:
         stream = features.stream(timeframe.seconds)
         stream.update(bars.bar(0))
         examples(bars, plan, features)
+    nothing = {"features_info": {"float_features": []}, "oblivious_trees": [], "scale_and_bias": [1, [0]]}
+    trees = Trees.of(nothing, 1)
+    trees.raw(np.zeros(1))
+    trees.raw_batch(np.zeros((1, 1)))
+    trees.shapley(np.zeros(1))
+    chance(0.0)
+    chances(np.zeros(1))

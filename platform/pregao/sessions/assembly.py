@@ -104,6 +104,7 @@ class Assembly:
             "model_version": str(self.model.version) if self.model is not None else None,
             "trained_until_ns": _optional_int(meta.get("train_end_ns")),
             "trained_on": meta.get("data_version"),
+            "inference": getattr(self.model, "inference", None),
             "data_version": self.spec.feed.version or _data_version(),
             "first_ns": int(self.bars.open_ns[0]),
             "last_ns": int(self.bars.open_ns[-1]),

@@ -102,6 +102,25 @@ class Wait:
 Intent = Enter | Exit | Note | Wait
 
 
+class Reason(NamedTuple):
+    """Why a model says what it says of a bar: one feature's part in it.
+
+    Attributes:
+        name: the feature's name.
+        weight: its SHAP value in log-odds: above 0 it speaks for the trade, below 0 against it.
+        value: the feature's value, NaN where missing.
+        words: what the value says, such as ``the price is at the top of its 20-bar channel``.
+    """
+
+    name: str
+    weight: float
+    value: float
+    words: str
+
+    def __str__(self) -> str:
+        return f"{self.words} ({self.name}, {self.weight:+.2f})"
+
+
 @runtime_checkable
 class Model(Protocol):
     """What a strategy may ask of a trained model.
@@ -124,6 +143,10 @@ class Model(Protocol):
 
     def explain(self, features: NDArray[np.float64], top: int = 3) -> tuple[tuple[str, float], ...]:
         """The features that weighed most (SHAP values, log-odds), ``(name, contribution)``, largest first."""
+        ...
+
+    def reasons(self, features: NDArray[np.float64], top: int = 3) -> tuple[Reason, ...]:
+        """The same in words."""
         ...
 
 

@@ -19,7 +19,7 @@ from pregao.core.timeframe import Timeframe
 from pregao.features.sets import feature_set
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import backtest, desk_for
-from pregao.strategies.contract import Enter, Intent, Note
+from pregao.strategies.contract import Enter, Intent, Note, Reason
 from pregao.strategies.registry import configured, discover
 from pregao_catboost_ai.strategy import CatBoostAI, CatBoostAIConfig
 
@@ -42,7 +42,14 @@ class FixedModel:
         return self.chance if self.chance is not None else float(1 / (1 + np.exp(-800 * features[3])))
 
     def explain(self, features: np.ndarray, top: int = 3) -> tuple[tuple[str, float], ...]:
-        return (("return_8", 0.5), ("rsi_14", -0.2), ("atr_14", 0.1))[:top]
+        return tuple((why.name, why.weight) for why in self.reasons(features, top))
+
+    def reasons(self, features: np.ndarray, top: int = 3) -> tuple[Reason, ...]:
+        return (
+            Reason("return_8", 0.5, 0.01, "the price rose unusually much over the last 8 bars"),
+            Reason("rsi_14", -0.2, 75.0, "the 14-bar RSI is overbought"),
+            Reason("atr_14", 0.1, 0.01, "the 14-bar average true range is as usual"),
+        )[:top]
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +109,11 @@ def test_it_enters_at_the_threshold_and_says_why(bars: Bars, plan: Plan) -> None
     (entry,) = spoken[WARMUP - 1]
     assert isinstance(entry, Enter)
     assert (entry.side, entry.fraction, entry.probability) == ("long", 1.0, 0.4)
-    assert [name for name, _ in entry.top] == ["return_8", "rsi_14", "atr_14"]
+    assert entry.top == (("return_8", 0.5), ("rsi_14", -0.2), ("atr_14", 0.1))
+    assert entry.reason == (
+        "expected value +0.20%, asked for 0.20%: the price rose unusually much over the last 8 bars (return_8, +0.50); "
+        "the 14-bar RSI is overbought (rsi_14, -0.20); the 14-bar average true range is as usual (atr_14, +0.10)"
+    )
     (held,) = spoken[WARMUP]
     assert isinstance(held, Note)
     assert "in the market already" in held.reason

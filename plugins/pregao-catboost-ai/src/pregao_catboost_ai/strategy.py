@@ -55,7 +55,9 @@ class CatBoostAI:
         if ctx.account.position != 0 or ctx.account.pending:
             return (Note(f"{reason}; in the market already", chance, value),)
         # Explaining takes longer than deciding, so only what is acted on is explained.
-        return (Enter("long", 1.0, reason, chance, value, ctx.model.explain(ctx.features)),)
+        reasons = ctx.model.reasons(ctx.features)
+        told = f"{reason}: {'; '.join(map(str, reasons))}"
+        return (Enter("long", 1.0, told, chance, value, tuple((why.name, why.weight) for why in reasons)),)
 
     def save(self) -> JsonDict:
         """It keeps nothing: what it knows is in the features and the model."""
