@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market import findings, inspection, sources
+from pregao.market.aside import Aside
 from pregao.market.atomic import exclusive
 from pregao.market.judge import Judged, judge, weigh
 from pregao.market.policies import BAD_ROW, Policies
@@ -92,11 +94,13 @@ class Gathered:
         source: its name.
         judged: the series.
         broken: why it broke off, if it did.
+        aside: files with what was fetched, of no use once it is stored.
     """
 
     source: str
     judged: tuple[Judged, ...]
     broken: BrokenOffError | None = None
+    aside: tuple[Path, ...] = ()
 
 
 def ingest(
@@ -161,28 +165,33 @@ def gather(
     end_ns: int | None = None,
     anew: bool = False,
 ) -> Gathered:
-    """Fetch and judge, and write nothing: several may run at once. Arguments and errors as of `ingest`."""
+    """Fetch and judge, and store nothing: several may run at once. Arguments and errors as of `ingest`.
+
+    What a long fetch has brought is put aside as it comes, so that the next one goes on from there; see
+    `pregao.market.aside`.
+    """
     origin = sources.source(source)
     into = store if store is not None else Store()
-    request = Request(
-        symbols=tuple(symbols),
-        timeframe=Timeframe.parse(timeframe) if timeframe is not None else None,
-        start_ns=start_ns,
-        end_ns=end_ns,
-        options=read_options(origin.Options, options or {}),
-        known={instrument.key: instrument for instrument in into.instruments()},
-        **({} if anew else {"stored": into.covered}),
-        store=into,
-    )
     judged: list[Judged] = []
     broken: BrokenOffError | None = None
-    try:
-        for series in origin.fetch(request):
-            progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
-            judged.append(judge(series, chosen))
-    except BrokenOffError as error:
-        broken = error
-    return Gathered(source, tuple(judged), broken)
+    with Aside(into, end_ns, anew, progress) as aside:
+        request = Request(
+            symbols=tuple(symbols),
+            timeframe=Timeframe.parse(timeframe) if timeframe is not None else None,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            options=read_options(origin.Options, options or {}),
+            known={instrument.key: instrument for instrument in into.instruments()},
+            **({} if anew else {"stored": aside.covered}),
+            store=into,
+        )
+        try:
+            for series in aside.complete(origin.fetch(request)):
+                progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
+                judged.append(judge(series, chosen))
+        except BrokenOffError as error:
+            broken = error
+    return Gathered(source, tuple(judged), broken, tuple(aside.files))
 
 
 def keep(
@@ -223,6 +232,8 @@ def keep(
         )
         version = recorded or versions.current()
         progress(f"Version {version.short}" + ("" if recorded else " (as before)"))
+        for path in (path for part in gathered for path in part.aside):
+            path.unlink(missing_ok=True)
     if broken is not None:
         raise broken
     return IngestReport(source, tuple(reports), version)

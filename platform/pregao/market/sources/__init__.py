@@ -106,6 +106,16 @@ def row_number(i: int) -> str:
     return f"Row {i}"
 
 
+def by_time(instrument: Instrument, frame: pd.DataFrame) -> Callable[[int], str]:
+    """Names the rows of a venue's frame by their times."""
+
+    def name(i: int) -> str:
+        at = frame["timestamp"].iloc[i].tz_localize(None)
+        return f"{instrument.venue}'s candle of {instrument.symbol} at {at} UTC"
+
+    return name
+
+
 class Series(NamedTuple):
     """Bars of one instrument as they came, before any check.
 
@@ -116,6 +126,9 @@ class Series(NamedTuple):
         whole: the frame is the whole series, and takes the place of a stored one.
         actions: splits and dividends, as of `pregao.market.store.Store.write_actions`; prices are as they were traded.
         remarks: what the source has to say of the series, for its quality report: kind of finding -> one sentence.
+        part: others of the same series may follow or have come before, without a series of another between them. Each
+            part joins what is stored or has come before, so that no hole is left where the source ends early; it is
+            put aside at once, and the next run goes on from there. Parts have no actions and are never ``whole``.
     """
 
     instrument: Instrument
@@ -125,6 +138,7 @@ class Series(NamedTuple):
     whole: bool = False
     actions: pd.DataFrame | None = None
     remarks: Mapping[str, str] = MappingProxyType({})
+    part: bool = False
 
 
 @runtime_checkable

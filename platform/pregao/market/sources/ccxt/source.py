@@ -12,7 +12,7 @@ from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.feeds.live import LiveFeed, Watch
-from pregao.market.sources import BrokenOffError, Request, Series
+from pregao.market.sources import BrokenOffError, Request, Series, by_time
 from pregao.market.sources.ccxt.client import CcxtOptions, match, open_client
 from pregao.market.sources.ccxt.history import History, Rows
 from pregao.market.sources.ccxt.pages import Row
@@ -24,6 +24,8 @@ DEFAULT_DAYS = 365
 """Without a start and without stored bars, so much history is brought."""
 OVERLAP = 10
 """The last so many stored bars are asked for again, in the same request: late and corrected candles are noticed."""
+PART_PAGES = 10
+"""So many pages make a part, which a run that is killed later does not lose."""
 _MS = 1_000_000
 _COLUMNS = ("open", "high", "low", "close", "volume")
 
@@ -117,18 +119,24 @@ class Ccxt:
     ) -> Iterator[Series]:
         """The series of one instrument; where it breaks off, what is complete first, and then the error."""
         rows: Rows = {}
+        pages = came = 0
         broken: PregaoError | None = None
         try:
             for page in _pages(history, instrument, timeframe, request, now_ms):
                 rows |= page
+                pages += 1
+                came += len(page)
+                if pages % PART_PAGES == 0:
+                    yield _part(instrument, timeframe, rows)
+                    rows = {}
         except PregaoError as error:
             broken = error
-        if broken is not None and not rows and not done:
+        if broken is not None and not came and not done:
             raise broken
-        if rows or broken is None:
-            yield Series(instrument, timeframe, _frame(rows), _origin(instrument, rows))
+        if rows or (broken is None and not came):
+            yield _part(instrument, timeframe, rows)
         if broken is not None:
-            kept = f"{len(rows):,} bars of {instrument.symbol} came before and are kept." if rows else broken.mend
+            kept = f"{came:,} bars of {instrument.symbol} came before and are kept." if came else broken.mend
             message = f"{instrument.symbol} broke off. {broken.message}"
             if isinstance(broken, NotFoundError):
                 raise BrokenOffError(message, f"{broken.mend} {kept}") from broken
@@ -154,23 +162,15 @@ def _pages(
         yield from history.backward(start, min(first, end))
 
 
-def _frame(rows: Rows) -> pd.DataFrame:
-    """Rows by open time as the frame of a `Series`; what is no number becomes NaN."""
+def _part(instrument: Instrument, timeframe: Timeframe, rows: Rows) -> Series:
+    """Rows by open time as a part of a series; what is no number becomes NaN."""
     times = sorted(rows)
     values = np.array([[_number(rows[at], i) for i in range(1, 6)] for at in times], dtype=np.float64).reshape(-1, 5)
     columns = {name: values[:, i] for i, name in enumerate(_COLUMNS)}
-    return pd.DataFrame({"timestamp": pd.to_datetime(times, unit="ms", utc=True), **columns})
+    frame = pd.DataFrame({"timestamp": pd.to_datetime(times, unit="ms", utc=True), **columns})
+    return Series(instrument, timeframe, frame, by_time(instrument, frame), part=True)
 
 
 def _number(row: Row, i: int) -> float:
     value = row[i] if i < len(row) else None
     return float(value) if isinstance(value, int | float) else float("nan")
-
-
-def _origin(instrument: Instrument, rows: Rows) -> Any:
-    times = sorted(rows)
-
-    def name(i: int) -> str:
-        return f"{instrument.venue}'s candle of {instrument.symbol} at {pd.Timestamp(times[i], unit='ms')} UTC"
-
-    return name
