@@ -217,7 +217,7 @@ def test_a_full_disk_loses_nothing(tmp_path, make_bars, equal, monkeypatch):
             store.write(make_bars(6_000, seed=1))
     assert "Free some space" in caught.value.mend
     assert equal(store.bars(bars.instrument, M15), bars)
-    assert not list((tmp_path / ".tmp").iterdir())
+    assert not list((tmp_path / ".tmp").rglob("*.part"))
     store.write(make_bars(6_000, seed=1))
     assert store.coverage(bars.instrument, M15).count == 6_000
 

@@ -150,7 +150,9 @@ class Bars:
     def closing(self) -> Bars:
         """The same times and closes alone, a third as large: opens, highs and lows are the closes, volumes are 0."""
         nothing = np.broadcast_to(0.0, len(self))
-        return Bars._trusted(self.instrument, self.timeframe, self.open_ns, *[self.close] * 4, nothing)
+        # Copies: the columns of bars that were read are of one block of memory, which is to be let go.
+        close = self.close.copy()
+        return Bars._trusted(self.instrument, self.timeframe, self.open_ns.copy(), *[close] * 4, nothing)
 
     def frame(self) -> pd.DataFrame:
         """The bars with float prices, as the ecosystem expects them: ``timestamp`` (UTC, open time), OHLCV."""

@@ -31,7 +31,6 @@ from pregao.market.sift import sift
 from pregao.market.sources import BrokenOffError, Series, by_time
 from pregao.market.store import Coverage, Store
 
-_FOLDER = "fetched"
 _WENT_ON_FROM = b"pregao.went-on-from"
 _SAME = 0.001
 """Closes in common, by their median, are of the same history if they differ by less."""
@@ -104,14 +103,16 @@ class Aside:
     def _parts(self, instrument: Instrument, timeframe: Timeframe) -> _Parts:
         key = instrument.key, timeframe.name
         if key not in self._open:
+            folder: Path | None = self._store.root / ".tmp" / "fetched" / instrument.key / timeframe.name
             name = folder_name(f"{instrument.key} {timeframe.name}")
-            folder: Path | None = self._store.root / ".tmp" / _FOLDER / name
             try:
                 self._locks.enter_context(exclusive(self._store.root / ".locks" / f"{name}.fetch.lock", 0.0))
             except PregaoError:
                 folder = None  # somebody else is fetching it
             stored = None if self._anew else self._store.covered(instrument, timeframe)
-            parts = self._open[key] = _Parts(instrument, timeframe, folder, stored, self._end_ns)
+            parts = self._open[key] = _Parts(
+                instrument, timeframe, folder, stored, self._end_ns, self._store.root / ".tmp"
+            )
             if self._anew:
                 parts.drop()
             elif parts.load():
@@ -132,6 +133,7 @@ class _Parts:
         folder: Path | None,
         stored: Coverage | None,
         end_ns: int | None,
+        scratch: Path,
     ) -> None:
         self.instrument = instrument
         self.timeframe = timeframe
@@ -140,6 +142,7 @@ class _Parts:
         self.files: list[Path] = []
         self.bars = 0
         self._folder = folder
+        self._scratch = scratch
         self._stored = stored
         self._number = 0
         self._earlier: pd.DataFrame | None = None
@@ -178,7 +181,7 @@ class _Parts:
         closed = bool((_times(frame) + self.timeframe.ns <= time.time_ns()).all())
         if self._folder is not None and closed and not sift(frame, self.instrument, self.timeframe).bad:
             path = self._folder / f"{self._number:06d}.parquet"
-            write_atomic(path, _content(frame, self.covers), self._folder.parents[1])
+            write_atomic(path, _content(frame, self.covers), self._scratch)
             self.files.append(path)
             self._number += 1
         else:  # the next run asks for it again, and for all after it

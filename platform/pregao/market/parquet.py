@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pregao.core.bars import COLUMNS, Bars, Floats, Ints, prices
+from pregao.core.bars import COLUMNS, Bars, Ints, prices
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.atomic import disk_errors
+from pregao.market.decoded import Decoded
 
 SCHEMA = 1
 """Version of the layout and of the files; a store with a higher one is refused."""
 ARROW = pa.schema([("timestamp", pa.timestamp("us", "UTC")), *((name, pa.float64()) for name in (*COLUMNS, "volume"))])
 _DIGEST = b"pregao.digest"
+_ROWS = ("open_ns", *COLUMNS, "volume")
 _MANY = 3
 """So many files are worth threads."""
 
@@ -99,52 +102,79 @@ def encode(bars: Bars) -> bytes:
     return content
 
 
-def load(paths: Sequence[Path], instrument: Instrument, timeframe: Timeframe) -> Bars:
+def load(paths: Sequence[Path], instrument: Instrument, timeframe: Timeframe, copies: Decoded | None = None) -> Bars:
     """The bars of files in order of time, exactly; several files are read side by side.
+
+    Args:
+        paths: the files.
+        instrument, timeframe: whose bars they are.
+        copies: where files are kept decoded, and read from; None decodes them.
 
     Raises:
         UsageError: if a stored price is off the instrument's grid.
         PregaoError: if a file is damaged or of a newer version.
         FileNotFoundError: if one is not there.
     """
-    ends = np.cumsum([0, *(_rows(path) for path in paths)])
-    columns = {name: np.empty(ends[-1], dtype=np.int64) for name in ("open_ns", *COLUMNS)}
-    volume = np.empty(ends[-1])
+    footers = [_footer(path) for path in paths]
+    ends = np.cumsum([0, *(footer.num_rows for footer in footers)])
+    # One block: its pages are had at once, and a file's part of it is read in one call.
+    block = np.empty((len(_ROWS), ends[-1]), dtype=np.int64)
+    parts = [block[:, lo:hi] for lo, hi in pairwise(ends)]
+    names = [_identity(footer, instrument) if copies is not None else "" for footer in footers]
+    wanted = range(len(paths))
+    missing = [k for k in wanted if copies is None or not copies.read(paths[k], names[k], parts[k])]
 
     def place(k: int) -> None:
         # File by file, gone as soon as it is in its place: together they would take as much memory as the bars.
-        rows = slice(ends[k], ends[k + 1])
-        _decode(paths[k], instrument, {name: column[rows] for name, column in columns.items()}, volume[rows])
+        _decode(paths[k], instrument, parts[k])
+        if copies is not None:
+            copies.keep(paths[k], names[k], parts[k])
 
-    if len(paths) < _MANY:
-        for k in range(len(paths)):
+    if len(missing) < _MANY:
+        for k in missing:
             place(k)
     else:
-        with ThreadPoolExecutor(min(len(paths), os.cpu_count() or 1)) as pool:
-            list(pool.map(place, range(len(paths))))
-    return Bars(instrument, timeframe, **columns, volume=volume)
+        with ThreadPoolExecutor(min(len(missing), os.cpu_count() or 1)) as pool:
+            list(pool.map(place, missing))
+    open_ns, opened, high, low, close, volume = block
+    return Bars(instrument, timeframe, open_ns, opened, high, low, close, volume.view(np.float64))
 
 
-def _rows(path: Path) -> int:
-    """How many bars a file says that it has."""
+def keep_copy(path: Path, bars: Bars, copies: Decoded) -> None:
+    """Keep the bars of a file that was just written as they are in memory, for `load`."""
+    rows = np.stack([*(getattr(bars, name) for name in _ROWS[:-1]), bars.volume.view(np.int64)])
+    copies.keep(path, _identity(_footer(path), bars.instrument), rows)
+
+
+def _footer(path: Path) -> pq.FileMetaData:
     try:
         with disk_errors(path):
-            return int(pq.read_metadata(path).num_rows)
+            return pq.read_metadata(path)
     except FileNotFoundError:
         raise
     except (pa.ArrowException, OSError) as error:
         raise damaged(path) from error
 
 
-def _decode(path: Path, instrument: Instrument, columns: Mapping[str, Ints], volume: Floats) -> None:
-    """Put the bars of a file into arrays of their length."""
+def _identity(footer: pq.FileMetaData, instrument: Instrument) -> str:
+    """Names the bars of a file on an instrument's price grid; empty for a file of before there were digests, or a newer
+    one."""
+    said = footer.metadata or {}
+    if said.get(b"pregao.schema") != str(SCHEMA).encode() or _DIGEST not in said:
+        return ""
+    return f"{said[_DIGEST].decode()} {instrument.tick_size}"[:64]
+
+
+def _decode(path: Path, instrument: Instrument, rows: Ints) -> None:
+    """Put the bars of a file into an array of shape ``(6, bars)``, the volumes by their bits."""
     table = read(path)
-    if table.num_rows != len(volume):
+    if table.num_rows != rows.shape[1]:
         raise FileNotFoundError(f"{path} was replaced while it was read.")
+    columns = dict(zip(_ROWS, rows, strict=True))
     tick = float(instrument.tick_size)
     times = table["timestamp"].combine_chunks().view(pa.int64()).to_numpy()
     np.multiply(times, 1_000, out=columns["open_ns"])
-    volume[:] = table["volume"].to_numpy()
+    columns["volume"].view(np.float64)[:] = table["volume"].to_numpy()
     for name in COLUMNS:
         raw = table[name].to_numpy() / tick
         whole = np.rint(raw)

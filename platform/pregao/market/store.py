@@ -32,6 +32,7 @@ from pregao.core.timeframe import NAMES, Timeframe
 from pregao.market import actions as action_table
 from pregao.market import parquet
 from pregao.market.atomic import exclusive, shared, write_atomic
+from pregao.market.decoded import Decoded
 from pregao.market.parquet import PeriodFile
 from pregao.market.times import among
 from pregao.market.transaction import Transaction, finish_interrupted
@@ -83,6 +84,7 @@ class Store:
         self._gate = self.root / ".lock-gate"
         self._locks = self.root / ".locks"
         self._scratch = self.root / ".tmp"
+        self._decoded = Decoded(self.root)
 
     def instruments(self) -> list[Instrument]:
         """All instruments, by key; empty for a store that does not exist yet."""
@@ -186,7 +188,7 @@ class Store:
         def read() -> Bars:
             paths = sorted((self.bars_root / instrument.key / timeframe.name).glob("*.parquet"))
             wanted = [path for path in paths if first <= path.stem and (not last or path.stem <= last)]
-            return parquet.load(wanted, instrument, timeframe)
+            return parquet.load(wanted, instrument, timeframe, self._decoded)
 
         return self._steady(instrument, timeframe, read).between(start_ns, end_ns)
 
@@ -209,6 +211,8 @@ class Store:
         folder = self.bars_root / bars.instrument.key / bars.timeframe.name
         names, starts = np.unique(parquet.periods(bars.open_ns, bars.timeframe), return_index=True)
         total = WriteResult()
+        self._decoded.begin()
+        written: list[tuple[Path, Bars]] = []
         with self.writing(bars.instrument.key):
             self._adopt(bars.instrument)
             with self._change(bars.instrument.key) as change:
@@ -219,10 +223,13 @@ class Store:
                     total = _sum(total, result)
                     if result.changed:
                         change.put(path, parquet.encode(merged))
+                        written.append((path, merged))
                 for path in sorted(folder.glob("*.parquet")) if replace else ():
                     if path.stem not in names:
                         total = _sum(total, WriteResult(removed=parquet.describe(path).bars))
                         change.remove(path)
+            for path, merged in written:
+                parquet.keep_copy(path, merged, self._decoded)
         return total
 
     @contextmanager
@@ -389,11 +396,6 @@ def _listing(folder: Path) -> dict[str, tuple[int, int, int]]:
     except FileNotFoundError:
         return {}
     return {name: (stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in stats.items()}
-
-
-def _decoded(path: Path, like: Bars) -> Bars | None:
-    """The bars of a file, by the rules of other bars; None if there is no file."""
-    return parquet.load([path], like.instrument, like.timeframe) if path.exists() else None
 
 
 def _merge(old: Bars | None, new: Bars, replace: bool) -> tuple[Bars, WriteResult]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from pregao.core.bars import MAX_TICKS, Bar
@@ -94,6 +95,7 @@ class Sequence:
         self._jump = jump
         self._late_ns = late_ns
         self._closed = closed
+        self._near = math.exp(jump) * (1.0 - 1e-12)
         self._delivered: dict[int, Bar] = {}
         self._forming: Bar | None = None
         self._doubt: _Doubt | None = None
@@ -263,10 +265,11 @@ class Sequence:
 
     def _far(self, bar: Bar) -> str:
         """Why a bar's prices are hard to believe after those before; empty if they are not."""
-        closes = [earlier.close for earlier in list(self._delivered.values())[-REFERENCES:]]
-        if not closes:
-            return ""
-        far = min(max(abs(math.log(price / close)) for price in (bar.high, bar.low)) for close in closes)
+        before = [earlier.close for earlier in islice(reversed(self._delivered.values()), REFERENCES)]
+        near = self._near
+        if not before or any(bar.high <= near * close and close <= near * bar.low for close in before):
+            return ""  # as almost always, and without a logarithm
+        far = min(max(abs(math.log(price / close)) for price in (bar.high, bar.low)) for close in before)
         if far <= self._jump:
             return ""
         return f"its price is {math.exp(far) - 1:.0%} away from the bars before"

@@ -30,17 +30,21 @@ _MS = 1_000_000
 class _Marks:
     """Binance and its kin mark the last frame of a candle (``x``), which ccxt's candles do not tell.
 
-    Such a frame goes to its reader at once, and not into ccxt's cache of candles, which nobody asks.
+    Such a frame goes to its reader at once: not through ccxt's dispatch, and not into its cache of candles, which
+    nobody asks.
     """
 
     on_kline: Callable[[dict[str, Any]], None] | None = None
 
-    def handle_ohlcv(self, client: Any, message: Any) -> Any:
-        kline = message.get("k") if isinstance(message, dict) else None
-        if isinstance(kline, dict) and "x" in kline and self.on_kline is not None:
-            self.on_kline({**kline, "E": message.get("E")})
-            return None
-        return super().handle_ohlcv(client, message)  # type: ignore[misc]
+    def handle_message(self, client: Any, message: Any) -> Any:
+        if self.on_kline is not None and isinstance(message, dict):
+            event = message.get("data", message)  # a combined stream wraps it
+            kline = event.get("k") if isinstance(event, dict) and event.get("e") == "kline" else None
+            if isinstance(kline, dict) and "x" in kline:
+                kline["E"] = event.get("E")
+                self.on_kline(kline)
+                return None
+        return super().handle_message(client, message)  # type: ignore[misc]
 
 
 class CcxtWire:
@@ -71,8 +75,7 @@ class CcxtWire:
         self._closing: set[asyncio.Task[Any]] = set()
         streaming = options.exchange in ccxt.pro.exchanges
         if streaming:
-            mixins = (_Marks,) if hasattr(getattr(ccxt.pro, options.exchange), "handle_ohlcv") else ()
-            self._client = open_client(options, ccxt.pro, *mixins)
+            self._client = open_client(options, ccxt.pro, _Marks)
         else:
             self._client = open_client(options, ccxt.async_support)
         self.streams = bool(streaming and self._client.has.get("watchOHLCV"))
@@ -183,9 +186,17 @@ def _candle(row: list[Any]) -> Candle:
 
 def _marked(kline: dict[str, Any]) -> Candle:
     """A candle from Binance's frame."""
-    opened, high, low, close, volume = (_number(kline.get(name)) for name in "ohlcv")
-    said_ns = int(kline.get("E") or 0) * _MS
-    return Candle(int(kline["t"]) * _MS, opened, high, low, close, volume, bool(kline["x"]), said_ns)
+    get = kline.get
+    return Candle(
+        int(kline["t"]) * _MS,
+        _number(get("o")),
+        _number(get("h")),
+        _number(get("l")),
+        _number(get("c")),
+        _number(get("v")),
+        bool(kline["x"]),
+        int(get("E") or 0) * _MS,
+    )
 
 
 def _number(value: Any) -> float:
