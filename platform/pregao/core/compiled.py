@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils
 from numba.extending import intrinsic
 
@@ -106,6 +107,9 @@ if numba.config.DISABLE_JIT:
         """The memory at an address, for `numba.carray`."""
         return ctypes.c_void_p(int(address))
 
+    def fetch(array: Any, row: Any) -> None:
+        """Ask for a row of an array, which will be read soon, to be brought near; it changes nothing."""
+
 else:
 
     @intrinsic
@@ -116,6 +120,21 @@ else:
             return builder.inttoptr(args[0], cgutils.voidptr_t)
 
         return numba.types.voidptr(address), code
+
+    @intrinsic
+    def fetch(_: Any, array: Any, row: Any) -> Any:
+        """Ask for a row of an array, which will be read soon, to be brought near; it changes nothing."""
+
+        def code(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(signature.args[0])(context, builder, args[0]).data
+            near = builder.bitcast(builder.gep(data, [args[1]]), cgutils.voidptr_t)
+            number = cgutils.int32_t
+            kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, number, number, number])
+            asked = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            builder.call(asked, [near, number(0), number(3), number(1)])  # to read, into every cache, data
+            return context.get_dummy_value()
+
+        return numba.types.void(array, numba.types.intp), code
 
 
 def _compile_once_for_all_constants(dispatcher: Any) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pregao.core.bars import Bars, Ints
 from pregao.simulation import layout, live
 from pregao.simulation.engine import Engine, tape_of
+from pregao.simulation.events import empty_log
 from pregao.simulation.history import run_many, run_one
 from pregao.simulation.hours import live_rows
 from pregao.simulation.marks import Marks
@@ -49,7 +50,7 @@ class Course:
     def __init__(self, engine: Engine, bars: Sequence[Bars], finer: Sequence[Bars | None] | None = None) -> None:
         self.engine = engine
         self.done = self.awake = self.turn = 0
-        self._log = np.zeros(1, layout.LOG)
+        self._log = empty_log()
         self._count, self._told = self._log["count"], 0
         self._rows: Events = self._log["events"][0]
         self._events: deque[Events] = deque()

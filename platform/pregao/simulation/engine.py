@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from pregao.core.errors import PregaoError, UsageError
 from pregao.core.money import MAX_QUANTA, PPM
 from pregao.simulation import layout, live
 from pregao.simulation.actions import ACTION
-from pregao.simulation.events import Event, drain, event_of
+from pregao.simulation.events import Event, drain, empty_log, event_of
 from pregao.simulation.plan import Plan
 from pregao.simulation.tape import Tape
 from pregao.simulation.world import build
@@ -107,6 +108,7 @@ def tape_of(
         fine_bars=fine_bars,
         actions=table,
         span_ns=bars.timeframe.ns,
+        even=int(len(bars) > 0 and bars.open_ns[-1] - bars.open_ns[0] == (len(bars) - 1) * bars.timeframe.ns),
     )
 
 
@@ -142,11 +144,15 @@ class Engine:
         self._world, self._setting, self._currencies = built.world, built.setting, built.currencies
         self._w = self._world[0]
         self._rules = self._setting[0]["rules"]
-        self._log = np.zeros(1, layout.LOG)
         self._words = memoryview(self._world["words"][0])
         self._state_at = [_state_words(b, int(self._rules[b]["money"])) for b in range(len(self.plans))]
         self._actions, self._span_ns = built.actions, self.plan.timeframe.ns
         self._index = {plan.instrument.key: b for b, plan in enumerate(self.plans)}
+
+    @cached_property
+    def _log(self) -> NDArray[Any]:
+        """Of the steps made here; whoever drives the world by itself needs none."""
+        return empty_log()
 
     @property
     def world(self) -> NDArray[Any]:

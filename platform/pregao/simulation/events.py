@@ -86,6 +86,13 @@ def rows_of(events: Sequence[Event]) -> NDArray[Any]:
     return rows
 
 
+def empty_log() -> NDArray[Any]:
+    """A `layout.LOG` without rows in use, shape ``(1,)``; its memory, of some MB, is not touched before it is used."""
+    log = np.empty(1, layout.LOG)
+    log["count"] = 0
+    return log
+
+
 def drain(log: NDArray[Any]) -> NDArray[Any]:
     """The rows of a log, which is then empty; they are valid until the next step."""
     count = int(log[0]["count"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pregao.core.compiled import compiled, inner
+from pregao.core.compiled import compiled, fetch, inner
 from pregao.core.money import PPM
 from pregao.simulation.flows import NEVER
 from pregao.simulation.kernel import act, arrive, equity, mark, step
@@ -23,10 +23,24 @@ Record = Any
 
 
 @inner
-def bring(w: Record, tape: Tape, row: int, b: int) -> None:
-    """The bar of a row arrives."""
+def bring(w: Record, tape: Tape, row: int, b: int, measured: bool) -> None:
+    """The bar of a row arrives; if it is not ``measured``, its volume must follow before anyone looks at it."""
     live = tape.live[row] if len(tape.live) > 0 else 1
-    arrive(w, b, tape.open[row], tape.high[row], tape.low[row], tape.close[row], tape.volume[row], live, row)
+    volume = tape.volume[row] if measured else 0.0
+    arrive(w, b, tape.open[row], tape.high[row], tape.low[row], tape.close[row], volume, live, row)
+
+
+@inner
+def looks_at_volume(rules: Record) -> bool:
+    """Whether the step reads the volume of an instrument's bars."""
+    pressed = rules["share_k"] > 0.0 or rules["impact_k"] > 0.0
+    return bool(rules["participation_ppm"] > 0 or rules["spread_method"] > 0 or pressed)
+
+
+@inner
+def opens(tape: Tape, row: int) -> int:
+    """When the bar of a row opens. A time that is looked up has to come from far away, as all that is looked up."""
+    return int(tape.open_ns[0] + row * tape.span_ns if tape.even == 1 else tape.open_ns[row])
 
 
 @inner
@@ -37,6 +51,8 @@ def _quiet_ones(w: Record, s: Record, start: int, end: int) -> int:
         return int(min(end, start + max(horizon - 1 - book["bars_held"], 0)))
     return end
 
+
+_BLOCK = 16
 
 # Rows are counted without a sign below, so that no index is looked at whether it counts from the end.
 
@@ -56,7 +72,16 @@ def _between(high: Array, low: Array, above: int, below: int, start: int, end: i
     """The first bar from ``start`` on that reaches up to ``above`` or down to ``below``; ``end`` if none does."""
     if above == NEVER and below == 0:
         return end
-    for row in range(np.uint64(start), np.uint64(end)):
+    at, stop = np.uint64(start), np.uint64(end)
+    block = np.uint64(_BLOCK)
+    while at + block <= stop:
+        met = False  # no way out of the loop below, so that it looks at several bars at once
+        for row in range(at, at + block):
+            met |= high[row] >= above or low[row] <= below
+        if met:
+            break
+        at += block
+    for row in range(at, stop):
         if high[row] >= above or low[row] <= below:
             found: int = np.int64(row)  # type: ignore[assignment]  # signed again: numba keeps it so, `int` would not
             return found
@@ -79,11 +104,10 @@ def _one(
     """`run_one` of records; the index of the first bar not yet done, and the marks noted."""
     account, book, rules = w["account"], w["books"][0], s["rules"][0]
     silent = len(signals) == 0
+    measured = looks_at_volume(rules)
     any_next, leave_next = start - 1, start - 1  # the bars of the next signal, and of the next one to leave
-    i = start
-    while i < end:
-        if log["count"] > LOG_ROWS - ROOM:
-            return i, noted
+    i, last = start, start - 1  # the bar that arrived last
+    while i < end and log["count"] <= LOG_ROWS - ROOM:
         if book["wake_low"] < NEVER and account["moneys"] == 1:
             position = book["position_lots"]
             most, heard = _quiet_ones(w, s, i, end), end
@@ -113,8 +137,9 @@ def _one(
                     if position != 0:
                         book["bars_held"] += j - i
                 else:
-                    opened = tape.open_ns[k]
-                    bring(w, tape, k, 0)
+                    opened = opens(tape, k)
+                    bring(w, tape, k, 0, measured)
+                    last = k
                     mark(w, 0, opened + tape.span_ns, j - i)
                     account["open_ns"] = opened
                     account["closing_ns"] = opened + tape.span_ns
@@ -124,16 +149,28 @@ def _one(
                     act(w, s, log, 0, np.int64(signals[k]), PPM)  # type: ignore[arg-type]
                 continue
         seen = log["count"]
-        bring(w, tape, i, 0)
-        step(w, s, log, tape.open_ns[i], tape.open_ns[i] + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
+        if book["position_lots"] != 0 and not silent and any_next < i:
+            # This bar may end the position. What the next entry will read comes from far away: it is asked for now.
+            any_next = _next(signals, i, end, False)
+            if any_next < end:
+                fetch(tape.open, any_next)
+                fetch(tape.high, any_next)
+                fetch(tape.low, any_next)
+                fetch(tape.close, any_next)
+        opened = opens(tape, i)
+        bring(w, tape, i, 0, measured)
+        last = i
+        step(w, s, log, opened, opened + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
         _note(marks, noted, i, equity(w, s), 0, book["position_lots"])
         noted += 1
         if not silent and signals[i] != 0:
             act(w, s, log, 0, np.int64(signals[i]), PPM)  # type: ignore[arg-type]
         i += 1
         if watch and log["count"] > seen:
-            return i, noted
-    return end, noted
+            break
+    if last >= start:
+        book["bar_volume"] = tape.volume[last]
+    return i, noted
 
 
 @compiled
@@ -191,7 +228,7 @@ def _many(
         closes = opened + tape.span_ns
         calm = True
         for row in range(first, last):
-            bring(w, tape, row, tape.book[row])
+            bring(w, tape, row, tape.book[row], True)
             calm = calm and quiet(w, s, tape.book[row], opened)
         if calm:
             account["open_ns"] = opened

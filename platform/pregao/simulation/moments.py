@@ -105,7 +105,7 @@ def join(
     fine, fine_bars = _fine(bars, finer)
     tape = Tape(
         book, alive, open_ns, column("open"), column("high"), column("low"), column("close"), column("volume"),
-        fine[order] if len(fine) else fine, fine_bars, np.zeros(0, ACTION) if actions is None else actions, span,
+        fine[order] if len(fine) else fine, fine_bars, np.zeros(0, ACTION) if actions is None else actions, span, 0,
     )  # fmt: skip
     return Joined(tape, first, order)
 

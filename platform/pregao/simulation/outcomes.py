@@ -70,7 +70,7 @@ def _outcomes(worlds: Any, setting: Any, logs: Any, tape: Tape, signal: int, out
         put_in = 0
         for j in range(i + 1, len(tape.close)):
             closes = tape.open_ns[j] + tape.span_ns
-            bring(w, tape, j, 0)
+            bring(w, tape, j, 0, True)
             if quiet(w, s, 0, tape.open_ns[j]):
                 mark(w, 0, closes, 1)
                 continue

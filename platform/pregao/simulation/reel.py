@@ -53,7 +53,7 @@ def wind(parts: Parts) -> Ints:
         parts.positions, parts.held,
     )  # fmt: skip
     assert all(a.flags.c_contiguous for a in arrays)
-    return np.array([tape.span_ns, *(x for a in arrays for x in (a.ctypes.data, len(a)))], np.int64)
+    return np.array([tape.span_ns, *(x for a in arrays for x in (a.ctypes.data, len(a))), tape.even], np.int64)
 
 
 @compiled
@@ -76,6 +76,7 @@ def unwind(reel: Ints) -> Parts:
             carray(pointer(reel[25]), (reel[26], 6), _INT),
             carray(pointer(reel[27]), (reel[28],), ACTION),
             reel[0],
+            reel[39],
         ),
         carray(pointer(reel[29]), (reel[30], 4), _INT),
         carray(pointer(reel[31]), (reel[32],), _INT),

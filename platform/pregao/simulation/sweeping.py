@@ -18,10 +18,9 @@ from pregao.core.bars import Bars
 from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
 from pregao.core.money import PPM
-from pregao.simulation import layout
 from pregao.simulation.backtest import Result
 from pregao.simulation.engine import Engine, tape_of
-from pregao.simulation.events import drain
+from pregao.simulation.events import drain, empty_log
 from pregao.simulation.flows import NEVER
 from pregao.simulation.history import bring
 from pregao.simulation.hours import live_rows
@@ -105,7 +104,7 @@ class Track:
         live = live_rows(bars)
         self._live = None if live is None else live.astype(np.int8)
         self._per_year = periods_per_year(bars)
-        self._log = np.zeros(1, layout.LOG)
+        self._log = empty_log()
         self._money = np.empty(len(bars), np.float64)
 
     def start(self, plan: Plan) -> Start:
@@ -220,7 +219,7 @@ def run_decisions(
                 for k in range(i, j):
                     money[k] = float(base + slope * tape.close[k]) * quantum
                 opened = tape.open_ns[j - 1]
-                bring(w, tape, j - 1, 0)
+                bring(w, tape, j - 1, 0, True)
                 mark(w, 0, opened + tape.span_ns, j - i)
                 account["open_ns"] = opened
                 account["closing_ns"] = opened + tape.span_ns
@@ -230,7 +229,7 @@ def run_decisions(
                 if heard == j - 1:
                     act(w, s, log, 0, np.int64(signals[heard]), PPM)  # type: ignore[arg-type]
                 continue
-        bring(w, tape, i, 0)
+        bring(w, tape, i, 0, True)
         step(w, s, log, tape.open_ns[i], tape.open_ns[i] + tape.span_ns, tape.actions, tape.fine, tape.fine_bars)
         money[i] = float(equity(w, s)) * quantum
         if signals[i] != 0:

@@ -15,6 +15,7 @@ class Tape(NamedTuple):
         fine_bars: open, high, low, close, open time and close time of the finer bars, int64, shape ``(m, 6)``.
         actions: `actions.ACTION` of all instruments of the account, those of each ascending in time.
         span_ns: length of the bars.
+        even: 1 if each bar opens as the one before it closes, so that times need not be looked up.
     """
 
     book: Any
@@ -29,3 +30,4 @@ class Tape(NamedTuple):
     fine_bars: Any
     actions: Any
     span_ns: Any
+    even: Any

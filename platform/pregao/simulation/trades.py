@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -63,10 +64,14 @@ def trades_of(events: NDArray[Any], plan: Plan, quantum: Decimal | None = None) 
         "exit_role": names(layout.ROLES, fills["role"][last]),
         "exit_rule": names(layout.RULE_NAMES, fills["rule"][last]),
         "ambiguous": total(fills["ambiguous"]) > 0,
-    })  # fmt: skip
+    }, copy=False)  # fmt: skip
 
 
-def names(table: Mapping[int, str], codes: NDArray[Any]) -> NDArray[Any]:
-    """What `layout` calls each of these codes, as texts."""
-    found: NDArray[Any] = np.array([table.get(code, "") for code in range(max(table) + 1)], object)[codes]
-    return found
+def names(table: Mapping[int, str], codes: NDArray[Any]) -> pd.api.extensions.ExtensionArray:
+    """What `layout` calls each of these codes, as a column of texts."""
+    return _texts(tuple(table.get(code, "") for code in range(max(table) + 1))).take(codes)
+
+
+@cache
+def _texts(texts: tuple[str, ...]) -> pd.api.extensions.ExtensionArray:
+    return pd.array(texts, dtype="str")
