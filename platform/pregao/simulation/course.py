@@ -27,8 +27,8 @@ from pregao.simulation.reel import Parts, wind
 
 _SILENT = np.zeros(0, np.int8)
 Events = NDArray[Any]
-_BLOCK = 8 * layout.LOG_ROWS
-"""Events are kept in blocks of so many: large enough, 48 MB, that the system has one back as soon as it is let go."""
+_BLOCK = 12 * layout.LOG_ROWS
+"""Events are kept in blocks of so many: large enough, 47 MB, that the system has one back as soon as it is let go."""
 
 
 class Course:

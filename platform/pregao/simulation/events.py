@@ -52,8 +52,8 @@ class Event(NamedTuple):
 def event_of(row: Any) -> Event:
     """One row of `layout.EVENT` as an `Event`."""
     (
-        kind, order_id, ts, order_kind, role, side, qty, price, reference, slip, fee, realised, position, cash, rule,
-        why, ambiguous, spread, impact, liquidity, tier, amount, book,
+        order_id, ts, qty, price, reference, slip, spread, impact, fee, realised, position, cash, amount, book, tier,
+        kind, order_kind, role, side, rule, why, liquidity, ambiguous,
     ) = row.item()  # fmt: skip
     return Event(
         layout.EVENT_KINDS[kind], order_id, ts, layout.ORDER_KINDS[order_kind], layout.ROLES[role], side, qty, price,
@@ -74,15 +74,15 @@ _CODES = {
     }.items()
 }
 
+_COLUMNS = tuple(layout.EVENT.names or ())
+
 
 def rows_of(events: Sequence[Event]) -> NDArray[Any]:
     """Events as rows of `layout.EVENT`, the same bytes that the compiled driver writes."""
     rows = np.zeros(len(events), layout.EVENT)
     for i, event in enumerate(events):
-        rows[i] = tuple(
-            _CODES[name][str(value)] if name in _CODES else value
-            for name, value in zip(Event._fields, event, strict=True)
-        )
+        told = {name.removesuffix("_quanta"): value for name, value in event._asdict().items()}
+        rows[i] = tuple(_CODES[name][told[name]] if name in _CODES else told[name] for name in _COLUMNS)
     return rows
 
 

@@ -1,7 +1,7 @@
 """The state of the simulator as one plain record: what each field is, its unit, and the codes used in it.
 
 Prices are in ticks, quantities in lots, money in quanta of its currency, times in ns since 1970 UTC, rates in parts
-per million. Everything is int64 but the few estimates that only slippage reads, so the state has one byte form.
+per million. All of the state is int64 but the few estimates that only slippage reads, so it has one byte form.
 """
 
 from __future__ import annotations
@@ -172,31 +172,32 @@ RULES = _record(
 
 TIER = _record("volume", "maker_ppm", "taker_ppm")
 
-EVENT = _record(
-    "kind",
-    "order_id",
-    "ts_ns",
-    "order_kind",
-    "role",
-    "side",
-    "qty_lots",
-    "price_ticks",
-    "reference_ticks",  # the price before slippage
-    "slippage_ticks",  # how much worse than the reference, all told
-    "fee",
-    "realised",
-    "position_lots",  # after the event
-    "cash",  # after the event, in the quote currency
-    "rule",
-    "reason",
-    "ambiguous",
-    "spread_ticks",  # parts of the slippage
-    "impact_ticks",
-    "liquidity",
-    "tier",
-    "amount",  # paid in (negative: out) by funding, dividend, interest, a split's remainder
-    "book",
-)
+EVENT = np.dtype([
+    ("order_id", np.int64),
+    ("ts_ns", np.int64),
+    ("qty_lots", np.int64),
+    ("price_ticks", np.int64),
+    ("reference_ticks", np.int64),  # the price before slippage
+    ("slippage_ticks", np.int64),  # how much worse than the reference, all told
+    ("spread_ticks", np.int64),  # parts of the slippage
+    ("impact_ticks", np.int64),
+    ("fee", np.int64),
+    ("realised", np.int64),
+    ("position_lots", np.int64),  # after the event
+    ("cash", np.int64),  # after the event, in the quote currency
+    ("amount", np.int64),  # paid in (negative: out) by funding, dividend, interest, a split's remainder
+    ("book", np.int32),
+    ("tier", np.int32),
+    ("kind", np.int8),
+    ("order_kind", np.int8),
+    ("role", np.int8),
+    ("side", np.int8),
+    ("rule", np.int8),
+    ("reason", np.int8),
+    ("liquidity", np.int8),
+    ("ambiguous", np.int8),
+])  # fmt: skip
+"""There are many events, and they are written, hashed and read: the narrower, the faster."""
 
 
 def _world() -> np.dtype[np.void]:

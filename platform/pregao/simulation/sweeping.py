@@ -152,7 +152,7 @@ class Track:
         spread = math.sqrt(m2 * n / (n - 1)) if n > 1 else math.nan
         bar_sharpe = mean / spread if spread > 0 else math.nan
         fees, won = round_trips(events, instrument.tick_quanta)
-        digest = hashlib.sha256(events.data)
+        digest = hashlib.sha256(events.view(np.uint8).data)
         digest.update(engine.to_bytes())
         return Figures(
             float(instrument.money(engine.account.equity_quanta)), net, bar_sharpe * self._per_year**0.5, bar_sharpe,

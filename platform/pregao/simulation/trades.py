@@ -38,7 +38,7 @@ def trades_of(events: NDArray[Any], plan: Plan, quantum: Decimal | None = None) 
     at = at[: last[-1] + 1] if len(last) else at[:0]
     trade = np.repeat(np.arange(len(last)), last - first + 1)
     columns = ("side", "qty_lots", "price_ticks", "fee", "ts_ns", "role", "rule", "ambiguous")
-    fills = {name: events[name][at] for name in columns}
+    fills = {name: events[name][at].astype(np.int64, copy=False) for name in columns}
     side = fills["side"][first]
     into = fills["side"] == side[trade]
     notional = fills["qty_lots"] * fills["price_ticks"] * (instrument.tick_quanta * scale)
