@@ -7,11 +7,9 @@ another notation, has its pandas in test_core25.py.
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 import pytest
-from expressions import evaluate
+from expressions import evaluate, table
 
-from pregao.core.bars import COLUMNS, Bars
 from pregao.features.conformance import made, market
 from pregao.features.family import Family
 from pregao.features.sets import FEATURE_SETS, FeatureSet
@@ -19,10 +17,6 @@ from pregao.features.sets import FEATURE_SETS, FeatureSet
 FAMILIES = {
     family.name: family for features in FEATURE_SETS.values() for family in features.families if family.name != "core25"
 }
-
-
-def table(bars: Bars) -> dict[str, pd.Series]:
-    return {name: pd.Series(getattr(bars, name).astype(float)) for name in (*COLUMNS, "volume")}
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)

@@ -7,14 +7,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.metadata import entry_points
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pregao.core.bars import Bars
-from pregao.core.errors import unknown
-from pregao.features import alpha158, core25
-from pregao.features.family import Family
+from pregao.core.errors import PregaoError, UsageError, unknown
+from pregao.features import alpha158, clocks, core25, factor, recursive, rolling
+from pregao.features.family import INPUTS, Family
+from pregao.features.higher import higher
 from pregao.features.stream import FeatureStream, Hours
 
 __all__ = ["FEATURE_SETS", "FeatureSet", "FeatureStream", "feature_set"]
@@ -33,6 +35,15 @@ class FeatureSet:
 
     name: str
     families: tuple[Family, ...]
+
+    def __post_init__(self) -> None:
+        names = [name for family in self.families for name in family.formulas]
+        twice = [name for name in names if names.count(name) > 1]
+        if twice:
+            raise UsageError(f"The feature set {self.name!r} has the feature {twice[0]!r} twice.")
+        unmade = [name for family in self.families for name in family.inputs if name not in INPUTS]
+        if unmade:
+            raise unknown("input of features", unmade[0], list(INPUTS))
 
     @cached_property
     def formulas(self) -> dict[str, str]:
@@ -55,6 +66,11 @@ class FeatureSet:
         return tuple(dict.fromkeys(name for family in self.families for name in family.inputs))
 
     @cached_property
+    def others(self) -> tuple[str, ...]:
+        """Which of its `inputs` are other instruments."""
+        return tuple(name for name in self.inputs if name != "hours")
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of the definition: name, versions, warm-up and formulas in their order. Stored with each model."""
         versions = [[family.name, family.version] for family in self.families]
@@ -68,7 +84,17 @@ class FeatureSet:
         Args:
             others: the other instruments' bars, by input; of those, row ``i`` uses what has closed with bar ``i``.
             hours: when the instrument trades, for sets that ask for it.
+
+        Raises:
+            UsageError: if the set looks at an instrument that is not given, or as of `FeatureStream`.
         """
+        for name in self.others:
+            if name not in (others or {}):
+                raise UsageError(
+                    f"The feature set {self.name!r} looks at the bars of another instrument, its {name}, which are not "
+                    "given.",
+                    "Choose another set, or give them by the Python API, see docs/features.md.",
+                )
         return self.stream(bars.timeframe.seconds, hours).extend(bars, others)
 
     def stream(self, bar_seconds: int, hours: Hours | None = None) -> FeatureStream:
@@ -76,18 +102,48 @@ class FeatureSet:
         return FeatureStream(self, bar_seconds, hours)
 
 
+_INDICATORS = (recursive.FAMILY, rolling.FAMILY, clocks.DAY)
+_FULL = (alpha158.FAMILY, *_INDICATORS, clocks.SESSION, higher(4), higher(16))
 FEATURE_SETS = {
     features.name: features
     for features in (
         FeatureSet("core25", (core25.FAMILY,)),
         FeatureSet("alpha158", (alpha158.FAMILY,)),
+        FeatureSet("classic", _INDICATORS),
+        FeatureSet("full", _FULL),
+        FeatureSet("full-market", (*_FULL, factor.FAMILY)),
     )
 }
-"""The sets that come with Pregão, by name. `core25` is the default."""
+"""The sets that come with Pregão, by name. `core25` is the default; ``full-market`` looks at another instrument too."""
+
+
+GROUP = "pregao.features"
+"""The entry points by which other distributions bring sets: the name of a set, and where the `FeatureSet` lies."""
+
+
+def feature_set_names() -> list[str]:
+    """The names of all sets, those of other distributions included, without importing them."""
+    return [*FEATURE_SETS, *sorted({entry.name for entry in entry_points(group=GROUP)} - FEATURE_SETS.keys())]
 
 
 def feature_set(name: str) -> FeatureSet:
-    """The set of this name. Raises `NotFoundError` listing the known ones."""
-    if name not in FEATURE_SETS:
-        raise unknown("feature set", name, list(FEATURE_SETS))
-    return FEATURE_SETS[name]
+    """The set of this name.
+
+    Raises:
+        NotFoundError: if there is none; lists the known ones.
+        PregaoError: if it comes from another distribution and cannot be loaded, or is no set of that name.
+    """
+    if name in FEATURE_SETS:
+        return FEATURE_SETS[name]
+    for entry in entry_points(group=GROUP, name=name):
+        try:
+            found = entry.load()
+        except Exception as error:  # the code is not ours: whatever it raises is the reason that the person needs
+            raise PregaoError(f"The feature set {name!r} cannot be loaded: {type(error).__name__}: {error}.") from error
+        if not isinstance(found, FeatureSet) or found.name != name:
+            raise PregaoError(
+                f"The feature set {name!r} cannot be loaded: {entry.value} is no FeatureSet of that name.",
+                "See docs/features.md.",
+            )
+        return found
+    raise unknown("feature set", name, feature_set_names())

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Hours = Callable[[Ints], Floats]
-"""Of each time (ns since 1970 UTC, ascending, shape ``(n,)``): seconds since the trading session opened and seconds
-that it lasts, shape ``(n, 2)``; NaN outside of one. `pregao.market.hours.TradingHours` is one."""
+Hours = Callable[[Ints, Ints], Floats]
+"""Of bars' open and close times (ns since 1970 UTC, ascending, each of shape ``(n,)``): seconds from the open of the
+trading session to the bar's close, and seconds that the session lasts, shape ``(n, 2)``; NaN outside of one.
+`pregao.market.hours.TradingHours` is one."""
 
 _CHUNK = 4_096
 _CLOSE_AT = struct.Struct("<q")
@@ -57,7 +58,7 @@ class FeatureStream:
         self._bar_ns = bar_seconds * 1_000_000_000
         self._width = len(features.names)
         self._hours = hours
-        self._beside = {name: Beside(self._bar_ns) for name in features.inputs if name != "hours"}
+        self._beside = {name: Beside(self._bar_ns) for name in features.others}
         if "hours" in features.inputs and hours is None:
             raise UsageError(
                 f"The feature set {features.name!r} needs the trading hours of the instrument.",
@@ -110,7 +111,7 @@ class FeatureStream:
     def _side_of(self, close_ns: int) -> dict[str, Floats]:
         side = {name: np.array(other.known(close_ns)) for name, other in self._beside.items()}
         if self._hours is not None:
-            side["hours"] = self._hours(self._close_ns)[0]
+            side["hours"] = self._hours(self._close_ns - self._bar_ns, self._close_ns)[0]
         return side
 
     def extend(self, bars: Bars, others: Mapping[str, Bars] | None = None) -> Floats:
@@ -125,7 +126,7 @@ class FeatureStream:
         flat, close_ns = out.reshape(-1), bars.close_ns
         side = {name: other.align(close_ns) for name, other in self._beside.items()}
         if "hours" in self.features.inputs and self._hours is not None:
-            side["hours"] = self._hours(close_ns)
+            side["hours"] = self._hours(bars.open_ns, close_ns)
         for start in range(0, len(bars), _CHUNK):
             rows = slice(start, start + _CHUNK)
             columns = [column[rows] for column in (bars.open, bars.high, bars.low, bars.close, bars.volume)]

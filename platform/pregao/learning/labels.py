@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
 from pregao.features.sets import FeatureSet
+from pregao.market.hours import TradingHours
 from pregao.simulation.outcomes import bracket_outcomes
 from pregao.simulation.plan import Plan
 
@@ -71,8 +73,11 @@ def seen_bars(bars: Bars, holdout: float) -> Bars:
     return bars[: len(bars) - int(len(bars) * holdout)]
 
 
-def examples(bars: Bars, plan: Plan, features: FeatureSet) -> Examples:
+def examples(bars: Bars, plan: Plan, features: FeatureSet, others: Mapping[str, Bars] | None = None) -> Examples:
     """The examples of these bars; nothing after the last of them is looked at.
+
+    Args:
+        others: the bars of the other instruments that the features look at, by input (``market``).
 
     Raises:
         UsageError: if the prices never move, there are too few bars for the features to warm up, or no trade ends.
@@ -97,4 +102,5 @@ def examples(bars: Bars, plan: Plan, features: FeatureSet) -> Examples:
     warm = slice(features.warmup - 1, None)
     close_ns = bars.close_ns
     end_ns = np.where(outcomes.end >= 0, close_ns[outcomes.end], -1)
-    return Examples(features.names, features.batch(bars)[warm], close_ns[warm], end_ns[warm], outcomes.net[warm])
+    x = features.batch(bars, others, TradingHours(bars.instrument.calendar))
+    return Examples(features.names, x[warm], close_ns[warm], end_ns[warm], outcomes.net[warm])

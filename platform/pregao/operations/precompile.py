@@ -13,9 +13,11 @@ import numpy as np
 
 from pregao.core.bars import Bar, Bars
 from pregao.core.timeframe import Timeframe
-from pregao.features.sets import FEATURE_SETS, feature_set
+from pregao.features.sets import FEATURE_SETS
 from pregao.learning.inference.trees import Trees, chance, chances
 from pregao.learning.labels import examples
+from pregao.market.calendars import ALWAYS
+from pregao.market.hours import TradingHours
 from pregao.market.sources import Request
 from pregao.market.sources.synthetic import Synthetic, SyntheticOptions
 from pregao.simulation.backtest import run_signals
@@ -28,7 +30,7 @@ from pregao.simulation.sweeping import Decisions, Track
 from pregao.strategies.backtest import backtest, backtest_many
 from pregao.strategies.contract import Context, Enter, Exit, Intent, JsonDict
 
-BARS = 400
+BARS = 500
 
 
 class _Asked:
@@ -76,11 +78,10 @@ def precompile() -> None:
     backtest_many([_Asked(), _Asked()], both, plans)
     buy_and_hold(bars, plan)
     random_entries(bars, plan, 5, 0, 2)
-    for name in FEATURE_SETS:
-        features = feature_set(name)
-        stream = features.stream(timeframe.seconds)
+    for features in FEATURE_SETS.values():
+        stream = features.stream(timeframe.seconds, TradingHours(ALWAYS))
         stream.update(bars.bar(0))
-        examples(bars, plan, features)
+        examples(bars, plan, features, dict.fromkeys(features.others, bars))
     nothing = {"features_info": {"float_features": []}, "oblivious_trees": [], "scale_and_bias": [1, [0]]}
     trees = Trees.of(nothing, 1)
     trees.raw(np.zeros(1))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
 from pregao.features.sets import FeatureStream, feature_set
+from pregao.market.hours import TradingHours
 from pregao.simulation.backtest import Result, run_signals
 from pregao.simulation.course import Course
 from pregao.simulation.engine import Engine
@@ -136,4 +137,12 @@ def _features(plan: Plan, strategy: Any, model: Model | None) -> FeatureStream |
         )
     wanted = str(model.meta.get("feature_set", "")) if model is not None else ""
     wanted = wanted or str(getattr(strategy, "feature_set", ""))
-    return feature_set(wanted).stream(plan.timeframe.seconds) if wanted else None
+    if not wanted:
+        return None
+    features = feature_set(wanted)
+    if features.others:
+        raise UsageError(
+            f"The feature set {wanted!r} looks at another instrument, which backtests and sessions do not give it.",
+            "Choose another set in params.yaml and train again with `pregao retrain`.",
+        )
+    return features.stream(plan.timeframe.seconds, TradingHours(plan.instrument.calendar))
