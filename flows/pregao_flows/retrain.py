@@ -61,10 +61,10 @@ def train(workspace: Workspace) -> bool:
 @task(name="gate, register, promote", cache_policy=NO_CACHE, persist_result=False)
 def register(workspace: Workspace) -> tuple[Verdict, Registered]:
     """Judge the report, register the model with the verdict, and make it champion only if it passed."""
-    from pregao.learning.gate import judge
+    from pregao.learning.judging import verdict_of
     from pregao.learning.registry import log_and_register
 
-    verdict = judge(workspace.document("evaluation.json"), workspace.params.gate)
+    verdict = verdict_of(workspace)
     return verdict, log_and_register(workspace, verdict)
 
 

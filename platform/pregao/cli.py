@@ -24,6 +24,7 @@ COMMANDS = {
     "retrain": ("pregao.commands.learning", "Train, judge, register and promote, as the flow does"),
     "models": ("pregao.commands.learning", "List the registered models and why the gate passed or refused them"),
     "promote": ("pregao.commands.learning", "Make a version the champion by hand"),
+    "calibrate-gate": ("pregao.commands.calibrate", "Measure how often the gate promotes luck, and skill"),
     "backtest": ("pregao.commands.backtest", "Run a strategy over history"),
     "sweep": ("pregao.commands.sweep", "Try many settings of a strategy, and say whether the best is luck"),
     "trade": ("pregao.commands.trade", "Start and steer paper-trading sessions"),
@@ -44,7 +45,7 @@ class Root(click.Group):
         if name not in COMMANDS:
             return None
         module, _ = COMMANDS[name]
-        command: click.Command = getattr(importlib.import_module(module), name)
+        command: click.Command = getattr(importlib.import_module(module), name.replace("-", "_"))
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -33,7 +33,7 @@ MOST_LUCK, LEAST_SKILL = 0.05, 0.8
 @click.option("--markets", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Of each kind.")
 @click.option(
     "--kinds", default=",".join(_KINDS), show_default=True,
-    help="garch: random walks; shuffled: real bars in another order; edge1, edge2: a planted edge of that Sharpe ratio.",
+    help="garch: random walks; shuffled: real bars in another order; edge1, edge2: with a planted edge.",
 )  # fmt: skip
 @click.option("--years", type=click.FloatRange(0.5, 50), default=8.0, show_default=True, help="Length of each walk.")
 @click.option("--timeframe", default="4h", show_default=True, help="Of the walks' bars, up to 4h.")
@@ -177,14 +177,12 @@ def _tell(document: dict[str, Any]) -> None:
     null = rates.get("null") or rates.get("garch") or rates.get("shuffled")
     click.echo()
     if null is not None:
-        good = null["rate"] <= MOST_LUCK
-        click.echo(f"Worthless models promoted: {null['rate']:.1%}; at most {MOST_LUCK:.0%} is {'met' if good else 'MISSED'}.")
+        met = "met" if null["rate"] <= MOST_LUCK else "MISSED"
+        click.echo(f"Worthless models promoted: {null['rate']:.1%}; at most {MOST_LUCK:.0%} is {met}.")
     if "edge2" in rates:
-        good = rates["edge2"]["rate"] >= LEAST_SKILL
-        click.echo(
-            f"Models of a market with an edge of 2 promoted: {rates['edge2']['rate']:.1%}; at least {LEAST_SKILL:.0%} is "
-            f"{'met' if good else 'MISSED'}."
-        )
+        edge = rates["edge2"]["rate"]
+        met = "met" if edge >= LEAST_SKILL else "MISSED"
+        click.echo(f"Models of a market with an edge of 2 promoted: {edge:.1%}; at least {LEAST_SKILL:.0%} is {met}.")
     for name, reasons in document["refused_by"].items():
         if name != "null" and reasons:
             often = sorted(reasons.items(), key=lambda pair: -pair[1])

@@ -160,6 +160,8 @@ def _show(report: RetrainReport, as_json: bool) -> None:
     click.echo(f"\nThe gate {'passes' if report.gate['passed'] else 'refuses'} this model:")
     for reason in report.gate["reasons"]:
         click.echo(f"  {'ok ' if reason['passed'] else 'NO '} {reason['text']}")
+        if not reason["passed"] and reason["advice"]:
+            click.echo(f"       {reason['advice']}")
     if report.version is not None:
         state = "new" if report.created else "already there"
         click.echo(f"\nVersion {report.version} ({state}); champion is {report.champion or 'none'}.")

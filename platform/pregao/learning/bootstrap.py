@@ -33,7 +33,8 @@ def sharpe(returns: Floats) -> Floats:
     """Mean over standard deviation along the last axis, per bar; 0 where the returns do not vary."""
     spread = np.asarray(returns.std(axis=-1, ddof=1))
     mean = np.asarray(returns.mean(axis=-1))
-    return np.divide(mean, spread, out=np.zeros_like(mean), where=spread > 0)
+    found: Floats = np.divide(mean, spread, out=np.zeros_like(mean), where=spread > 0)
+    return found
 
 
 def better(one: Floats, other: Floats, mean_block: float, count: int, seed: int) -> float:

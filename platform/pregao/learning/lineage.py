@@ -80,6 +80,7 @@ def tags_of(
         "gate_passed": str(verdict.passed).lower(),
         "gate": json.dumps(verdict.to_json()),
         "metrics": json.dumps(headline),
+        **{f"gate.{r.name}": f"{'passed' if r.passed else 'failed'}: {r.text}" for r in verdict.reasons},
     }
 
 
@@ -94,7 +95,7 @@ def flat(section: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def note(verdict: Verdict) -> str:
     """The gate's reasons in Markdown, for MLflow's page of the run."""
     head = "The gate **passed** this model." if verdict.passed else "The gate **refused** this model."
-    lines = [f"- {'passed' if r.passed else '**failed**'}: {r.text}" for r in verdict.reasons]
+    lines = [f"- {'passed' if r.passed else '**failed**'}: {r.text}. {r.advice}".rstrip() for r in verdict.reasons]
     return "\n".join([head, "", *lines])
 
 

@@ -148,7 +148,10 @@ def _trading(bars: Bars, plan: Plan, rows: Examples) -> Trade:
 
 
 def _paths(
-    splits: Sequence[Combination], entered: Sequence[NDArray[np.bool_]], trade: Trade, groups: Sequence[NDArray[np.int64]]
+    splits: Sequence[Combination],
+    entered: Sequence[NDArray[np.bool_]],
+    trade: Trade,
+    groups: Sequence[NDArray[np.int64]],
 ) -> list[float]:
     """Path ``j`` takes each group from the ``j``-th split that scored it."""
     scored_by = [[s for s, split in enumerate(splits) if number in split.scored] for number in range(len(groups))]

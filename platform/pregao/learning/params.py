@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pregao.core.errors import UsageError
 from pregao.core.instrument import Instrument
@@ -53,6 +53,25 @@ class FoldParams(_Section):
     embargo: int = Field(ge=0)
 
 
+class CombinationParams(_Section):
+    """The combinatorial folds: see `pregao.learning.folds.combinatorial`."""
+
+    groups: int = Field(ge=3, le=20)
+    test_groups: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _some_train(self) -> CombinationParams:
+        if self.test_groups > self.groups - 2:
+            raise ValueError(f"at least two of the {self.groups} groups must be left to train on")
+        return self
+
+
+class SearchParams(_Section):
+    """The search for the model's knobs: see `pregao.learning.search`."""
+
+    trials: int = Field(default=0, ge=0, le=1_000)
+
+
 class ModelParams(_Section):
     """CatBoost's: names as there."""
 
@@ -67,11 +86,15 @@ class ModelParams(_Section):
 class GateParams(_Section):
     """What a champion must pass: see `pregao.learning.gate`."""
 
+    min_deflated_sharpe: float = Field(gt=0, lt=1)
+    max_overfitting: float = Field(ge=0, le=1)
+    max_champion_p: float = Field(gt=0, lt=1)
+    max_random_p: float = Field(gt=0, lt=1)
     min_net_return: float
     min_net_return_doubled_costs: float
-    max_random_p: float = Field(gt=0, lt=1)
-    min_trades: int = Field(ge=1)
     max_drawdown: float = Field(gt=0, le=1)
+    min_trades: int = Field(ge=1)
+    max_calibration_error: float = Field(gt=0, le=1)
     min_skill: float
 
 
@@ -100,7 +123,9 @@ class Params(_Section):
     features: FeatureParams
     plan: PlanParams
     folds: FoldParams
+    combinations: CombinationParams
     model: ModelParams
+    search: SearchParams = SearchParams()
     random_runs: int = Field(ge=1, le=100_000)
     gate: GateParams
     dataset: Dataset | None = None

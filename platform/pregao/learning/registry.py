@@ -41,7 +41,15 @@ _QUIET = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 """A server that is gone is said to be gone within seconds; standard output is for results."""
-_FILES = ("evaluation.json", "model.json", "params.yaml", "dvc.lock", "trades.parquet", "predictions.parquet")
+_FILES = (
+    "evaluation.json",
+    "model.json",
+    "params.yaml",
+    "dvc.lock",
+    "trades.parquet",
+    "predictions.parquet",
+    "trials.parquet",
+)
 """What a run keeps of its workspace."""
 _ready: set[str] = set()
 """Addresses of databases whose tables this process knows to be there."""

@@ -16,6 +16,7 @@ from pregao.simulation import layout
 from pregao.simulation.backtest import Result, run_signals
 from pregao.simulation.baselines import buy_and_hold, random_entries
 from pregao.simulation.plan import Plan
+from pregao.simulation.significance import Sample
 
 Floats = NDArray[np.float64]
 _CURVE_POINTS = 400
@@ -95,11 +96,7 @@ def report(
     Returns:
         The report as JSON, and the trading itself. Figures without a value are None.
     """
-    start = int(np.searchsorted(bars.close_ns, predictions["at_ns"].iloc[0]))
-    scored = bars[start:]
-    if not np.array_equal(scored.close_ns, predictions["at_ns"].to_numpy()):
-        raise UsageError("The predictions are not of these bars.")
-    signals = np.where(predictions["enter"].to_numpy(), layout.ENTER_LONG, 0).astype(np.int8)
+    scored, signals = scored_bars(bars, predictions), signals_of(predictions)
     trading = run_signals(scored, plan, signals)
     figures = trading.metrics()
     doubled = replace(plan, terms=plan.terms.dearer(2))
@@ -111,11 +108,25 @@ def report(
         "trading": figures,
         "doubled_costs": run_signals(scored, doubled, signals).metrics(),
         "buy_and_hold": held.metrics(),
+        "significance": _significance(trading, figures["sharpe"]),
         "random": _luck(scored, plan, int(figures["trades"]), figures["net_return"], seed, runs),
         "folds": folds,
         "curve": _curve(trading, held),
     }
     return finite(document), trading
+
+
+def scored_bars(bars: Bars, predictions: pd.DataFrame) -> Bars:
+    """The bars that predictions are of, which are the last ones; raises `UsageError` if they are of others."""
+    scored = bars[int(np.searchsorted(bars.close_ns, predictions["at_ns"].iloc[0])) :]
+    if not np.array_equal(scored.close_ns, predictions["at_ns"].to_numpy()):
+        raise UsageError("The predictions are not of these bars.")
+    return scored
+
+
+def signals_of(predictions: pd.DataFrame) -> NDArray[np.int8]:
+    """The decisions as the engine takes them."""
+    return np.where(predictions["enter"].to_numpy(), layout.ENTER_LONG, 0).astype(np.int8)
 
 
 def finite(value: Any) -> Any:
@@ -132,6 +143,19 @@ def finite(value: Any) -> Any:
 def _ranks(values: Floats) -> Floats:
     """Ranks from 1, equal values sharing the mean of theirs."""
     return np.asarray(pd.Series(values).rank(), np.float64)
+
+
+def _significance(trading: Result, sharpe: float) -> dict[str, Any]:
+    """What the deflated Sharpe ratio is made of, with this one as the only trial."""
+    sample = Sample.of(np.diff(trading.money) / trading.money[:-1])
+    return {
+        "bars": sample.observations,
+        "sharpe": sharpe,
+        "sharpe_per_bar": sample.sharpe,
+        "skew": sample.skew,
+        "kurtosis": sample.kurtosis,
+        "trials": [sample.sharpe],
+    }
 
 
 def _calibration(predictions: pd.DataFrame) -> list[dict[str, float]]:

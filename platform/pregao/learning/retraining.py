@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from pregao.learning import pipeline
-from pregao.learning.gate import Verdict, judge
+from pregao.learning.gate import Verdict
+from pregao.learning.judging import verdict_of
 from pregao.learning.pipeline import Workspace
 from pregao.market.atomic import exclusive
 
@@ -27,7 +28,7 @@ class RetrainReport:
         data_version: DVC md5 of the market data; ``data_revision`` its git commit.
         stages: ``"ran"`` or ``"unchanged"`` by stage.
         gate: `pregao.learning.gate.Verdict` as JSON.
-        report: of `pregao.learning.report.report`, without the curve and the folds.
+        report: of `pregao.learning.report.report`, without the curve, the folds, the calibration and the trials.
         train_end_ns: the first moment that the model has not seen.
         seconds: by step.
         version: in the registry; None if it was not asked to register.
@@ -128,7 +129,7 @@ def _run(
             stages[stage] = "ran" if ran else "unchanged"
             tell(f"{stage}: {stages[stage]}, {seconds[stage]:.1f} s")
         report, meta = workspace.document("evaluation.json"), workspace.document("model.json")
-        verdict = judge(report, workspace.params.gate)
+        verdict = timed("gate", lambda: verdict_of(workspace, beside_champion=register))
         registered = timed("register", lambda: _register(workspace, verdict)) if register else {}
         if register:
             tell(f"register: version {registered['version']}, {seconds['register']:.1f} s")
@@ -141,7 +142,9 @@ def _run(
             model_digest=meta["digest"],
             stages=stages,
             gate=verdict.to_json(),
-            report={key: value for key, value in report.items() if key not in ("curve", "folds", "calibration")},
+            report={
+                key: value for key, value in report.items() if key not in ("curve", "folds", "calibration", "trials")
+            },
             train_end_ns=meta["train_end_ns"],
             seconds=seconds,
             **registered,

@@ -12,14 +12,13 @@ from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.features.sets import FeatureSet, feature_set
-from pregao.learning import evaluate as evaluation
 from pregao.learning import train as training
+from pregao.learning.assess import assess
 from pregao.learning.folds import last_fold
 from pregao.learning.labels import Examples, examples, seen_bars
-from pregao.learning.params import Params, read_params
+from pregao.learning.params import ModelParams, Params, read_params
 from pregao.learning.pipeline import ERROR_FILE, STAGES
 from pregao.learning.reasons import usual_ranges
-from pregao.learning.report import report
 from pregao.market.store import Store
 from pregao.settings import keep_quiet
 from pregao.simulation.plan import Plan
@@ -35,26 +34,32 @@ def features() -> None:
 
 
 def evaluate() -> None:
-    """The walk-forward and its report: ``evaluation.json``, ``predictions.parquet``, ``trades.parquet``."""
+    """The assessment: ``evaluation.json``, ``predictions.parquet``, ``trades.parquet``, ``trials.parquet``."""
     params = _params()
     bars, plan = _market(params)
     rows = Examples.read(Path("examples.parquet"))
-    predictions, folds = evaluation.walk(rows, params, lambda line: print(line, flush=True))
-    document, trading = report(bars, plan, predictions, folds, params.seed, params.random_runs)
-    predictions.to_parquet("predictions.parquet", compression="zstd", index=False)
-    trading.trades.to_parquet("trades.parquet", compression="zstd", index=False)
-    _write("evaluation.json", document)
-    figures = document["trading"]
-    print(f"AUC {document['prediction']['auc']:.3f}, net return {figures['net_return']:.2%} out of sample")
+    found = assess(bars, plan, rows, params, lambda line: print(line, flush=True))
+    found.predictions.to_parquet("predictions.parquet", compression="zstd", index=False)
+    found.trading.trades.to_parquet("trades.parquet", compression="zstd", index=False)
+    found.returns.to_parquet("trials.parquet", compression="zstd")
+    _write("evaluation.json", found.report)
+    figures, overfit = found.report["trading"], found.report["overfitting"]
+    print(
+        f"AUC {found.report['prediction']['auc']:.3f}, net return {figures['net_return']:.2%} out of sample, "
+        f"probability of overfitting {overfit['probability']:.0%}"
+    )
 
 
 def train() -> None:
-    """The model that is kept, of all that training may see: ``model.cbm``, ``model.json``."""
+    """The model that is kept, of all that training may see, with the knobs of the best trial: ``model.cbm``,
+    ``model.json``."""
     params = _params()
     rows = Examples.read(Path("examples.parquet"))
     _, plan = _market(params)
+    evaluation = json.loads(Path("evaluation.json").read_bytes())
+    model = ModelParams.model_validate(evaluation["trials"][evaluation["chosen"]]["model"])
     fold = last_fold(rows.at_ns, rows.end_ns, params.folds)
-    fitted = training.fit(rows, fold, params.model, params.seed)
+    fitted = training.fit(rows, fold, model, params.seed)
     training.save(fitted, Path("model.cbm"))
     meta = _meta(params, plan, feature_set(params.features.set), rows) | training.summary(fitted)
     _write("model.json", meta | {"usual": usual_ranges(rows.names, rows.x[fold.fit])})

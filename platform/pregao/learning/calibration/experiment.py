@@ -166,7 +166,9 @@ class Results:
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise PregaoError(f"{path} cannot be read: {error}.", "Delete it: the market is then judged anew.") from None
+            raise PregaoError(
+                f"{path} cannot be read: {error}.", "Delete it: the market is then judged anew."
+            ) from None
         return found
 
 
@@ -200,8 +202,8 @@ def summary(rows: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Rates by kind and of all null markets, and how often each reason refused a model.
 
     Returns:
-        ``rates`` (list of `Rate` as JSON, with ``rate``, ``mean_sharpe``, ``mean_oracle``), ``refused_by`` (share of the
-        markets of a kind that each reason refused, whether or not others did too), ``seconds`` (of work).
+        ``rates`` (list of `Rate` as JSON, with ``rate``, ``mean_sharpe``, ``mean_oracle``), ``refused_by`` (share of
+        the markets of a kind that each reason refused, whether or not others did too), ``seconds`` (of work).
     """
     found = list(rows)
     kinds = [kind for kind in Kind if any(row["kind"] == kind for row in found)]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
@@ -84,7 +84,8 @@ def shuffled(real: Bars, seed: Sequence[int], plan: PlanParams) -> Market:
     # Prices begin at 100,000 and the mean volume is 100, so that any market suits the same instrument.
     volume = volume * (100 / max(float(volume.mean()), 1e-12))
     instrument = _instrument(Decimal("0.01"))
-    made = Bars(instrument, real.timeframe, real.open_ns[1:].copy(), *np.ascontiguousarray(ticks.T), volume)
+    opened, high, low, close = np.ascontiguousarray(ticks.T)
+    made = Bars(instrument, real.timeframe, real.open_ns[1:].copy(), opened, high, low, close, volume)
     return Market(made, scaled(plan, made, float(np.std(shape[:, 3]))))
 
 
@@ -110,8 +111,6 @@ def digest(bars: Bars) -> str:
     for name in ("open_ns", *COLUMNS, "volume"):
         found.update(np.ascontiguousarray(getattr(bars, name)).tobytes())
     return found.hexdigest()
-
-
 
 
 def _instrument(tick: Decimal) -> Instrument:

@@ -2,10 +2,10 @@
 
 A market reverts to its mean (`pregao.market.sources.synthetic.Nature.reversion`): at each close the score, how many
 standard deviations the price stands above its mean of 64 bars, decides where the next bar drifts. The **oracle** knows
-that rule. It enters long whenever the score is at or below a bound, with the same money, brackets and costs as the model
-and through the same engine; the bound is the one of `BOUNDS` that earns most on average. **An edge of net Sharpe S** is
-the reversion for which the oracle's annualised Sharpe ratio, costs paid, is S on average over `MARKETS` markets of the
-experiment's length. Their seeds are used for nothing else.
+that rule. It enters long whenever the score is at or below a bound, with the same money, brackets and costs as the
+model and through the same engine; the bound is the one of `BOUNDS` that earns most on average. **An edge of net Sharpe
+S** is the reversion for which the oracle's annualised Sharpe ratio, costs paid, is S on average over `MARKETS` markets
+of the experiment's length. Their seeds are used for nothing else.
 
 The model is told neither the rule nor which feature shows it, and has to learn it from its part of the same history, so
 it earns less than the oracle.

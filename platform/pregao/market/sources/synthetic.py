@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import ClassVar
 
@@ -39,6 +40,7 @@ BAR_SIGMA = 0.0042
 ALPHA, BETA = 0.05, 0.92
 DRIFT = 0.20
 FOOTPRINT = 0.5
+REVERSION_WINDOW = 64
 HALF_LIFE = 60.0
 """Bars in which the hidden state forgets half of itself."""
 PULL = 1 / 2_000
@@ -112,6 +114,24 @@ def _instrument(symbol: str) -> Instrument:
     )
 
 
+@dataclass(frozen=True)
+class Nature:
+    """What a market is like.
+
+    Attributes:
+        edge: drift by the hidden state, in terms of `DRIFT`; 0 has no state.
+        reversion: a public edge: the price is drawn back to its mean. Each bar drifts by so many of its standard
+            deviations, downwards, for each unit of the score that the bar before closed with: the log close less its
+            mean over `REVERSION_WINDOW` bars, over their standard deviation.
+        alpha, beta: of the GARCH(1, 1) variance.
+    """
+
+    edge: float = 0.0
+    reversion: float = 0.0
+    alpha: float = ALPHA
+    beta: float = BETA
+
+
 def market(symbol: str, timeframe: Timeframe, options: SyntheticOptions) -> pd.DataFrame:
     """One market as a frame ``timestamp open high low close volume``, prices on a grid of 0.01.
 
@@ -120,34 +140,55 @@ def market(symbol: str, timeframe: Timeframe, options: SyntheticOptions) -> pd.D
         timeframe: length of the bars, up to 4h.
         options: seed, number of bars and strength of the edge.
     """
-    n = options.bars
-    edge = MARKETS[symbol] * options.edge
     rng = np.random.default_rng([options.seed, zlib.crc32(symbol.encode()), timeframe.seconds])
+    mood = _regimes(options.bars, timeframe, options.seed, symbol) if options.regimes else None
+    frame, _ = course(options.bars, timeframe, rng, Nature(edge=MARKETS[symbol] * options.edge), mood)
+    return planted(frame, options.defects, _chance(options.seed, symbol, "defects")) if options.defects else frame
+
+
+def course(
+    n: int,
+    timeframe: Timeframe,
+    rng: np.random.Generator,
+    nature: Nature,
+    mood: NDArray[np.float64] | None = None,
+) -> tuple[pd.DataFrame, NDArray[np.float64]]:
+    """The ``n`` bars that end at `END`, as `market` has them, and what an oracle knows at the close of each.
+
+    Args:
+        mood: factor of each bar's volatility, shape ``(n,)``; None is 1.
+
+    Returns:
+        The frame; and, shape ``(n,)``, the score where the market reverts to its mean, else the hidden state.
+    """
     length = np.timedelta64(timeframe.ns, "ns")
     times = np.datetime64(END, "ns") - length * np.arange(n, 0, -1)
     hours = (times - times.astype("datetime64[D]")) / np.timedelta64(1, "h")
     # Quiet nights, busy when Europe and America overlap (peak at 15:00 UTC); mean about one.
     season = 0.85 + 0.5 * np.exp(-(((hours - 15.0) / 4.0) ** 2))
     scale = np.sqrt(timeframe.seconds / 900)
-    if options.regimes:
-        season = season * _regimes(n, timeframe, options.seed, symbol)
-    ticks, shock, state = _walk(
+    if mood is not None:
+        season = season * mood
+    ticks, shock, state, score = _walk(
         rng.standard_normal((n, STEPS)),
         rng.standard_normal(n),
         np.where(rng.random(n) < JUMP_CHANCE, rng.standard_normal(n) * JUMP_SIGMAS, 0.0),
         season,
         BAR_SIGMA * scale,
-        edge * DRIFT,
-        PULL if edge > 0 else 0.0,
+        nature.edge * DRIFT,
+        PULL if nature.edge > 0 else 0.0,
+        nature.reversion,
+        nature.alpha,
+        nature.beta,
     )
-    mood = _smooth(rng.standard_normal(n), 0.9)
-    activity = 0.5 * mood + 0.25 * rng.standard_normal(n) + 0.35 * np.minimum(np.abs(shock), 6.0)
-    if edge > 0:
+    interest = _smooth(rng.standard_normal(n), 0.9)
+    activity = 0.5 * interest + 0.25 * rng.standard_normal(n) + 0.35 * np.minimum(np.abs(shock), 6.0)
+    if nature.edge > 0:
         activity += FOOTPRINT * state
     volume = np.round(VOLUME * scale**2 * season**2 * np.exp(activity - 0.28), 5)
     columns = dict(zip(("open", "high", "low", "close"), (ticks / 100.0).T, strict=True))
     frame = pd.DataFrame({"timestamp": pd.to_datetime(times, utc=True), **columns, "volume": volume})
-    return planted(frame, options.defects, _chance(options.seed, symbol, "defects")) if options.defects else frame
+    return frame, score if nature.reversion else state
 
 
 def _chance(seed: int, symbol: str, what: str) -> np.random.Generator:
@@ -172,12 +213,18 @@ def _walk(
     sigma: float,
     drift: float,
     pull: float,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Prices in ticks of 0.01, shape (n, 4) as open, high, low, close; each bar's shock in sigmas; the state z."""
+    reversion: float,
+    alpha: float,
+    beta: float,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Prices in ticks of 0.01, shape (n, 4) as open, high, low, close; each bar's shock in sigmas; the state z; the
+    score."""
     n, steps = noise.shape
     ticks = np.empty((n, 4), np.int64)
     shock = np.empty(n)
     states = np.empty(n)
+    closes = np.empty(n)
+    scores = np.zeros(n)
     keep = 0.5 ** (1.0 / HALF_LIFE)
     spread = np.sqrt(1.0 - keep * keep)
     state = 0.0
@@ -188,6 +235,8 @@ def _walk(
         bar_sigma = sigma * np.sqrt(variance) * season[i]
         step_sigma = bar_sigma / np.sqrt(steps)
         step_drift = (drift * state * bar_sigma - pull * (log_price - start) - 0.5 * bar_sigma * bar_sigma) / steps
+        if reversion != 0.0 and i > 0:
+            step_drift -= reversion * scores[i - 1] * bar_sigma / steps
         first = max(1, int(np.rint(np.exp(log_price) * 100.0)))
         high = first
         low = first
@@ -210,9 +259,14 @@ def _walk(
         states[i] = state
         # A jump feeds the variance like six ordinary sigmas at most, or one would shake the market for days.
         felt = min(shock[i] * shock[i], 9.0)
-        variance = (1.0 - ALPHA - BETA) + ALPHA * felt * variance + BETA * variance
+        variance = (1.0 - alpha - beta) + alpha * felt * variance + beta * variance
         state = keep * state + spread * innovation[i]
-    return ticks, shock, states
+        closes[i] = log_price
+        if reversion != 0.0 and i + 1 >= REVERSION_WINDOW:
+            window = closes[i + 1 - REVERSION_WINDOW : i + 1]
+            deviation = window.std()
+            scores[i] = (log_price - window.mean()) / deviation if deviation > 0 else 0.0
+    return ticks, shock, states, scores
 
 
 @compiled
