@@ -68,18 +68,18 @@ def fetch(label: str, job: Job, policies: dict[str, str], since: str | None, ane
 
 
 @task(name="store and record", **_again)
-def record(gathered: list[Gathered], policies: dict[str, str]) -> list[IngestReport]:
-    """Write what was fetched, and record it as one version for each source; idempotent, so trying again is safe."""
+def record(gathered: list[Gathered], policies: dict[str, str]) -> tuple[IngestReport, dict[str, PregaoError]]:
+    """Write what was fetched, and record it as one version; idempotent, so trying again is safe.
+
+    Returns the report, and the series that were refused with the reason: they keep nobody else's from being stored.
+    """
     from pregao.market.ingest import chosen_policies, keep
 
     log = get_run_logger()
-    sources = list(dict.fromkeys(part.source for part in gathered))
+    refused: dict[str, PregaoError] = {}
     # DVC's own lock gives up after three seconds: a second ingest waits here instead.
     with concurrency(DVC_LIMIT, occupy=1, strict=True, lease_duration=60):
-        return [
-            keep([part for part in gathered if part.source == source], chosen_policies(policies), None, log.info)
-            for source in sources
-        ]
+        return keep(gathered, chosen_policies(policies), None, log.info, refused), refused
 
 
 @flow(name="ingest", task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE))
@@ -128,15 +128,15 @@ def ingest(
         raise failed[labels[0]]
     try:
         # Quoted: Prefect would look for futures in every array.
-        reports = record(quote([done[label] for label in labels if label in done]), given)
+        report, refused = record(quote([done[label] for label in labels if label in done]), given)
     except PregaoError as error:
         if not failed:
             raise
         raise PregaoError(f"{error.message} Also failed: {_told(failed)}.", error.mend) from error
+    failed |= refused
     update_progress_artifact(progress, 100.0)
-    summary = "; ".join(_summary(report) for report in reports)
-    for report in reports:
-        leave(f"ingest {report.source}", _page(report, _summary(report), failed), report.to_json(), _summary(report))
+    summary = _summary(report)
+    leave(f"ingest {report.source}", _page(report, summary, failed), report.to_json(), summary)
     if failed:
         log.error("Failed: %s", _told(failed))
         return Failed(message=f"{summary}; failed: {_told(failed)}")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from venue import Market, Venue
+from yahoo import YahooServer
 
 from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers, running
@@ -19,7 +21,18 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+def markets() -> Iterator[tuple[Venue, YahooServer]]:
+    """An exchange and a Yahoo on loopback, to which the environment of the runner leads; only for its own tests."""
+    named = {"PREGAO_CCXT_BINANCE_URL", "PREGAO_YAHOO_URL"}
+    with Venue([Market("BTC/USDT"), Market("ETH/USDT", price=2_000.0)]) as venue, YahooServer() as yahoo:
+        os.environ |= {"PREGAO_CCXT_BINANCE_URL": venue.url, "PREGAO_YAHOO_URL": yahoo.address}
+        yield venue, yahoo
+        for name in named:
+            os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def started(markets: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """The Prefect server and the flows' runner of a folder of their own, as `pregao up` starts them."""
     home = tmp_path_factory.mktemp("served")
     for name in ("params.yaml", "dvc.yaml"):

@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from venue import Status, Venue
+from yahoo import YahooServer
+from yahoo.fixtures import at
 
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
@@ -141,6 +144,53 @@ def test_on_its_schedule_it_goes_on_with_what_is_stored(served: Servers) -> None
     assert [s["schedule"]["cron"] for s in deployment["schedules"]] == ["2 * * * *"]
     assert client._request("PATCH", f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}",
                            {"active": False}) is None  # fmt: skip
+
+
+def test_on_its_schedule_it_brings_what_has_happened_since_of_every_venue(
+    served: Servers, markets: tuple[Venue, YahooServer]
+) -> None:
+    venue, yahoo = markets
+    yahoo.now = at("2026-11-14") / 1e9
+    coins = ["BTC/USDT", "ETH/USDT"]
+    asked = {"source": "ccxt", "symbols": coins, "timeframe": "15m", "since": "2024-02-20"}
+    finished(client.ask(client.INGEST, asked))
+    finished(client.ask(client.INGEST, {"source": "yfinance", "symbols": ["AAPL"], "since": "2026-01-01"}))
+    before = len(Versions().list())
+    venue.requests.clear()
+    venue.advance(minutes=95)
+    yahoo.now = at("2026-11-21") / 1e9
+
+    run = finished(client.ask(client.INGEST, {}))  # as the schedule asks it: without parameters
+    report = client.report(run.id)
+    assert {one["symbol"]: one["added"] for one in report["series"]} == {"BTC/USDT": 6, "ETH/USDT": 6, "AAPL": 5}
+    assert sorted(task_run_names(run.id)) == [
+        "fetch and check ccxt binance BTC/USDT 15m",
+        "fetch and check ccxt binance ETH/USDT 15m",
+        "fetch and check yfinance AAPL 1d",
+        "store and record",
+    ]
+    assert client._request("GET", "/v2/concurrency_limits/venue-ccxt-binance")["limit"] == 2
+    assert venue.counts()["klines"] == 2
+    versions = Versions().list()
+    assert len(versions) == before + 1
+    assert versions[0].message == "Ingest from ccxt, yfinance: BTC/USDT 15m +6, ETH/USDT 15m +6, AAPL 1d +5"
+    [page] = [a for a in artifacts(run.id) if a["type"] == "markdown"]
+    assert "| BTC/USDT | 15m | 6 |" in page["data"]
+    assert "| AAPL | 1d | 5 |" in page["data"]
+
+    # A venue that refuses keeps nothing from the others, and is gone on with the next time.
+    venue.advance(minutes=30)
+    venue.fault(Status(418, retry_after=900), on="klines", times=30)
+    yahoo.now = at("2026-11-25") / 1e9
+    run = client.wait(client.ask(client.INGEST, {}), 120)
+    assert run.state == "Failed"
+    assert "AAPL" not in run.message.partition("failed: ")[2]
+    assert "ccxt binance BTC/USDT 15m: binance refuses more requests from this address for 900 s." in run.message
+    assert {one["symbol"]: one["added"] for one in client.report(run.id)["series"]} == {"AAPL": 2}
+    venue.mend()
+    run = finished(client.ask(client.INGEST, {}))
+    added = {one["symbol"]: one["added"] for one in client.report(run.id)["series"]}
+    assert added == {"BTC/USDT": 2, "ETH/USDT": 2, "AAPL": 0}
 
 
 def test_a_wrong_request_fails_at_once_with_its_sentence(served: Servers) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pregao.core.errors import UsageError
+from pregao.core.errors import PregaoError, UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market import findings, inspection, sources
 from pregao.market.aside import Aside
@@ -46,7 +46,7 @@ class IngestReport:
     """What an ingest did.
 
     Attributes:
-        source: the name of the source.
+        source: the name of the source, or of several.
         series: one report for each series that it brought.
         version: the version of the store after it.
     """
@@ -199,18 +199,27 @@ def keep(
     policies: Policies,
     store: Store | None = None,
     progress: Progress = lambda _: None,
+    refused: dict[str, PregaoError] | None = None,
 ) -> IngestReport:
-    """Bring what was gathered from one source into the store, and record it as one version.
+    """Bring what was gathered into the store, and record it as one version.
 
     All series are judged beside what is stored before the first is written, so that a refused one leaves nothing
     behind.
+
+    Args:
+        gathered: from one source or several.
+        policies: what is done with each kind of flaw.
+        store: where to; the installation's store by default.
+        progress: called with a line about each step.
+        refused: takes the series that are refused, by name, with the reason, and the others are stored; without it, one
+            refuses all.
 
     Raises:
         UsageError: for a flaw that the policies reject, or if nothing was gathered and nothing is stored.
         BrokenOffError: of a source that broke off, after what it had brought is stored.
     """
     into = store if store is not None else Store()
-    source = gathered[0].source
+    source = ", ".join(dict.fromkeys(part.source for part in gathered))
     judged = [one for part in gathered for one in part.judged]
     broken = next((part.broken for part in gathered if part.broken is not None), None)
     wanted = [one for one in judged if len(one.bars) or into.covered(one.series.instrument, one.series.timeframe)]
@@ -220,10 +229,9 @@ def keep(
         raise _nothing(source, judged)
     # One ingest, one version: another that runs meanwhile waits, so that each is recorded with its own words.
     with exclusive(into.root / ".lock-ingest", timeout_s=600.0):
-        weighed = [weigh(one, into, policies) for one in wanted]
-        weighed = [one for one in weighed if len(one.bars) or into.covered(one.series.instrument, one.series.timeframe)]
+        weighed = _weighed(wanted, into, policies, refused)
         if not weighed:
-            raise _nothing(source, wanted)
+            raise next(iter(refused.values())) if refused else _nothing(source, wanted)
         reports = [_keep(one, into, progress) for one in weighed]
         versions = Versions(into.root)
         changed = ", ".join(_change(one) for one in reports if one.changed)
@@ -237,6 +245,21 @@ def keep(
     if broken is not None:
         raise broken
     return IngestReport(source, tuple(reports), version)
+
+
+def _weighed(
+    wanted: Sequence[Judged], store: Store, policies: Policies, refused: dict[str, PregaoError] | None
+) -> list[Judged]:
+    """The series that may be stored, judged beside what is; see `keep`."""
+    weighed = []
+    for one in wanted:
+        try:
+            weighed.append(weigh(one, store, policies))
+        except UsageError as error:
+            if refused is None:
+                raise
+            refused[f"{one.series.instrument.symbol} {one.series.timeframe}"] = error
+    return [one for one in weighed if len(one.bars) or store.covered(one.series.instrument, one.series.timeframe)]
 
 
 def _nothing(source: str, judged: Sequence[Judged]) -> UsageError:

@@ -6,10 +6,14 @@ are adjusted when they are read (`pregao.market.store.Store.bars`). Yahoo's own 
 
 How far back Yahoo keeps bars (`BACK_DAYS`): of 1 minute 30 days, of 5 to 30 minutes 60 days, of 1 hour 730 days, of
 1 day all. What has been ingested stays in the store for longer.
+
+The environment may say where Yahoo's hosts are found instead of at their own addresses (a gateway, a test server):
+``PREGAO_YAHOO_URL``, or the option ``address``.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -107,7 +111,7 @@ class YFinance:
             raise UsageError("Yahoo has too many symbols to bring them all.", "Name some, for example AAPL MSFT.")
         if timeframe.name not in BACK_DAYS:
             raise UsageError(f"Yahoo has no {timeframe} bars.", f"It has {', '.join(BACK_DAYS)}.")
-        yahoo = Yahoo(options.address, options.attempts, options.pause_s, options.timeout_s)
+        yahoo = Yahoo(_address(options), options.attempts, options.pause_s, options.timeout_s)
         for symbol in dict.fromkeys(name.strip().upper() for name in request.symbols):
             yield from _Task(symbol, timeframe, request, yahoo).series()
 
@@ -127,7 +131,7 @@ class YFinance:
             after_ns: open time of the last bar known; see `LiveFeed`.
             watch: how closely to watch; Yahoo does not like to be asked often.
         """
-        yahoo = Yahoo(options.address, 2, options.pause_s, options.timeout_s)
+        yahoo = Yahoo(_address(options), 2, options.pause_s, options.timeout_s)
         return LiveFeed(YahooWire(yahoo, instrument, timeframe), instrument, timeframe, after_ns, watch)
 
 
@@ -351,6 +355,10 @@ class _Task:
 
     def _instrument(self, facts: Mapping[str, Any], tick: Decimal) -> Instrument:
         return instrument_of(self.symbol, facts, tick, self.rules, self.request.options.model_dump())
+
+
+def _address(options: YFinanceOptions) -> str:
+    return options.address or os.environ.get("PREGAO_YAHOO_URL", "")
 
 
 def _ask(ask: Callable[[], T]) -> T:
