@@ -21,7 +21,8 @@ class GroupedCommand(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a section for each group."""
-        records = {str(p.name): record for p in self.get_params(ctx) if (record := p.get_help_record(ctx)) is not None}
+        options = [p for p in self.get_params(ctx) if isinstance(p, click.Option)]
+        records = {str(p.name): record for p in options if (record := p.get_help_record(ctx)) is not None}
         for heading, names in self.groups.items():
             with formatter.section(heading):
                 formatter.write_dl([records.pop(name) for name in names])
