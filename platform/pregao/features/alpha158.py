@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from pregao.core.compiled import compiled, inner
 from pregao.features.family import CLOSE, HIGH, LOW, OPEN, VOLUME, Family
-from pregao.features.rings import HEAD, SPAN, newest, put, ratio
-from pregao.features.sorting import insert, quantile, replace
+from pregao.features.nested import NEWER, ROWS, WINDOWS, join_moments, older_row, row
+from pregao.features.rings import ratio
+from pregao.features.sorting import clear, quantile, replace, size
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+_at = np.uint64
 
 NAME = "alpha158"
-WINDOWS = (5, 10, 20, 30, 60)
-_W = len(WINDOWS)
 WARMUP = WINDOWS[-1] + 1
 """Moves from bar to bar need one bar more than the longest window."""
 
@@ -84,31 +84,46 @@ FORMULAS = _ONE_BAR | {
 """In qlib's expressions, which `docs/features.md` tells."""
 
 
-def _at(name: str) -> int:
+def _first(name: str) -> int:
     return list(FORMULAS).index(f"{name}{WINDOWS[0]}")
 
 
 (_ROC, _MA, _STD, _BETA, _RSQR, _RESI, _MAX, _MIN, _QTLU, _QTLD, _RANK, _RSV, _IMAX, _IMIN, _IMXD, _CORR, _CORD, _CNTP,
- _CNTN, _CNTD, _SUMP, _SUMN, _SUMD, _VMA, _VSTD, _WVMA, _VSUMP, _VSUMN, _VSUMD) = map(_at, _ROLLING)  # fmt: skip
+ _CNTN, _CNTD, _SUMP, _SUMN, _SUMD, _VMA, _VSTD, _WVMA, _VSUMP, _VSUMN, _VSUMD) = map(_first, _ROLLING)  # fmt: skip
 _FIRST_ROLLING, _WIDTH = len(_ONE_BAR), len(FORMULAS)
-_C, _H, _L, _V, _LOG_V, _RISE, _LOG_RISE_V, _FLOWS = (ring * SPAN for ring in range(8))
-_SORTED = HEAD + 8 * SPAN
-STATE_SIZE = _SORTED + sum(WINDOWS)
-"""Eight rings, then the closes of each window in order."""
+
+_UPS, _MOVES, _RISES, _FALLS, _VOLUME_UPS, _VOLUME_MOVES = range(6)
+_SUMS = 6
+_C, _LOG_V, _RISE, _LOG_RISE_V, _V, _FLOWS = range(_SUMS, _SUMS + 12, 2)
+_TIME_C, _C_LOG_V, _RISE_V, _HIGH, _HIGH_AT, _LOW, _LOW_AT = range(18, 25)
+_FIELDS = 25
+"""What is kept of a window, see `pregao.features.nested`: sums, six pairs of moments, products of deviations (of close
+and time, close and volume, rise and rise of volume), extremes and the bars where they are."""
+
+_CLOSES, _KEPT = 1, 64
+_BARS = _CLOSES + _KEPT
+_BAR_FIELDS, _BARS_KEPT = 14, 8
+_ROWS = _BARS + _BAR_FIELDS * _BARS_KEPT
+_FIRST_ORDER = _ROWS + ROWS * _FIELDS
+_ORDERS = tuple(_FIRST_ORDER + 2 * sum(map(size, WINDOWS[:w])) for w in range(len(WINDOWS)))
+STATE_SIZE = _FIRST_ORDER + 2 * sum(map(size, WINDOWS))
+"""The number of bars, the last closes, all of the last few bars, the rows of windows, twice each window's
+closes in order.
+Of a bar are kept the six summands, the six values whose moments are taken, its high and its low."""
 
 
 @inner
 def _one_bar(o: float, h: float, lo: float, c: float, out: Floats, at: int) -> None:
-    upper, lower, shift = h - max(o, c), min(o, c) - lo, 2.0 * c - h - lo
+    upper, lower, shift, span = h - max(o, c), min(o, c) - lo, 2.0 * c - h - lo, h - lo
     out[at] = (c - o) / o
-    out[at + 1] = (h - lo) / o
-    out[at + 2] = ratio(c - o, h - lo)
+    out[at + 1] = span / o
+    out[at + 2] = ratio(c - o, span)
     out[at + 3] = upper / o
-    out[at + 4] = ratio(upper, h - lo)
+    out[at + 4] = ratio(upper, span)
     out[at + 5] = lower / o
-    out[at + 6] = ratio(lower, h - lo)
+    out[at + 6] = ratio(lower, span)
     out[at + 7] = shift / o
-    out[at + 8] = ratio(shift, h - lo)
+    out[at + 8] = ratio(shift, span)
     out[at + 9] = o / c
     out[at + 10] = h / c
     out[at + 11] = lo / c
@@ -116,188 +131,184 @@ def _one_bar(o: float, h: float, lo: float, c: float, out: Floats, at: int) -> N
 
 
 @inner
-def _prices(state: Floats, seen: int, out: Floats, at: int) -> None:
-    """Level, spread, trend, rank and moves of the closes, as differences from the newest one, which are exact."""
-    end = newest(seen) + _C
-    c = state[end]
-    total = square = lean = ups = moves = 0.0
-    less = equal = rises = falls = begin = 0
-    for w in range(_W):
-        n = WINDOWS[w]
-        if seen + 1 < n:
-            break
-        for k in range(begin, n):
-            x, before = state[end - k], state[end - k - 1]
-            d = x - c
-            total += d
-            square += d * d
-            lean += k * d
-            less += d < 0.0
-            equal += d == 0.0
-            step = x - before
-            ups += max(step, 0.0)
-            moves += abs(step)
-            rises += step > 0.0
-            falls += step < 0.0
-        begin = n
-        # k counts back from the newest bar: its centre and its sum of squares are those of time, its slope is not
-        centre, spread = (n - 1) / 2.0, n * (n * n - 1.0) / 12.0
-        mean = total / n
-        around = max(square - total * mean, 0.0)
-        across = lean - centre * total
-        slope = -across / spread
-        out[at + _MA + w] = (c + mean) / c
-        out[at + _STD + w] = math.sqrt(around / (n - 1)) / c
-        out[at + _BETA + w] = slope / c
-        out[at + _RSQR + w] = ratio(across * across, around * spread)
-        out[at + _RESI + w] = -(mean + slope * centre) / c
-        out[at + _RANK + w] = (less + (equal + 1) / 2.0) / n
+def _bar_at(seen: int) -> int:
+    return _BARS + (seen & (_BARS_KEPT - 1)) * _BAR_FIELDS
+
+
+@inner
+def _take(state: Floats, seen: int, h: float, lo: float, c: float, v: float) -> None:
+    """What of a bar goes into windows. Of the first one no moves are known."""
+    at = _bar_at(seen)
+    step = volume_step = rise = log_rise_volume = math.nan
+    if seen > 0:
+        before_c, before_v = state[_CLOSES + ((seen - 1) & (_KEPT - 1))], state[_bar_at(seen - 1) + 10]
+        step, volume_step, rise = c - before_c, v - before_v, c / before_c
+        log_rise_volume = math.log(ratio(v, before_v) + 1.0)
+    state[_CLOSES + (seen & (_KEPT - 1))] = c
+    state[at] = max(step, 0.0)
+    state[at + 1] = abs(step)
+    state[at + 2] = 1.0 if step > 0.0 else 0.0
+    state[at + 3] = 1.0 if step < 0.0 else 0.0
+    state[at + 4] = max(volume_step, 0.0)
+    state[at + 5] = abs(volume_step)
+    state[at + 6] = c
+    state[at + 7] = math.log(v + 1.0)
+    state[at + 8] = rise
+    state[at + 9] = log_rise_volume
+    state[at + 10] = v
+    state[at + 11] = abs(rise - 1.0) * v
+    state[at + 12] = h
+    state[at + 13] = lo
+
+
+@inner
+def _five(state: Floats, seen: int, to: int) -> None:
+    """The window of five, from the bars themselves."""
+    n0, n1, n2, n3, n4 = (_bar_at(seen), _bar_at(seen - 1), _bar_at(seen - 2), _bar_at(seen - 3), _bar_at(seen - 4))
+    for j in range(_SUMS):
+        state[to + j] = state[n0 + j] + state[n1 + j] + state[n2 + j] + state[n3 + j] + state[n4 + j]
+    for j in range(6):
+        k = _SUMS + j
+        x = state[n0 + k]
+        d1, d2, d3, d4 = state[n1 + k] - x, state[n2 + k] - x, state[n3 + k] - x, state[n4 + k] - x
+        mean = (d1 + d2 + d3 + d4) / 5.0
+        d1, d2, d3, d4 = d1 - mean, d2 - mean, d3 - mean, d4 - mean
+        state[to + _SUMS + 2 * j] = x + mean
+        state[to + _SUMS + 2 * j + 1] = mean * mean + d1 * d1 + d2 * d2 + d3 * d3 + d4 * d4
+    lean = across = together = 0.0
+    high, low, high_at, low_at = state[n0 + 12], state[n0 + 13], seen, seen
+    for k in range(5):
+        bar = _bar_at(seen - k)
+        c = state[bar + 6] - state[to + _C]
+        lean += (2 - k) * c
+        across += c * (state[bar + 7] - state[to + _LOG_V])
+        together += (state[bar + 8] - state[to + _RISE]) * (state[bar + 9] - state[to + _LOG_RISE_V])
+        h, lo = state[bar + 12], state[bar + 13]
+        high_at = seen - k if h >= high else high_at
+        high = max(high, h)
+        low_at = seen - k if lo <= low else low_at
+        low = min(low, lo)
+    state[to + _TIME_C], state[to + _C_LOG_V], state[to + _RISE_V] = lean, across, together
+    state[to + _HIGH], state[to + _HIGH_AT], state[to + _LOW], state[to + _LOW_AT] = high, high_at, low, low_at
+
+
+@inner
+def _join(state: Floats, to: int, newer: int, older: int, n: int, n_newer: int) -> None:
+    """A window from its newer and its older part."""
+    n_older = n - n_newer
+    part, weight = n_older / n, n_newer * n_older / n
+    for j in range(_SUMS):
+        state[_at(to + j)] = state[_at(newer + j)] + state[_at(older + j)]
+    c = join_moments(state, to + _C, newer + _C, older + _C, part, weight)
+    log_v = join_moments(state, to + _LOG_V, newer + _LOG_V, older + _LOG_V, part, weight)
+    rise = join_moments(state, to + _RISE, newer + _RISE, older + _RISE, part, weight)
+    log_rise_v = join_moments(state, to + _LOG_RISE_V, newer + _LOG_RISE_V, older + _LOG_RISE_V, part, weight)
+    join_moments(state, to + _V, newer + _V, older + _V, part, weight)
+    join_moments(state, to + _FLOWS, newer + _FLOWS, older + _FLOWS, part, weight)
+    # the centres of the two parts are half a window apart in time
+    state[to + _TIME_C] = state[newer + _TIME_C] + state[older + _TIME_C] - c * (n / 2.0) * weight
+    state[to + _C_LOG_V] = state[newer + _C_LOG_V] + state[older + _C_LOG_V] + c * log_v * weight
+    state[to + _RISE_V] = state[newer + _RISE_V] + state[older + _RISE_V] + rise * log_rise_v * weight
+    # of equal extremes the oldest counts
+    high = older if state[older + _HIGH] >= state[newer + _HIGH] else newer
+    state[to + _HIGH], state[to + _HIGH_AT] = state[high + _HIGH], state[high + _HIGH_AT]
+    low = older if state[older + _LOW] <= state[newer + _LOW] else newer
+    state[to + _LOW], state[to + _LOW_AT] = state[low + _LOW], state[low + _LOW_AT]
+
+
+@inner
+def _correlation(xy: float, xx: float, yy: float) -> float:
+    return ratio(xy, math.sqrt(xx * yy))
+
+
+@inner
+def _levels(state: Floats, seen: int, at: int, n: int, c: float, v: float, out: Floats, to: int) -> None:
+    """What needs as many bars as the window is long, from its row at ``at``."""
+    per_c, spread = 1.0 / c, n * (n * n - 1.0) / 12.0
+    mean, lean = state[at + _C], state[at + _TIME_C]
+    slope = lean / spread
+    high, low = state[at + _HIGH], state[at + _LOW]
+    high_age, low_age = seen - state[at + _HIGH_AT], seen - state[at + _LOW_AT]
+    out[to + _MA] = mean * per_c
+    out[to + _STD] = math.sqrt(state[at + _C + 1] / (n - 1)) * per_c
+    out[to + _BETA] = slope * per_c
+    out[to + _RSQR] = ratio(lean * slope, state[at + _C + 1])
+    out[to + _RESI] = (c - mean - slope * ((n - 1) / 2.0)) * per_c
+    out[to + _MAX] = high * per_c
+    out[to + _MIN] = low * per_c
+    out[to + _RSV] = ratio(c - low, high - low)
+    out[to + _IMAX] = (n - high_age) / n
+    out[to + _IMIN] = (n - low_age) / n
+    out[to + _IMXD] = (low_age - high_age) / n
+    out[to + _CORR] = _correlation(state[at + _C_LOG_V], state[at + _C + 1], state[at + _LOG_V + 1])
+    out[to + _VMA] = ratio(state[at + _V], v)
+    out[to + _VSTD] = ratio(math.sqrt(state[at + _V + 1] / (n - 1)), v)
+
+
+@inner
+def _moves(state: Floats, at: int, n: int, out: Floats, to: int) -> None:
+    """What needs one bar more."""
+    rises, falls = state[at + _RISES] / n, state[at + _FALLS] / n
+    out[to + _CNTP] = rises
+    out[to + _CNTN] = falls
+    out[to + _CNTD] = rises - falls
+    _shares(state[at + _UPS], state[at + _MOVES], out, to + _SUMP, to + _SUMN, to + _SUMD)
+    _shares(state[at + _VOLUME_UPS], state[at + _VOLUME_MOVES], out, to + _VSUMP, to + _VSUMN, to + _VSUMD)
+    out[to + _CORD] = _correlation(state[at + _RISE_V], state[at + _RISE + 1], state[at + _LOG_RISE_V + 1])
+    out[to + _WVMA] = ratio(math.sqrt(state[at + _FLOWS + 1] / (n - 1)), state[at + _FLOWS])
+
+
+@inner
+def _shares(ups: float, moves: float, out: Floats, up: int, down: int, balance: int) -> None:
+    share = ratio(ups, moves)
+    out[up] = share
+    out[down] = 1.0 - share
+    out[balance] = 2.0 * share - 1.0
+
+
+@inner
+def _in_order(state: Floats, seen: int, c: float, out: Floats, at: int) -> None:
+    """What needs the closes of a window in order."""
+    if seen == 0:
+        for w in range(len(WINDOWS)):
+            clear(state, _ORDERS[w], WINDOWS[w])
+            clear(state, _ORDERS[w] + WINDOWS[w] + 2, WINDOWS[w])
+    for w in range(len(WINDOWS)):
+        n, one = WINDOWS[w], _ORDERS[w]
+        other = one + n + 2
+        order, to = (one, other) if seen & 1 else (other, one)
+        old = state[_CLOSES + ((seen - n) & (_KEPT - 1))] if seen >= n else math.inf
+        place = replace(state, order, to, n, old, c)
         if seen >= n:
-            out[at + _ROC + w] = state[end - n] / c
-            out[at + _CNTP + w] = rises / n
-            out[at + _CNTN + w] = falls / n
-            out[at + _CNTD + w] = rises / n - falls / n
-            out[at + _SUMP + w] = ratio(ups, moves)
-            out[at + _SUMN + w] = ratio(moves - ups, moves)
-            out[at + _SUMD + w] = ratio(2.0 * ups - moves, moves)
-
-
-@inner
-def _extremes(state: Floats, seen: int, out: Floats, at: int) -> None:
-    """Highest high and lowest low, and where they are; of equal ones the oldest counts."""
-    end = newest(seen)
-    c = state[end + _C]
-    high, low = state[end + _H], state[end + _L]
-    high_age = low_age = begin = 0
-    for w in range(_W):
-        n = WINDOWS[w]
-        if seen + 1 < n:
-            break
-        for k in range(begin, n):
-            h, lo = state[end + _H - k], state[end + _L - k]
-            high_age = k if h >= high else high_age
-            high = max(h, high)
-            low_age = k if lo <= low else low_age
-            low = min(lo, low)
-        begin = n
-        out[at + _MAX + w] = high / c
-        out[at + _MIN + w] = low / c
-        out[at + _RSV + w] = ratio(c - low, high - low)
-        out[at + _IMAX + w] = (n - high_age) / n
-        out[at + _IMIN + w] = (n - low_age) / n
-        out[at + _IMXD + w] = (low_age - high_age) / n
-
-
-@inner
-def _quantiles(state: Floats, seen: int, out: Floats, at: int) -> None:
-    end = newest(seen) + _C
-    c = state[end]
-    window = _SORTED
-    for w in range(_W):
-        n = WINDOWS[w]
-        if seen < n:
-            insert(state, window, seen, c)
-        else:
-            replace(state, window, n, state[end - n], c)
+            out[at + _ROC + w] = old / c
         if seen + 1 >= n:
-            out[at + _QTLU + w] = quantile(state, window, n, 0.8) / c
-            out[at + _QTLD + w] = quantile(state, window, n, 0.2) / c
-        window += n
-
-
-@inner
-def _together(state: Floats, seen: int, out: Floats, at: int) -> None:
-    """How price and volume move together. NaN where either is flat, or a bar without volume has no rise from it."""
-    end = newest(seen)
-    c, y0, r0, q0 = (state[end + _C], state[end + _LOG_V], state[end + _RISE], state[end + _LOG_RISE_V])
-    cs = css = ys = yss = cys = rs = rss = qs = qss = rqs = 0.0
-    begin = 0
-    for w in range(_W):
-        n = WINDOWS[w]
-        if seen + 1 < n:
-            break
-        for k in range(begin, n):
-            d, y = state[end + _C - k] - c, state[end + _LOG_V - k] - y0
-            cs += d
-            css += d * d
-            ys += y
-            yss += y * y
-            cys += d * y
-        for k in range(begin, n):
-            r, q = state[end + _RISE - k] - r0, state[end + _LOG_RISE_V - k] - q0
-            rs += r
-            rss += r * r
-            qs += q
-            qss += q * q
-            rqs += r * q
-        begin = n
-        out[at + _CORR + w] = _correlation(n, cs, css, ys, yss, cys)
-        if seen >= n:
-            out[at + _CORD + w] = _correlation(n, rs, rss, qs, qss, rqs)
-
-
-@inner
-def _correlation(n: int, x: float, xx: float, y: float, yy: float, xy: float) -> float:
-    """Pearson's, from sums."""
-    around = max(xx - x * x / n, 0.0) * max(yy - y * y / n, 0.0)
-    return ratio(xy - x * y / n, math.sqrt(around))
-
-
-@inner
-def _volumes(state: Floats, seen: int, out: Floats, at: int) -> None:
-    end = newest(seen)
-    v, f = state[end + _V], state[end + _FLOWS]
-    total = square = ups = moves = flow = flow_square = 0.0
-    begin = 0
-    for w in range(_W):
-        n = WINDOWS[w]
-        if seen + 1 < n:
-            break
-        for k in range(begin, n):
-            x, before, z = state[end + _V - k], state[end + _V - k - 1], state[end + _FLOWS - k] - f
-            d, step = x - v, x - before
-            total += d
-            square += d * d
-            ups += max(step, 0.0)
-            moves += abs(step)
-            flow += z
-            flow_square += z * z
-        begin = n
-        out[at + _VMA + w] = ratio(v + total / n, v)
-        out[at + _VSTD + w] = ratio(math.sqrt(max(square - total * total / n, 0.0) / (n - 1)), v)
-        if seen >= n:
-            spread = math.sqrt(max(flow_square - flow * flow / n, 0.0) / (n - 1))
-            out[at + _WVMA + w] = ratio(spread, f + flow / n)
-            out[at + _VSUMP + w] = ratio(ups, moves)
-            out[at + _VSUMN + w] = ratio(moves - ups, moves)
-            out[at + _VSUMD + w] = ratio(2.0 * ups - moves, moves)
+            out[at + _RANK + w] = place / n
+            out[at + _QTLU + w] = quantile(state, to, n, 0.8) / c
+            out[at + _QTLD + w] = quantile(state, to, n, 0.2) / c
 
 
 @inner
 def _step(state: Floats, o: float, h: float, lo: float, c: float, v: float, out: Floats, at: int) -> None:
     seen = int(state[0])
-    rise = log_rise_volume = flow = math.nan
-    if seen > 0:
-        before = newest(seen) - 1
-        rise = c / state[before + _C]
-        log_rise_volume = math.log(ratio(v, state[before + _V]) + 1.0)
-        flow = abs(rise - 1.0) * v
-    put(state, seen, 0, c)
-    put(state, seen, 1, h)
-    put(state, seen, 2, lo)
-    put(state, seen, 3, v)
-    put(state, seen, 4, math.log(v + 1.0))
-    put(state, seen, 5, rise)
-    put(state, seen, 6, log_rise_volume)
-    put(state, seen, 7, flow)
     _one_bar(o, h, lo, c, out, at)
     for j in range(at + _FIRST_ROLLING, at + _WIDTH):
         out[j] = math.nan
-    _prices(state, seen, out, at)
-    _extremes(state, seen, out, at)
-    _quantiles(state, seen, out, at)
-    _together(state, seen, out, at)
-    _volumes(state, seen, out, at)
+    _in_order(state, seen, c, out, at)
+    _take(state, seen, h, lo, c, v)
+    newer = 0
+    for w in range(len(WINDOWS)):
+        n = WINDOWS[w]
+        if seen + 1 < n:
+            break
+        to = _ROWS + row(seen, w) * _FIELDS
+        if w == 0:
+            _five(state, seen, to)
+        else:
+            _join(state, to, newer, _ROWS + older_row(seen, w) * _FIELDS, n, NEWER[w])
+        newer = to
+        _levels(state, seen, to, n, c, v, out, at + w)
+        if seen >= n:
+            _moves(state, to, n, out, at + w)
     state[0] = seen + 1
 
 
