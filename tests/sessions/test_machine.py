@@ -17,7 +17,7 @@ from pregao.sessions.recovery import DivergedError, replay
 from pregao.sessions.spec import SessionSpec
 from pregao.sessions.views import view
 from pregao.simulation.plan import Plan
-from pregao.strategies.contract import Context, Enter, Exit, Intent, Note, StrategyConfig
+from pregao.strategies.contract import Context, Enter, Exit, Intent, Note, StrategyConfig, Wait
 from pregao.strategies.desk import Desk
 
 BARS = random_walk(300)
@@ -81,10 +81,10 @@ class Stage:
             new.append(self.rows[-1])
         return new
 
-    def bars(self, n: int = 1) -> list[JournalRow]:
+    def bars(self, n: int = 1, late: bool = False) -> list[JournalRow]:
         new: list[JournalRow] = []
         for _ in range(n):
-            new += self.take(self.machine.bar(BARS.bar(self.at), self.decide))
+            new += self.take(self.machine.bar(BARS.bar(self.at), self.decide, late))
             self.at += 1
         return new
 
@@ -293,6 +293,46 @@ def test_a_strategy_that_answers_nonsense_pauses_its_session(said: Any) -> None:
     stage = Stage({1: said})
     assert "error" in kinds(stage.bars(2))
     assert stage.machine.status == "paused"
+    stage.check()
+
+
+def test_a_wait_that_is_over_is_over_on_replay_too_though_the_strategy_then_said_nothing() -> None:
+    stage = Stage({0: (Wait(bars=5),), 1: ()})
+    stage.bars(SNAPSHOT_BARS + 3)  # the snapshot's bytes are compared
+    stage.check()
+
+
+def test_on_bars_that_come_late_orders_fill_and_nothing_is_decided() -> None:
+    stage = Stage(dict.fromkeys(range(50), (ENTER,)))
+    stage.bars(1)
+    late = stage.bars(3, late=True)
+    assert [r.kind for r in late if r.kind in ("fill", "intent")] == ["fill"]  # the entry of before, no other
+    assert all(view(r, INSTRUMENT)["late"] for r in late if r.kind == "bar")
+    seen: list[int] = []
+    asked = stage.machine.desk.strategy.on_bar
+    stage.machine.desk.strategy.on_bar = lambda ctx, bar: (seen.append(ctx.missed), asked(ctx, bar))[1]
+    rows = stage.bars(2)
+    assert seen == [3, 0]  # it is told how many it was not asked about
+    (missed,) = [r for r in rows if r.kind == "missed"]
+    assert (missed.body["bars"], missed.body["from"]) == (3, int(BARS.open_ns[1]))
+    stage.check()
+
+
+def test_a_feed_that_is_stale_withholds_decisions_and_approvals_but_exits_work() -> None:
+    stage = Stage({0: (ENTER,), 3: (ENTER,)}, mode="approve")
+    stage.bars()
+    stage.take(stage.machine.feed({"state": "stale", "reason": "silence"}))
+    assert stage.command("approve") == "the market is not heard now"
+    assert not [r for r in stage.bars() if r.kind == "intent"]
+    stage.take(stage.machine.feed({"state": "recovered", "ms": 5}))
+    assert stage.machine.notices == {}
+    assert stage.command("approve") == "done"
+    stage.bars()
+    assert stage.position > 0
+    stage.take(stage.machine.feed({"state": "stale", "reason": "silence"}))
+    assert stage.command("flatten") == "done"
+    stage.bars()
+    assert stage.position == 0
     stage.check()
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.sessions.records import CommandKind, SessionRow, Status, Trade
-from pregao.sessions.spec import Mode
+from pregao.sessions.spec import Live, Mode
 from pregao.sessions.views import shown_body, trade_view
 
 if TYPE_CHECKING:
@@ -169,7 +169,8 @@ class SessionOut(BaseModel):
     horizon: int
     fee: float
     slippage: float
-    speed: float = Field(description="Bars a second; 0 is as fast as possible")
+    live: bool = Field(description="Whether it follows the market as it is traded; else it replays stored bars")
+    speed: float = Field(description="Bars a second of a replay; 0 is as fast as possible")
     start: float | None
     end: float | None
     equity: float
@@ -180,7 +181,8 @@ class SessionOut(BaseModel):
     trades: int
     wins: int
     bars: int
-    bars_total: int
+    bars_total: int = Field(description="0 if it follows the market live")
+    notices: list[str] = Field(description="Sentences that the person should read")
     proposal: dict[str, Any] | None = Field(description="The entry that waits for a person, if one does")
     heartbeat: float | None = Field(description="When its runner last showed itself, by the wall clock")
     updated: float
@@ -210,9 +212,11 @@ class SessionOut(BaseModel):
             horizon=spec.horizon,
             fee=float(spec.fee),
             slippage=float(spec.slippage),
-            speed=feed.speed,
-            start=None if feed.start is None else feed.start / 1e9,
-            end=None if feed.end is None else feed.end / 1e9,
+            live=isinstance(feed, Live),
+            speed=1.0 if isinstance(feed, Live) else feed.speed,
+            start=None if isinstance(feed, Live) or feed.start is None else feed.start / 1e9,
+            end=None if isinstance(feed, Live) or feed.end is None else feed.end / 1e9,
+            notices=list(row.details.get("notices", {}).values()),
             equity=row.equity,
             pnl=row.pnl,
             pnl_percent=row.pnl_percent,

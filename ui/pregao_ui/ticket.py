@@ -75,7 +75,8 @@ def field_errors(errors: Sequence[Any], language: str, *, skip: int = 0, prefix:
     """Pydantic's errors as texts by field, the first of each; ``skip`` leading parts of the place are left out."""
     found: dict[str, str] = {}
     for error in errors:
-        name = prefix + "-".join(str(part) for part in error["loc"][skip:])
+        # Which of the two feeds it is stands in the place, too, and is no field.
+        name = prefix + "-".join(str(part) for part in error["loc"][skip:] if part not in ("replay", "live"))
         found.setdefault(name, _told(error, language))
     return found
 

@@ -50,7 +50,7 @@ class _LiveLine:
         if self._shown and time.monotonic() - self._at > 0.25:
             self._at = time.monotonic()
             click.echo(
-                f"\r{tick.bars:,} of {tick.bars_total:,} bars, equity {tick.equity:,.2f}, P&L {tick.pnl:+,.2f}, "
+                f"\r{bars_of(tick)}, equity {tick.equity:,.2f}, P&L {tick.pnl:+,.2f}, "
                 f"position {tick.position:g}, {tick.trades} trades, {tick.status}\033[K",
                 nl=False, err=True,
             )  # fmt: skip
@@ -80,10 +80,15 @@ def _interrupts() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
+def bars_of(row: SessionRow | Tick) -> str:
+    """How many bars a session has lived through, and of how many, if that is known."""
+    return f"{row.bars:,} of {row.bars_total:,} bars" if row.bars_total else f"{row.bars:,} bars"
+
+
 def state_of(row: SessionRow) -> str:
     """A session's state and figures in one line, and in others what is wrong with it and what else to know."""
     figures = (
-        f"Session {row.id}: {row.status}, {row.bars:,} of {row.bars_total:,} bars, equity {row.equity:,.2f} "
+        f"Session {row.id}: {row.status}, {bars_of(row)}, equity {row.equity:,.2f} "
         f"{row.instrument.quote}, P&L {row.pnl:+,.2f} ({row.pnl_percent:+.2f} %), {row.trades_count} trades, "
         f"{row.win_count} won, fees {row.fees:,.2f}"
     )

@@ -13,8 +13,9 @@ import click
 from pregao.commands.attend import attend, state_of
 from pregao.commands.backtest_options import parse_time
 from pregao.commands.output import json_option, plain, print_json, print_table, progress
+from pregao.commands.parameters import Pair
 from pregao.commands.settings_option import set_option, strategy_settings
-from pregao.core.errors import PregaoError
+from pregao.core.errors import PregaoError, UsageError
 
 if TYPE_CHECKING:
     from pregao.sessions.journal import Journal
@@ -46,9 +47,13 @@ def _journal() -> Iterator[Journal]:
 
 
 @trade.command()
+@click.argument("symbol", required=False)
 @click.option("--strategy", required=True, help="Name of an installed strategy; see `pregao plugins`.")
-@click.option("--data", "instrument", required=True, metavar="KEY", help="source/venue/symbol, or the symbol.")
-@click.option("--timeframe", default=None, help="Default: the finest in the store.")
+@click.option("--data", "instrument", metavar="KEY", help="Replay these bars of the store: source/venue/symbol.")
+@click.option("--source", default=None, help="Follow the market of SYMBOL live: ccxt, yfinance, a plugin's.")
+@click.option("--venue", default=None, help="ccxt: which exchange; binance unless given.")
+@click.option("--option", "options", type=Pair(), multiple=True, help="Live: any other option of the source.")
+@click.option("--timeframe", default=None, help="Default: the finest in the store; live 1m.")
 @click.option("--mode", default="auto", show_default=True, help="observe: signals only; approve: you confirm; auto.")
 @click.option("--cash", default="10000", show_default=True, help="Simulated money at the start.")
 @click.option("--entry-value", default="1000", show_default=True, help="Spent on each entry.")
@@ -68,7 +73,11 @@ def _journal() -> Iterator[Journal]:
 @set_option
 @json_option
 def start(
-    instrument: str,
+    symbol: str | None,
+    instrument: str | None,
+    source: str | None,
+    venue: str | None,
+    options: tuple[tuple[str, str], ...],
     timeframe: str | None,
     since: str | None,
     until: str | None,
@@ -79,22 +88,28 @@ def start(
     as_json: bool,
     **values: Any,
 ) -> None:
-    """Start a session that replays stored bars as if they came live.
+    """Start a session: it follows a market live, or replays stored bars as if they came live.
+
+    \b
+    pregao trade start BTC/USDT --source ccxt --venue binance --timeframe 1m --strategy ma-cross
+    pregao trade start --data sample/binance/BTC-USDT --strategy ma-cross
 
     It runs under the servers of `pregao up`, and this command returns at once with its id. With --here it runs in
     this terminal: Ctrl-C lets go of it, `pregao trade resume ID --here` goes on.
     """
-    from pregao.market.store import Store
     from pregao.sessions.control import spec_of
     from pregao.sessions.control import start as begin
 
-    store = Store()
-    chosen = store.instrument(instrument)
-    if timeframe is None:
-        timeframe = min(store.timeframes(chosen), key=lambda t: t.seconds).name
-    feed = {"start": parse_time(since), "end": parse_time(until), "speed": speed, "version": data_version}
+    if source is not None:
+        replayed = {"--data": instrument, "--since": since, "--until": until, "--data-version": data_version}
+        key, timeframe, feed = _live_feed(symbol, source, venue, options, timeframe, replayed)
+    else:
+        if venue is not None or options:
+            raise UsageError("--venue and --option are of a live market.", "Name its source: --source ccxt.")
+        key, timeframe = _stored(instrument or symbol, timeframe)
+        feed = {"start": parse_time(since), "end": parse_time(until), "speed": speed, "version": data_version}
     settings = strategy_settings(pairs)
-    spec = spec_of({**values, "instrument": chosen.key, "timeframe": timeframe, "config": settings, "feed": feed})
+    spec = spec_of({**values, "instrument": key, "timeframe": timeframe, "config": settings, "feed": feed})
     if not here:
         _require_servers()
     with _journal() as journal:
@@ -107,6 +122,46 @@ def start(
         print_json({"session": session_id})
         return
     click.echo(f"Session {session_id} starts. Follow it with `pregao trade watch {session_id}`, or in the panel.")
+
+
+def _stored(name: str | None, timeframe: str | None) -> tuple[str, str]:
+    """The key of a stored instrument, and the timeframe to replay."""
+    from pregao.market.store import Store
+
+    if name is None:
+        raise UsageError(
+            "No market is named.", "Give --data with a stored one, or SYMBOL with --source to follow it live."
+        )
+    store = Store()
+    chosen = store.instrument(name)
+    return chosen.key, timeframe or min(store.timeframes(chosen), key=lambda t: t.seconds).name
+
+
+def _live_feed(
+    symbol: str | None,
+    source: str,
+    venue: str | None,
+    options: tuple[tuple[str, str], ...],
+    timeframe: str | None,
+    replayed: dict[str, str | None],
+) -> tuple[str, str, dict[str, Any]]:
+    """The key, the timeframe and the feed of a market to follow."""
+    from pregao.core.instrument import folder_name
+
+    for option, given in replayed.items():
+        if given is not None:
+            raise UsageError(f"{option} is of a replay, and --source follows a market live.", "Leave one of them out.")
+    if symbol is None:
+        raise UsageError("No market is named.", "Name it, such as BTC/USDT.")
+    known: dict[str, Any] = dict(options)
+    if source == "ccxt":
+        venue = venue or "binance"
+        known["exchange"] = venue
+    elif venue is not None:
+        raise UsageError(f"The source {source} has no venues to choose from.", "Leave --venue out.")
+    progress(f"Asking {venue or source} for {symbol}")
+    key = f"{source}/{venue or 'yahoo'}/{folder_name(symbol)}"
+    return key, timeframe or "1m", {"kind": "live", "source": source, "symbol": symbol, "options": known}
 
 
 @trade.command()
@@ -196,7 +251,7 @@ def list_(every: bool, as_json: bool) -> None:
     cells = [
         (
             row.id, row.status, row.instrument.symbol, row.spec.timeframe, row.spec.strategy, row.spec.mode,
-            f"{row.bars}/{row.bars_total}", f"{row.equity:,.2f}", f"{row.pnl:+,.2f}", row.trades_count,
+            f"{row.bars}/{row.bars_total or 'live'}", f"{row.equity:,.2f}", f"{row.pnl:+,.2f}", row.trades_count,
         )
         for row in shown
     ]  # fmt: skip

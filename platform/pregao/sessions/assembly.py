@@ -16,8 +16,10 @@ from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
 from pregao.market.store import Store
+from pregao.sessions import following
+from pregao.sessions.machine import Machine
 from pregao.sessions.records import Body
-from pregao.sessions.spec import SessionSpec
+from pregao.sessions.spec import Live, Replay, SessionSpec
 from pregao.settings import settings
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import desk_for
@@ -49,7 +51,7 @@ def spec_of(values: Mapping[str, Any]) -> SessionSpec:
         problems: dict[str, PregaoError] = {}
         for found in error.errors():
             # A union's own tags are not fields.
-            path = ".".join(str(part) for part in found["loc"] if part != "replay")
+            path = ".".join(str(part) for part in found["loc"] if part not in ("replay", "live"))
             said = found["msg"].removeprefix("Value error, ").rstrip(".")
             if path:
                 given = "" if found["type"] == "missing" else f" (given: {found['input']!r})"
@@ -65,9 +67,9 @@ class Assembly:
     """The parts of a session.
 
     Attributes:
-        spec: with nothing left open: the instrument's key, the first and last moment of the replay, the model.
-        bars: what will be played.
-        before: the bars that end where these begin, to warm up on.
+        spec: with nothing left open: the instrument's key, the first and last moment of a replay, the model.
+        bars: what will be replayed; None if the market is followed live.
+        before: the bars that end where these begin, to warm up on; None live, where the journal keeps them.
         model: None for strategies without one.
     """
 
@@ -75,24 +77,34 @@ class Assembly:
     instrument: Instrument
     timeframe: Timeframe
     plan: Plan
-    bars: Bars
-    before: Bars
+    bars: Bars | None
+    before: Bars | None
     model: Model | None
 
+    @property
+    def total(self) -> int:
+        """How many bars there will be; 0 if that is not known."""
+        return 0 if self.bars is None else len(self.bars)
+
     def desk(self) -> Desk:
-        """A new desk with a new strategy, warmed up on the bars before the first."""
+        """A new desk with a new strategy; for a replay it is warmed up on the bars before the first."""
         strategy = configured(self.spec.strategy, self.spec.config)
         desk = desk_for(self.plan, strategy, self.spec.seed, self.model)
-        tail = self.before[max(len(self.before) - desk.history, 0) :]
-        desk.warm(tail.bar(i) for i in range(len(tail)))
+        if self.before is not None:
+            tail = self.before[max(len(self.before) - desk.history, 0) :]
+            desk.warm(tail.bar(i) for i in range(len(tail)))
         return desk
+
+    def machine(self) -> Machine:
+        """A session with these parts at its beginning."""
+        return Machine(self.spec, self.desk(), self.total)
 
     def facts(self) -> Body:
         """What the journal's first row tells of the parts: which code, model and data."""
         name = self.spec.strategy
         plugin = next((p for p in discover() if name in (p.name, f"{p.distribution}:{p.entry.name}")), None)
         meta = self.model.meta if self.model is not None else {}
-        return {
+        facts: Body = {
             "pregao": __version__,
             "instrument": self.instrument.key,
             "timeframe": self.timeframe.name,
@@ -105,34 +117,48 @@ class Assembly:
             "trained_until_ns": _optional_int(meta.get("train_end_ns")),
             "trained_on": meta.get("data_version"),
             "inference": getattr(self.model, "inference", None),
-            "data_version": self.spec.feed.version or _data_version(),
+            "synthetic": self.instrument.synthetic,
+        }
+        feed = self.spec.feed
+        if isinstance(feed, Live) or self.bars is None:
+            return facts | {"live": True}
+        return facts | {
+            "data_version": feed.version or _data_version(),
             "first_ns": int(self.bars.open_ns[0]),
             "last_ns": int(self.bars.open_ns[-1]),
             "bars": len(self.bars),
-            "synthetic": self.instrument.synthetic,
         }
 
 
-def assemble(spec: SessionSpec, model_version: str | None = None) -> Assembly:
+def assemble(spec: SessionSpec, model_version: str | None = None, instrument: Instrument | None = None) -> Assembly:
     """The parts that a spec asks for.
 
     Args:
         model_version: of the spec's model, for a session that has begun; None takes the champion of now.
+        instrument: the rules of a market that is followed live, if they are known; else its venue is asked.
 
     Raises:
         SpecError: naming every field that cannot be satisfied.
         PregaoError: if the store or a plugin is broken.
     """
     problems: dict[str, PregaoError] = {}
-    timeframe = instrument = strategy = plan = None
+    timeframe = strategy = plan = None
     model: Model | None = None
+    latest: Bars | None = None
+    feed = spec.feed
     with _noting(problems, "timeframe"):
         timeframe = Timeframe.parse(spec.timeframe)
-    with _noting(problems, "feed.version"):
-        store = _store(spec)
-    with _noting(problems, "instrument"):
-        if "feed.version" not in problems:
-            instrument = store.instrument(spec.instrument)
+    if isinstance(feed, Live):
+        with _noting(problems, "instrument"):
+            if instrument is None and timeframe is not None:
+                latest = following.history(feed, timeframe, following.LEAST)
+                instrument = latest.instrument
+    else:
+        with _noting(problems, "feed.version"):
+            store = _store(spec, feed)
+        with _noting(problems, "instrument"):
+            if "feed.version" not in problems:
+                instrument = store.instrument(spec.instrument)
     with _noting(problems, "strategy"):
         strategy = configured(spec.strategy, {})
     with _noting(problems, "config"):
@@ -146,22 +172,30 @@ def assemble(spec: SessionSpec, model_version: str | None = None) -> Assembly:
                 model = _model(spec, strategy, instrument, timeframe, model_version)
     if problems or instrument is None or timeframe is None or plan is None:
         raise SpecError(problems)
+    name = model.name if model is not None else None
+    if isinstance(feed, Live):
+        if latest is not None:
+            with _noting(problems, "entry_value"):
+                _one_lot(spec, instrument, int(latest.close[-1]))
+            if problems:
+                raise SpecError(problems)
+        complete = spec.model_copy(update={"instrument": instrument.key, "model": name})
+        return Assembly(complete, instrument, timeframe, plan, None, None, model)
     with _noting(problems, "timeframe"):
         every = store.bars(instrument, timeframe)
     if problems:
         raise SpecError(problems)
     with _noting(problems, "feed.start"):
-        bars, before = _span(spec, every, model)
+        bars, before = _span(feed, every, model)
     if problems:
         raise SpecError(problems)
     with _noting(problems, "entry_value"):
-        _one_lot(spec, bars)
+        _one_lot(spec, instrument, int(bars.open[0]))
     if problems:
         raise SpecError(problems)
     start, end = int(bars.open_ns[0]), int(bars.open_ns[-1]) + 1
-    feed = spec.feed.model_copy(update={"start": start, "end": end})
-    name = model.name if model is not None else None
-    complete = spec.model_copy(update={"instrument": instrument.key, "feed": feed, "model": name})
+    span = feed.model_copy(update={"start": start, "end": end})
+    complete = spec.model_copy(update={"instrument": instrument.key, "feed": span, "model": name})
     return Assembly(complete, instrument, timeframe, plan, bars, before, model)
 
 
@@ -174,14 +208,14 @@ def _noting(problems: dict[str, PregaoError], name: str) -> Iterator[None]:
         problems[name] = error
 
 
-def _store(spec: SessionSpec) -> Store:
+def _store(spec: SessionSpec, feed: Replay) -> Store:
     """The store as it is now, or a plain copy of the version that is asked for."""
-    if spec.feed.version is None:
+    if feed.version is None:
         return Store()
     from pregao.market.versions import Versions
 
     versions = Versions()
-    version = versions.find(spec.feed.version)
+    version = versions.find(feed.version)
     series = folder_name(f"{spec.instrument}_{spec.timeframe}")
     target = settings().var / "snapshots" / version.short / series
     versions.snapshot(version, target, [(spec.instrument, spec.timeframe)])
@@ -221,13 +255,13 @@ def _model(
     return registry.load(name, str(chosen))
 
 
-def _span(spec: SessionSpec, every: Bars, model: Model | None) -> tuple[Bars, Bars]:
+def _span(feed: Replay, every: Bars, model: Model | None) -> tuple[Bars, Bars]:
     """The bars to play and those before them. A model plays by default only what it has not been trained on."""
-    start = spec.feed.start
+    start = feed.start
     seen = _optional_int(model.meta.get("train_end_ns")) if model is not None else None
     if start is None and seen is not None:
         start = seen
-    bars = every.between(start, spec.feed.end)
+    bars = every.between(start, feed.end)
     if len(bars) == 0:
         raise UsageError(
             "There are no bars between the replay's start and end.",
@@ -238,13 +272,12 @@ def _span(spec: SessionSpec, every: Bars, model: Model | None) -> tuple[Bars, Ba
     return bars, every.between(None, int(bars.open_ns[0]))
 
 
-def _one_lot(spec: SessionSpec, bars: Bars) -> None:
-    instrument = bars.instrument
-    lot = instrument.price(int(bars.open[0])) * instrument.lot_size
+def _one_lot(spec: SessionSpec, instrument: Instrument, ticks: int) -> None:
+    lot = instrument.price(ticks) * instrument.lot_size
     if spec.entry_value < lot:
         raise UsageError(
             f"The entry value {spec.entry_value} buys less than the least quantity of {instrument.symbol}, "
-            f"{instrument.lot_size}, worth {lot.normalize():f} {instrument.quote} when the replay starts.",
+            f"{instrument.lot_size}, worth {lot.normalize():f} {instrument.quote} at the start.",
             "Raise the entry value.",
         )
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pregao.sessions.assembly import assemble
 from pregao.sessions.journal import DamagedError, Journal
-from pregao.sessions.machine import Machine
 from pregao.sessions.records import JournalRow
 from pregao.sessions.recovery import DivergedError, replay
 
@@ -44,8 +43,7 @@ def audit(journal: Journal, session_id: str) -> Audit:
         PregaoError: if a part of it is gone: its strategy, its model, its data.
     """
     row = journal.session(session_id)
-    parts = assemble(row.spec, row.model_version)
-    machine = Machine(parts.spec, parts.desk(), len(parts.bars))
+    machine = assemble(row.spec, row.model_version, row.instrument).machine()
     rows = cuts = 0
     chain = ""
     problem: DamagedError | DivergedError | None = None

@@ -33,7 +33,7 @@ def start(spec: SessionSpec, journal: Journal | None = None) -> str:
             parts.spec,
             parts.instrument,
             str(parts.model.version) if parts.model is not None else None,
-            bars_total=len(parts.bars),
+            bars_total=parts.total,
         )
     finally:
         if owned:

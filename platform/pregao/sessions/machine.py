@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -66,6 +66,10 @@ class Machine:
         memory: the strategy's own state, canonical JSON.
         peak_quanta: the highest equity at a close so far.
         notices: what the person should read, by what it is about.
+        warm_ns: open time of the last bar that it was warmed up on; 0 if that is not its own affair.
+        stale: why the market is not heard; empty if it is.
+        held_ns: open time of a bar that is not believed; 0 without one.
+        late: bars since the last one that came in time.
     """
 
     def __init__(self, spec: SessionSpec, desk: Desk, bars_total: int) -> None:
@@ -84,6 +88,12 @@ class Machine:
         self.proposal: Proposal | None = None
         self.proposals = 0
         self.notices: dict[str, str] = {}
+        self.warm_ns = 0
+        self.stale = ""
+        self.held_ns = 0
+        self.gap_ns = 0
+        self.late = 0
+        self.late_from_ns = 0
 
     @property
     def ended(self) -> bool:
@@ -95,27 +105,44 @@ class Machine:
         """The market's time: the close of the last bar, or the start."""
         return self.last.close_ns if self.last is not None else self.start_ns
 
-    def start(self, ts_ns: int, facts: Body) -> Batch:
-        """The session begins, with what is known about its parts; a snapshot is due at once."""
+    def start(self, ts_ns: int, facts: Body, warm: Sequence[Bar] = ()) -> Batch:
+        """The session begins, with what is known about its parts; a snapshot is due at once.
+
+        Args:
+            warm: bars from before its beginning, if no store keeps them for a replay: they are journaled.
+        """
         self.start_ns = ts_ns
         self.status = "running"
         batch = Batch([Entry(ts_ns, "started", facts)])
+        if warm:
+            self.desk.warm(warm)
+            self.warm_ns = warm[-1].open_ns
+            rows = [[bar.open_ns, bar.close_ns, *bar[2:6], repr(bar.volume)] for bar in warm]
+            batch.entries.append(Entry(ts_ns, "warmed", {"bars": rows}))
         self._snapshot(batch)
         return batch
 
-    def bar(self, bar: Bar, decide: Decide) -> Batch:
-        """A closed bar: orders fill, the strategy is asked unless the session is paused or stopping."""
+    def bar(self, bar: Bar, decide: Decide, late: bool = False) -> Batch:
+        """A closed bar: orders fill, the strategy is asked unless the session is paused or stopping.
+
+        Args:
+            late: it is caught up on: what was resting at the venue has filled, but nothing is decided on it.
+        """
         batch = Batch()
         events = self.desk.market(bar)
         self.bars += 1
         self.last = bar
         self.peak_quanta = max(self.peak_quanta, self.desk.engine.account.equity_quanta)
-        batch.entries.append(Entry(bar.close_ns, "bar", self._bar_body(bar)))
+        body = self._bar_body(bar)
+        batch.entries.append(Entry(bar.close_ns, "bar", body | {"late": True} if late else body))
         self._record(batch, events)
         self._age_proposal(batch)
+        self._came(batch, bar, late)
         if self.stopping:
             self._stop_if_flat(batch)
-        elif self.status == "running":
+        elif self.status != "running" or late or self.stale:
+            self.desk.pass_over()
+        else:
             self._follow(batch, decide(bar))
         if self.bars % SNAPSHOT_BARS == 0:
             self._snapshot(batch)
@@ -145,6 +172,27 @@ class Machine:
         self.status = "stopped" if self.stopping else "finished"
         return Batch([Entry(self.now_ns, "finished", self._summary())])
 
+    def feed(self, told: Body) -> Batch:
+        """Something happened to the feed, see `following.told`. While the market is not heard nothing is decided."""
+        batch = Batch([Entry(self.now_ns, "feed", told)])
+        match told["state"]:
+            case "stale":
+                self.stale = told["reason"]
+                self.notices["feed"] = f"The market is not heard: {told['reason']}"
+            case "recovered":
+                self.stale = ""
+                self.notices.pop("feed", None)
+            case "held":
+                self.held_ns = told["t"]
+                self.notices["feed"] = f"A bar is not believed and held back: {told['reason']}."
+            case "gap":
+                self.gap_ns = told["to"]
+            case "ended":
+                self.error = told["reason"]
+                if self.status == "running":
+                    self._hold(batch, "feed")
+        return batch
+
     def cut(self, told: Body) -> Batch:
         """The journal was damaged and has been cut back to here; ``told`` says why, see `recovery.recover_and_cut`."""
         rows = f"{told['rows']} rows from {told['from']} on are" if told["rows"] else "nothing is"
@@ -171,7 +219,8 @@ class Machine:
             "last": None if self.last is None else [*self.last[:-1], repr(self.last.volume)],
             "start_ns": self.start_ns, "peak": self.peak_quanta, "memory": self.memory,
             "trips": self.trips.state(), "proposal": self.proposal, "proposals": self.proposals,
-            "notices": self.notices,
+            "notices": self.notices, "warm_ns": self.warm_ns, "stale": self.stale, "held_ns": self.held_ns,
+            "gap_ns": self.gap_ns, "late": self.late, "late_from_ns": self.late_from_ns,
         }  # fmt: skip
         return _MAGIC + canonical(own).encode() + b"\n" + self.desk.to_bytes()
 
@@ -190,9 +239,24 @@ class Machine:
         self.trips.restore(state["trips"])
         self.proposal = None if state["proposal"] is None else Proposal(*state["proposal"])
         self.proposals = state["proposals"]
-        self.notices = state["notices"]
+        for name in ("notices", "warm_ns", "stale", "held_ns", "gap_ns", "late", "late_from_ns"):
+            setattr(self, name, state[name])
 
     # What a bar causes
+
+    def _came(self, batch: Batch, bar: Bar, late: bool) -> None:
+        """Count the bars that came late, and tell how many they were once one is in time again."""
+        if late:
+            self.late_from_ns = self.late_from_ns if self.late else bar.open_ns
+            self.late += 1
+        elif self.late:
+            missed = {"bars": self.late, "from": self.late_from_ns, "to": bar.open_ns}
+            batch.entries.append(Entry(bar.close_ns, "missed", missed))
+            self.late = 0
+        if self.held_ns and bar.open_ns >= self.held_ns:
+            self.held_ns = 0
+            if not self.stale:
+                self.notices.pop("feed", None)
 
     def _bar_body(self, bar: Bar) -> Body:
         account = self.desk.engine.account
@@ -366,6 +430,8 @@ class Machine:
         refused = self._named(body)
         if refused or self.proposal is None:
             return refused
+        if self.stale or self.held_ns:
+            return "the market is not heard now"
         intent = intent_of(self.proposal.intent)
         self._withdraw(batch, "approved")
         events = self._apply(intent)

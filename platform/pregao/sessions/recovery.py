@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
@@ -20,7 +21,7 @@ from pregao.sessions.records import Body, Entry, JournalRow, canonical
 from pregao.sessions.writer import Writer
 
 _MANY = 10**9
-_INPUTS = ("started", "bar", "command", "finished", "cut")
+_INPUTS = ("started", "bar", "command", "finished", "cut", "feed")
 """The kinds that begin an event; all rows up to the next of them were caused by it."""
 
 
@@ -139,21 +140,25 @@ def _again(machine: Machine, event: Sequence[JournalRow]) -> Batch:
     first = event[0]
     body = first.body
     if first.kind == "started":
-        return machine.start(first.ts_ns, body)
+        rows: list[list[Any]] = next((row.body["bars"] for row in event if row.kind == "warmed"), [])
+        return machine.start(first.ts_ns, body, [Bar._make([*row[:-1], float(row[-1])]) for row in rows])
     if first.kind == "finished":
         return machine.finish()
     if first.kind == "command":
         return machine.command(body["command"], body["body"])
     if first.kind == "cut":
         return machine.cut(body)
+    if first.kind == "feed":
+        return machine.feed(body)
     if first.kind == "bar":
         bar = Bar(body["t"], first.ts_ns, body["o"], body["h"], body["l"], body["c"], float(body["v"]))
-        return machine.bar(bar, lambda _: _recorded(machine, event))
+        return machine.bar(bar, lambda _: _recorded(machine, bar, event), body.get("late", False))
     raise DivergedError(first, "nothing: no event begins with such a row")
 
 
-def _recorded(machine: Machine, event: Sequence[JournalRow]) -> Decision:
+def _recorded(machine: Machine, bar: Bar, event: Sequence[JournalRow]) -> Decision:
     """What the strategy decided when it was asked."""
+    machine.desk.due(bar)
     intents = tuple(
         {name: value for name, value in row.body.items() if name not in ("acted", "why", "t")}
         for row in event

@@ -12,18 +12,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from pregao.core.bars import Bar, Bars
-from pregao.core.errors import PregaoError
-from pregao.market.feeds import ReplayFeed
+from pregao.core.errors import NotFoundError, PregaoError, UsageError
+from pregao.market.feeds import Closed, ReplayFeed
 from pregao.sessions.assembly import assemble
+from pregao.sessions.following import Asked, Following, is_late, told
 from pregao.sessions.intents import ask
 from pregao.sessions.journal import Journal
-from pregao.sessions.machine import Batch, Machine
+from pregao.sessions.machine import Batch
 from pregao.sessions.records import ENDED, Projection, Status
 from pregao.sessions.recovery import recover_and_cut
-from pregao.sessions.writer import FencedError, UnwritableError, Writer
+from pregao.sessions.spec import Live
+from pregao.sessions.writer import LOST, FencedError, UnwritableError, Writer, patiently
 
 POLL_S = 0.1
 """Commands are looked for this often."""
@@ -73,13 +75,13 @@ def run(
         PregaoError: if the session cannot go on (a part is missing, the journal is damaged or does not come out
             again); it is marked as failed with this reason.
     """
-    ended = journal.session(session_id)
+    ended = patiently(lambda: journal.session(session_id))
     if ended.status in ENDED:
         return ended.status
-    writer = journal.take_ownership(session_id, runner)
+    writer = patiently(lambda: journal.take_ownership(session_id, runner))
     outcome = "killed"
     try:
-        session = _Session(journal, writer, on_tick)
+        session = patiently(lambda: _Session(journal, writer, on_tick))
         outcome = session.live(stop)
         return session.machine.status
     except (FencedError, UnwritableError) as error:
@@ -106,22 +108,31 @@ class _Session:
         self._writer = writer
         self._on_tick = on_tick
         row = journal.session(writer.session_id)
-        parts = assemble(row.spec, row.model_version)
-        if parts.instrument != row.instrument:
+        self._parts = assemble(row.spec, row.model_version, row.instrument)
+        if self._parts.instrument != row.instrument:
             raise PregaoError(
                 f"The trading rules of {row.instrument.symbol} in the store are not those that the session began with.",
                 "Ingest it with the same tick and lot size, or start a new session.",
             )
         self._instrument = row.instrument
-        self.machine = recover_and_cut(journal, writer, lambda: Machine(parts.spec, parts.desk(), len(parts.bars)))
+        self.machine = recover_and_cut(journal, writer, self._parts.machine)
         writer.refresh(self.machine.projection())
-        if self.machine.status == "created":
-            self._commit(self.machine.start(int(parts.bars.open_ns[0]), parts.facts()))
-        self._feed = ReplayFeed(parts.bars, row.spec.feed.speed, _resume_at(parts.bars, self.machine.last))
+        self._feed: ReplayFeed | None = None
+        self._followed: Following | None = None
 
     def live(self, stop: Callable[[], bool]) -> str:
         """Go on until the session ends or ``stop`` says so; returns what happened."""
-        machine, feed = self.machine, self._feed
+        if self.machine.status == "created" and not self._begin(stop):
+            return self.machine.status if self.machine.ended else "let go"
+        self._open()
+        try:
+            return self._loop(stop)
+        finally:
+            if self._followed is not None:
+                self._followed.close()
+
+    def _loop(self, stop: Callable[[], bool]) -> str:
+        machine = self.machine
         poll_at = beat_at = time.monotonic()
         while not machine.ended:
             if stop():
@@ -132,23 +143,104 @@ class _Session:
                 self._obey()
                 if machine.ended:
                     break
-            bar = feed.next(POLL_S)
-            if bar is not None:
-                self._commit(machine.bar(bar, lambda b: ask(machine.desk, b, machine.memory)))
+            batch = self._replay() if self._feed is not None else self._follow()
+            if batch is not None:
+                self._commit(batch)
                 beat_at = now
-            elif feed.finished:
-                self._commit(machine.finish())
             elif now - beat_at > HEARTBEAT_S:
                 beat_at = now
-                with suppress(OperationalError):  # a database that stays away shows at the next bar
-                    self._writer.heartbeat()
+                self._beat()
         return machine.status
+
+    def _beat(self) -> None:
+        with suppress(*LOST):  # a database that stays away shows at the next bar
+            self._writer.heartbeat()
+
+    # The beginning
+
+    def _begin(self, stop: Callable[[], bool]) -> bool:
+        """Journal the beginning; a live market that cannot be reached is waited for. False if it was not begun."""
+        parts, machine = self._parts, self.machine
+        if parts.bars is not None:
+            self._commit(machine.start(int(parts.bars.open_ns[0]), parts.facts()))
+            return True
+        assert isinstance(parts.spec.feed, Live)
+        failures, wait_until, beat_at = 0, 0.0, 0.0
+        asked = Asked(parts.spec.feed, parts.timeframe, machine.desk.history)
+        while (warm := asked.get(POLL_S)) is None:
+            self._obey()
+            if machine.ended or stop():
+                return False
+            now = time.monotonic()
+            if now - beat_at > HEARTBEAT_S:
+                beat_at = now
+                self._beat()
+            if isinstance(asked.error, PregaoError) and not isinstance(asked.error, NotFoundError | UsageError):
+                if not wait_until:
+                    failures += 1
+                    wait_until = now + min(0.5 * 2**failures, 30.0)
+                    waits = machine.projection()._replace(error=f"{asked.error.message} It is tried again.")
+                    self._writer.refresh(waits)
+                elif now > wait_until:
+                    wait_until = 0.0
+                    asked = Asked(parts.spec.feed, parts.timeframe, machine.desk.history)
+                else:
+                    time.sleep(POLL_S)
+            elif asked.error is not None:
+                raise asked.error
+        self._commit(machine.start(int(warm.close_ns[-1]), parts.facts(), [warm.bar(i) for i in range(len(warm))]))
+        return True
+
+    def _open(self) -> None:
+        machine, feed, parts = self.machine, self._parts.spec.feed, self._parts
+        if machine.ended:
+            return
+        if isinstance(feed, Live):
+            after_ns = max(machine.last.open_ns if machine.last is not None else machine.warm_ns, self._given_up_ns())
+            self._followed = Following(feed, parts.instrument, parts.timeframe, after_ns, bool(machine.stale))
+        elif parts.bars is not None:
+            self._feed = ReplayFeed(parts.bars, feed.speed, _resume_at(parts.bars, machine.last))
+
+    def _given_up_ns(self) -> int:
+        """Open time of the last bar that the venue is known to lack; it is not asked for again."""
+        return self.machine.gap_ns - self._parts.timeframe.ns if self.machine.gap_ns else 0
+
+    # The feed
+
+    def _replay(self) -> Batch | None:
+        assert self._feed is not None
+        bar = self._feed.next(POLL_S)
+        if bar is not None:
+            return self._bar(bar)
+        return self.machine.finish() if self._feed.finished else None
+
+    def _follow(self) -> Batch | None:
+        """What the next event of the market leads to; None if nothing has come."""
+        assert self._followed is not None
+        event = self._followed.next_event(POLL_S)
+        if isinstance(event, Closed):
+            return self._bar(event.bar, is_late(event.bar, self._followed.now_ns))
+        known = told(event) if event is not None else None
+        if known is None or (known["state"] == "stale" and self.machine.stale):
+            return None
+        batch = self.machine.feed(known)
+        if known["state"] == "ended":
+            self._commit(batch)
+            raise PregaoError(
+                f"The market of {self._instrument.symbol} has ended: {known['reason']}",
+                "What is held stays as it is at the last price; resume the session if the market comes back.",
+            )
+        return batch
+
+    def _bar(self, bar: Bar, late: bool = False) -> Batch:
+        machine = self.machine
+        return machine.bar(bar, lambda b: ask(machine.desk, b, machine.memory), late)
 
     def _obey(self) -> None:
         """Carry out the commands that wait, each in a transaction of its own."""
         try:
             waiting = self._journal.inbox(self._writer.session_id)
-        except OperationalError:  # as above
+        except LOST:  # as above
             return
         for command in waiting:
             if self.machine.ended:

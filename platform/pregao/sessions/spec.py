@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 Mode = Literal["observe", "approve", "auto"]
 Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), max_digits=24, decimal_places=8, allow_inf_nan=False)]
@@ -30,6 +30,35 @@ class Replay(BaseModel):
     version: str | None = None
 
 
+class Live(BaseModel):
+    """A market followed as it is traded.
+
+    Attributes:
+        source: the name of a source that can be followed, such as ``ccxt`` or ``yfinance``.
+        symbol: the market, as the source spells it.
+        options: the source's own options, such as ``{"exchange": "binance"}``; never credentials.
+        stale_s: silence after which the market counts as unheard, in seconds; None is the source's own.
+        poll_s: seconds between questions where there is no stream; None is the source's own.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["live"] = "live"
+    source: str = Field(min_length=1)
+    symbol: str = Field(min_length=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+    stale_s: float | None = Field(default=None, gt=0, le=86_400)
+    poll_s: float | None = Field(default=None, gt=0, le=3_600)
+
+
+def _kind(feed: Any) -> str:
+    """Which feed raw values ask for: a replay, unless they say otherwise."""
+    return str(feed.get("kind", "replay") if isinstance(feed, dict) else getattr(feed, "kind", "replay"))
+
+
+AnyFeed = Annotated[Annotated[Replay, Tag("replay")] | Annotated[Live, Tag("live")], Discriminator(_kind)]
+
+
 class SessionSpec(BaseModel):
     """One strategy trading one simulated account on one instrument.
 
@@ -50,7 +79,7 @@ class SessionSpec(BaseModel):
     horizon: int = Field(default=0, ge=0, le=100_000, description="Exit after this many bars; 0 is never")
     fee: Annotated[Decimal, Field(ge=0, le=10, decimal_places=4)] = Decimal("0.1")
     slippage: Annotated[Decimal, Field(ge=0, le=10, decimal_places=4)] = Decimal("0.02")
-    feed: Replay = Replay()
+    feed: AnyFeed = Replay()
     model: str | None = Field(default=None, description="Registered model name; None takes the instrument's own")
     seed: int = Field(default=0, ge=0, lt=2**31)
     approval_bars: int = Field(default=3, ge=1, le=1_000, description="Bars that a proposal waits for approval")

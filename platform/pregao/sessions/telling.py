@@ -9,6 +9,17 @@ from pregao.sessions.views import View
 _ROLES = {"take_profit": "take profit", "stop_loss": "stop loss", "exit": "exit", "entry": "entry", "": "order"}
 
 
+_FEED = {
+    "stale": "the market is not heard: {reason}",
+    "recovered": "the market is heard again",
+    "held": "a bar is not believed and held back: {reason}",
+    "gap": "the venue has no bars in a span of {bars}",
+    "revised": "the venue has changed a bar that was traded on",
+    "skewed": "the venue's clock and this machine's differ by {ms} ms",
+    "ended": "the market has ended: {reason}",
+}
+
+
 def moment(seconds: float) -> str:
     """A market time, UTC, to the minute."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
@@ -46,6 +57,10 @@ def _told(row: View, quote: str) -> str | None:
             return f"{row['k']} by {row['by']}"
         case "stopped" | "finished":
             return f"{row['k']}: equity {row['eq']:,.2f} {quote}, P&L {row['pnl']:+,.2f}, {row['trades']} trades"
+        case "missed":
+            return f"{row['bars']} bars came too late to be traded on; working orders met them, the strategy did not"
+        case "feed":
+            return _FEED[row["state"]].format(**row)
         case "cut":
             kept = f"; {row['rows']} rows are kept in the quarantine" if row["rows"] else ""
             return f"the journal was damaged at row {row['row']} ({row['why']}) and was cut there{kept}"

@@ -17,6 +17,10 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 - ``command``: ``command body outcome`` (done, or why it was refused).
 - ``started``: what is known of the session's parts. ``paused resumed``: ``by``. ``stopped finished``: ``status bars eq
   pnl fees pos trades wins digest``. ``error``: ``where message traceback``. ``snapshot``: ``bars sha256 state``.
+- ``bar`` has ``late`` where it came too late to be traded on; ``missed`` tells how many such ``bars`` there were,
+  ``from`` and ``to`` (unix seconds), once one is in time again.
+- ``feed``: ``state`` (stale, recovered, held, gap, revised, skewed, ended) and, as it has them, ``reason``, ``t``,
+  ``from``, ``to``, ``bars``, ``ms``.
 - ``cut``: the journal was damaged at ``row`` because of ``why``; ``rows`` rows, ``from`` to ``to``, are in quarantine.
 """
 
@@ -34,7 +38,7 @@ _PRICES = ("o", "h", "l", "c", "price", "ref", "slip", "spread", "impact", "tp",
 _MONEY = ("eq", "pnl", "cash", "fee", "fees", "amount")
 _QUANTITIES = ("pos", "qty")
 _TEXTS = ("p", "ev", "v", "fraction")
-_SILENT = ("memory",)
+_SILENT = ("memory", "warmed")
 """Kinds that only recovery reads."""
 
 
@@ -68,8 +72,10 @@ def _shown(name: str, value: Any, instrument: Instrument) -> Any:
         return float(instrument.quantity(value))
     if name in _TEXTS:
         return _finite(value)
-    if name in ("t", "expires"):
+    if name in ("t", "expires", "from", "to"):
         return value / _NS
+    if name in ("is", "was"):
+        return [float(instrument.price(ticks)) for ticks in value[:4]]
     if name == "top":
         return [[feature, _finite(weight)] for feature, weight in value]
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -36,6 +36,28 @@ _ADVANCE = (
     .values({name: bindparam(name) for name in _MOVED})
 )
 _JOURNAL = insert(schema.journal)
+
+
+LOST = (OperationalError, InterfaceError)
+"""What a database says when it cannot be reached, or has dropped the connection; also when its disk is full."""
+T = TypeVar("T")
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """The answer of something that may be done twice, asked again while the database cannot be reached."""
+    for wait in _RETRY_S:
+        try:
+            return ask()
+        except LOST as error:
+            if is_full(error):
+                raise
+            time.sleep(wait)
+    return ask()
+
+
+def is_full(error: DBAPIError) -> bool:
+    """Whether there is no room left."""
+    return "full" in str(error.orig) or "No space left" in str(error.orig)
 
 
 class FencedError(PregaoError):
@@ -191,9 +213,9 @@ class Writer:
                 with self.journal.writing() as connection:
                     write(connection)
                 return
-            except (OperationalError, InterfaceError) as caught:
+            except LOST as caught:
                 error = caught
-                if "full" in str(caught.orig):
+                if is_full(caught):
                     break
             if wait is not None:
                 time.sleep(wait)

@@ -199,9 +199,12 @@ class Context:
         now_ns: close time of the last bar, ns since 1970 UTC. There is no other clock.
         model: the session's model; None for strategies without one.
         log: messages to the session's log.
+        missed: bars that have closed since the last call and that the strategy was not asked about although it did not
+            wait: the session was paused, or the bars came too late to be acted on. They are in ``closes`` and
+            ``features``; a strategy that keeps sums of its own mends them. Always 0 over history.
     """
 
-    __slots__ = ("_past", "instrument", "log", "model", "now_ns", "seed", "timeframe")
+    __slots__ = ("_past", "instrument", "log", "missed", "model", "now_ns", "seed", "timeframe")
 
     def __init__(
         self, instrument: Instrument, timeframe: Timeframe, past: Past, model: Model | None = None, seed: int = 0
@@ -212,6 +215,7 @@ class Context:
         self.seed = seed
         self.log = _LOG
         self.now_ns = 0
+        self.missed = 0
         self._past = past
 
     @property

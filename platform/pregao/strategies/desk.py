@@ -77,6 +77,7 @@ class Desk:
         self._since = 0  # bars when the wait began
         self._stirred = False  # an event came since
         self._refused = False  # an order of this bar was rejected
+        self._missed = 0
 
     @property
     def history(self) -> int:
@@ -112,11 +113,25 @@ class Desk:
         Raises:
             StrategyError: if it returns anything but intents. What the strategy itself raises comes through.
         """
-        if self._bars < self._warmup or (self._wait is not None and not self._over(self._wait, bar)):
+        if not self.due(bar):
             return NOTHING
+        return intents_of(self.strategy.on_bar(self._context, bar), self._has_signals)
+
+    def due(self, bar: Bar) -> bool:
+        """Whether the strategy is to be asked after this bar; what it waited for is then over.
+
+        A replay calls it where `decide` was called, and takes the recorded answer: so the desk comes to the same state.
+        """
+        if self._bars < self._warmup or (self._wait is not None and not self._over(self._wait, bar)):
+            return False
         self._wait = None
         self._context.now_ns = bar.close_ns
-        return intents_of(self.strategy.on_bar(self._context, bar), self._has_signals)
+        self._context.missed, self._missed = self._missed, 0
+        return True
+
+    def pass_over(self) -> None:
+        """The strategy will not be asked about the bar that has just arrived; it is told so the next time."""
+        self._missed += 1
 
     def _over(self, wait: Wait, bar: Bar) -> bool:
         return (
@@ -180,6 +195,7 @@ class Desk:
             "bars": self._bars,
             "wait": None if self._wait is None else [*astuple(self._wait), self._since, self._stirred],
             "refused": self._refused,
+            "missed": self._missed,
             "strategy": self.strategy.save(),
         }
         return json.dumps(state, sort_keys=True, separators=(",", ":")).encode()
@@ -199,6 +215,7 @@ class Desk:
                 *wait, self._since, self._stirred = state["wait"]
                 self._wait = Wait(*wait)
             self._refused = bool(state["refused"])
+            self._missed = int(state["missed"])
             self.strategy.load(state["strategy"])
         except (ValueError, KeyError, TypeError) as error:
             raise PregaoError(f"A saved state of this session cannot be read: {error}.") from error

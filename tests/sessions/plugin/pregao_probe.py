@@ -49,7 +49,7 @@ class Probe:
         if self.seen % self.config.every == 0:
             side = "long" if chance > 0.3 else "short"
             return (Enter(side, 0.75, "it is time", chance, chance / 100, top), *rest)
-        return (Note("waiting", chance, None, top),)
+        return (Note(f"missed {ctx.missed}" if ctx.missed else "waiting", chance, None, top),)
 
     def save(self) -> JsonDict:
         return {"seen": self.seen, "mean": self.mean}

@@ -121,6 +121,11 @@ class LiveFeed:
         return self._over and self._mail.empty
 
     @property
+    def now_ns(self) -> int:
+        """The venue's time, ns since 1970 UTC, as far as it is known."""
+        return self._clock.now_ns()
+
+    @property
     def skew_s(self) -> float:
         """The venue's clock minus this machine's, in seconds, as last measured."""
         return self._clock.offset_ns / 1e9

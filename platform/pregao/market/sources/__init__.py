@@ -24,6 +24,7 @@ from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
 
 if TYPE_CHECKING:
+    from pregao.market.feeds.live import LiveFeed, Watch
     from pregao.market.store import Coverage, Store
 
 GROUP = "pregao.sources"
@@ -157,6 +158,31 @@ class Source(Protocol):
 
         Raises `UsageError` for what it does not offer, before the first series, `PregaoError` if its venue cannot be
         reached or answers nonsense, and `BrokenOffError` where it cannot go on after some that are complete.
+        """
+        ...
+
+
+@runtime_checkable
+class LiveSource(Source, Protocol):
+    """A source whose markets can also be followed as they are traded.
+
+    Attributes:
+        watch: how closely to watch, unless told otherwise.
+        closes: whether its exchanges close over night and at weekends, so that its last bars may be days old.
+    """
+
+    watch: ClassVar[Watch]
+    closes: ClassVar[bool]
+
+    def live(
+        self, instrument: Instrument, timeframe: Timeframe, options: Any, after_ns: int | None, watch: Watch
+    ) -> LiveFeed:
+        """A feed of the market, opened; ``after_ns`` is the open time of the last bar known.
+
+        Raises:
+            NotFoundError: if the venue does not know the market (any more).
+            UsageError: for what it does not offer.
+            PregaoError: if it cannot be reached.
         """
         ...
 

@@ -86,6 +86,8 @@ class YFinance:
 
     name: ClassVar[str] = "yfinance"
     Options: ClassVar[type[SourceOptions]] = YFinanceOptions
+    watch: ClassVar[Watch] = WATCH
+    closes: ClassVar[bool] = True
 
     def resuming(self, instrument: Instrument) -> dict[str, Any]:
         """The options to go on with a stored instrument: its rules are in the store."""

@@ -39,6 +39,8 @@ class Ccxt:
 
     name: ClassVar[str] = "ccxt"
     Options: ClassVar[type[CcxtOptions]] = CcxtOptions
+    watch: ClassVar[Watch] = Watch()
+    closes: ClassVar[bool] = False
 
     def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience if patience is not None else Patience()
