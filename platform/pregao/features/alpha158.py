@@ -15,13 +15,12 @@ from numpy.typing import NDArray
 
 from pregao.core.compiled import compiled, inner
 from pregao.features.family import CLOSE, HIGH, LOW, OPEN, VOLUME, Family
-from pregao.features.nested import NEWER, ROWS, WINDOWS, join_moments, older_row, row
+from pregao.features.nested import BARS_KEPT, NEWER, ROWS, WINDOWS, apart, bar_at, five, join, older_row, row
 from pregao.features.rings import ratio
 from pregao.features.sorting import clear, quantile, replace, size
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_at = np.uint64
 
 NAME = "alpha158"
 WARMUP = WINDOWS[-1] + 1
@@ -93,8 +92,8 @@ def _first(name: str) -> int:
 _FIRST_ROLLING, _WIDTH = len(_ONE_BAR), len(FORMULAS)
 
 _UPS, _MOVES, _RISES, _FALLS, _VOLUME_UPS, _VOLUME_MOVES = range(6)
-_SUMS = 6
-_C, _LOG_V, _RISE, _LOG_RISE_V, _V, _FLOWS = range(_SUMS, _SUMS + 12, 2)
+_SUMS = _MOMENTS = 6
+_C, _LOG_V, _RISE, _LOG_RISE_V, _V, _FLOWS = range(_SUMS, _SUMS + 2 * _MOMENTS, 2)
 _TIME_C, _C_LOG_V, _RISE_V, _HIGH, _HIGH_AT, _LOW, _LOW_AT = range(18, 25)
 _FIELDS = 25
 """What is kept of a window, see `pregao.features.nested`: sums, six pairs of moments, products of deviations (of close
@@ -102,8 +101,8 @@ and time, close and volume, rise and rise of volume), extremes and the bars wher
 
 _CLOSES, _KEPT = 1, 64
 _BARS = _CLOSES + _KEPT
-_BAR_FIELDS, _BARS_KEPT = 14, 8
-_ROWS = _BARS + _BAR_FIELDS * _BARS_KEPT
+_BAR_FIELDS = 14
+_ROWS = _BARS + _BAR_FIELDS * BARS_KEPT
 _FIRST_ORDER = _ROWS + ROWS * _FIELDS
 _ORDERS = tuple(_FIRST_ORDER + 2 * sum(map(size, WINDOWS[:w])) for w in range(len(WINDOWS)))
 STATE_SIZE = _FIRST_ORDER + 2 * sum(map(size, WINDOWS))
@@ -131,17 +130,13 @@ def _one_bar(o: float, h: float, lo: float, c: float, out: Floats, at: int) -> N
 
 
 @inner
-def _bar_at(seen: int) -> int:
-    return _BARS + (seen & (_BARS_KEPT - 1)) * _BAR_FIELDS
-
-
-@inner
 def _take(state: Floats, seen: int, h: float, lo: float, c: float, v: float) -> None:
     """What of a bar goes into windows. Of the first one no moves are known."""
-    at = _bar_at(seen)
+    at = bar_at(_BARS, _BAR_FIELDS, seen)
     step = volume_step = rise = log_rise_volume = math.nan
     if seen > 0:
-        before_c, before_v = state[_CLOSES + ((seen - 1) & (_KEPT - 1))], state[_bar_at(seen - 1) + 10]
+        before = bar_at(_BARS, _BAR_FIELDS, seen - 1)
+        before_c, before_v = state[before + 6], state[before + 10]
         step, volume_step, rise = c - before_c, v - before_v, c / before_c
         log_rise_volume = math.log(ratio(v, before_v) + 1.0)
     state[_CLOSES + (seen & (_KEPT - 1))] = c
@@ -164,21 +159,12 @@ def _take(state: Floats, seen: int, h: float, lo: float, c: float, v: float) -> 
 @inner
 def _five(state: Floats, seen: int, to: int) -> None:
     """The window of five, from the bars themselves."""
-    n0, n1, n2, n3, n4 = (_bar_at(seen), _bar_at(seen - 1), _bar_at(seen - 2), _bar_at(seen - 3), _bar_at(seen - 4))
-    for j in range(_SUMS):
-        state[to + j] = state[n0 + j] + state[n1 + j] + state[n2 + j] + state[n3 + j] + state[n4 + j]
-    for j in range(6):
-        k = _SUMS + j
-        x = state[n0 + k]
-        d1, d2, d3, d4 = state[n1 + k] - x, state[n2 + k] - x, state[n3 + k] - x, state[n4 + k] - x
-        mean = (d1 + d2 + d3 + d4) / 5.0
-        d1, d2, d3, d4 = d1 - mean, d2 - mean, d3 - mean, d4 - mean
-        state[to + _SUMS + 2 * j] = x + mean
-        state[to + _SUMS + 2 * j + 1] = mean * mean + d1 * d1 + d2 * d2 + d3 * d3 + d4 * d4
+    five(state, to, _BARS, _BAR_FIELDS, seen, _SUMS, _MOMENTS)
     lean = across = together = 0.0
-    high, low, high_at, low_at = state[n0 + 12], state[n0 + 13], seen, seen
+    newest = bar_at(_BARS, _BAR_FIELDS, seen)
+    high, low, high_at, low_at = state[newest + 12], state[newest + 13], seen, seen
     for k in range(5):
-        bar = _bar_at(seen - k)
+        bar = bar_at(_BARS, _BAR_FIELDS, seen - k)
         c = state[bar + 6] - state[to + _C]
         lean += (2 - k) * c
         across += c * (state[bar + 7] - state[to + _LOG_V])
@@ -197,14 +183,9 @@ def _join(state: Floats, to: int, newer: int, older: int, n: int, n_newer: int) 
     """A window from its newer and its older part."""
     n_older = n - n_newer
     part, weight = n_older / n, n_newer * n_older / n
-    for j in range(_SUMS):
-        state[_at(to + j)] = state[_at(newer + j)] + state[_at(older + j)]
-    c = join_moments(state, to + _C, newer + _C, older + _C, part, weight)
-    log_v = join_moments(state, to + _LOG_V, newer + _LOG_V, older + _LOG_V, part, weight)
-    rise = join_moments(state, to + _RISE, newer + _RISE, older + _RISE, part, weight)
-    log_rise_v = join_moments(state, to + _LOG_RISE_V, newer + _LOG_RISE_V, older + _LOG_RISE_V, part, weight)
-    join_moments(state, to + _V, newer + _V, older + _V, part, weight)
-    join_moments(state, to + _FLOWS, newer + _FLOWS, older + _FLOWS, part, weight)
+    join(state, to, newer, older, _SUMS, _MOMENTS, part, weight)
+    c, log_v = apart(state, newer, older, _C), apart(state, newer, older, _LOG_V)
+    rise, log_rise_v = apart(state, newer, older, _RISE), apart(state, newer, older, _LOG_RISE_V)
     # the centres of the two parts are half a window apart in time
     state[to + _TIME_C] = state[newer + _TIME_C] + state[older + _TIME_C] - c * (n / 2.0) * weight
     state[to + _C_LOG_V] = state[newer + _C_LOG_V] + state[older + _C_LOG_V] + c * log_v * weight

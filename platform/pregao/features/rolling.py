@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from pregao.core.compiled import compiled, inner
 from pregao.features.family import CLOSE, HIGH, LOW, OPEN, VOLUME, Family
-from pregao.features.rings import HEAD, SPAN, newest, put, ratio
+from pregao.features.nested import BARS_KEPT, NEWER, ROWS, bar_at, five, join, older_row, row
+from pregao.features.nested import WINDOWS as NESTED
+from pregao.features.rings import ratio
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 NAME = "rolling"
 WINDOWS = (20, 60)
-_W = len(WINDOWS)
 WARMUP = WINDOWS[-1] + 1
 """Returns need one bar more than the longest window."""
 
@@ -37,114 +38,110 @@ FORMULAS = {
     "bollinger_width_20": "4*PopStd($close, 20)/Mean($close, 20)",
 } | {f"{name}_{n}": formula.replace("#", str(n)) for name, formula in _ROLLING.items() for n in WINDOWS}
 
-_DONCHIAN, _VOLATILITY, _PARKINSON, _GARMAN_KLASS, _YANG_ZHANG, _VOLUME_Z, _VWAP = (2 + _W * j for j in range(7))
+_DONCHIAN, _VOLATILITY, _PARKINSON, _GARMAN_KLASS, _YANG_ZHANG, _VOLUME_Z, _VWAP = (2 + 2 * j for j in range(7))
 _WIDTH = len(FORMULAS)
-(_C, _H, _L, _V, _VALUE, _LOG_C, _PARK, _GARMAN, _OVER, _IN, _RS) = (ring * SPAN for ring in range(11))
-STATE_SIZE = HEAD + 11 * SPAN
+
+_VALUE, _PARK, _GARMAN, _ROGERS_SUM = range(4)
+_SUMS, _MOMENTS = 4, 5
+_C, _V, _MOVE, _OVER, _IN = range(_SUMS, _SUMS + 2 * _MOMENTS, 2)
+_HIGH, _LOW, _FIELDS = 14, 15, 16
+"""What is kept of a window, see `pregao.features.nested`: sums, five pairs of moments, extremes."""
+_BARS, _BAR_FIELDS = 1, 12
+_ROWS = _BARS + _BAR_FIELDS * BARS_KEPT
+STATE_SIZE = _ROWS + ROWS * _FIELDS
+"""The number of bars, the last few bars, the rows of windows. Of a bar are kept the four summands, the five values
+whose moments are taken, its high, its low and the logarithm of its close."""
 
 
 @inner
-def _bands(state: Floats, seen: int, out: Floats, at: int) -> None:
-    end = newest(seen)
-    c = state[end + _C]
-    total = square = 0.0
-    for k in range(20):
-        d = state[end + _C - k] - c
-        total += d
-        square += d * d
-    mean, std = total / 20.0, math.sqrt(max(square - total * total / 20.0, 0.0) / 20.0)
-    out[at] = ratio(2.0 * std - mean, 4.0 * std)
-    out[at + 1] = 4.0 * std / (c + mean)
+def _take(state: Floats, seen: int, o: float, h: float, lo: float, c: float, v: float) -> None:
+    """What of a bar goes into windows. Of the first one no moves are known."""
+    at = bar_at(_BARS, _BAR_FIELDS, seen)
+    log_o, log_h, log_l, log_c = math.log(o), math.log(h), math.log(lo), math.log(c)
+    span, inside = log_h - log_l, log_c - log_o
+    move = overnight = math.nan
+    if seen > 0:
+        before = state[bar_at(_BARS, _BAR_FIELDS, seen - 1) + 11]
+        move, overnight = log_c - before, log_o - before
+    state[at] = (h + lo + c) / 3.0 * v
+    state[at + 1] = span * span
+    state[at + 2] = 0.5 * span * span - (2.0 * math.log(2.0) - 1.0) * inside * inside
+    state[at + 3] = (log_h - log_c) * (log_h - log_o) + (log_l - log_c) * (log_l - log_o)
+    state[at + 4] = c
+    state[at + 5] = v
+    state[at + 6] = move
+    state[at + 7] = overnight
+    state[at + 8] = inside
+    state[at + 9] = h
+    state[at + 10] = lo
+    state[at + 11] = log_c
 
 
 @inner
-def _levels(state: Floats, seen: int, out: Floats, at: int) -> None:
-    end = newest(seen)
-    c, v = state[end + _C], state[end + _V]
-    high, low = state[end + _H], state[end + _L]
-    total = square = volume = value = 0.0
-    begin = 0
-    for w in range(_W):
-        n = WINDOWS[w]
-        if seen + 1 < n:
-            break
-        for k in range(begin, n):
-            high, low = max(high, state[end + _H - k]), min(low, state[end + _L - k])
-            x = state[end + _V - k]
-            total += x - v
-            square += (x - v) * (x - v)
-            volume += x
-            value += state[end + _VALUE - k]
-        begin = n
-        out[at + _DONCHIAN + w] = ratio(c - low, high - low)
-        out[at + _VOLUME_Z + w] = ratio(-total / n, math.sqrt(max(square - total * total / n, 0.0) / n))
-        out[at + _VWAP + w] = ratio(c * volume, value) - 1.0
+def _window(state: Floats, seen: int, w: int, to: int, newer: int) -> None:
+    """One of the nested windows, the first from the bars, the others from two shorter ones."""
+    if w == 0:
+        five(state, to, _BARS, _BAR_FIELDS, seen, _SUMS, _MOMENTS)
+        high, low = 0.0, math.inf
+        for k in range(5):
+            bar = bar_at(_BARS, _BAR_FIELDS, seen - k)
+            high, low = max(high, state[bar + 9]), min(low, state[bar + 10])
+        state[to + _HIGH], state[to + _LOW] = high, low
+        return
+    n, n_newer, older = NESTED[w], NEWER[w], _ROWS + older_row(seen, w) * _FIELDS
+    join(state, to, newer, older, _SUMS, _MOMENTS, (n - n_newer) / n, n_newer * (n - n_newer) / n)
+    state[to + _HIGH] = max(state[newer + _HIGH], state[older + _HIGH])
+    state[to + _LOW] = min(state[newer + _LOW], state[older + _LOW])
 
 
 @inner
-def _variance(total: float, square: float, n: int) -> float:
-    return max(square - total * total / n, 0.0) / (n - 1.0)
+def _bands(state: Floats, at: int, c: float, out: Floats, to: int) -> None:
+    std, mean = math.sqrt(state[at + _C + 1] / 20.0), state[at + _C]
+    out[to] = ratio(c - mean + 2.0 * std, 4.0 * std)
+    out[to + 1] = 4.0 * std / mean
 
 
 @inner
-def _ranges(state: Floats, seen: int, out: Floats, at: int) -> None:
-    """The estimators of volatility: from closes; Parkinson 1980; Garman and Klass 1980; Yang and Zhang 2000."""
-    end = newest(seen)
-    log_c, over0, in0 = state[end + _LOG_C], state[end + _OVER], state[end + _IN]
-    move0 = log_c - state[end + _LOG_C - 1]
-    total = square = park = garman = over = over_square = inside = inside_square = rogers = 0.0
-    begin = 0
-    for w in range(_W):
-        n = WINDOWS[w]
-        if seen + 1 < n:
-            break
-        for k in range(begin, n):
-            move = state[end + _LOG_C - k] - state[end + _LOG_C - k - 1] - move0
-            o, i = state[end + _OVER - k] - over0, state[end + _IN - k] - in0
-            total += move
-            square += move * move
-            park += state[end + _PARK - k]
-            garman += state[end + _GARMAN - k]
-            over += o
-            over_square += o * o
-            inside += i
-            inside_square += i * i
-            rogers += state[end + _RS - k]
-        begin = n
-        out[at + _PARKINSON + w] = math.sqrt(park / n / (4.0 * math.log(2.0)))
-        out[at + _GARMAN_KLASS + w] = math.sqrt(max(garman / n, 0.0))
-        if seen >= n:
-            part = 0.34 / (1.34 + (n + 1.0) / (n - 1.0))
-            within = part * _variance(inside, inside_square, n) + (1.0 - part) * rogers / n
-            out[at + _VOLATILITY + w] = math.sqrt(_variance(total, square, n))
-            out[at + _YANG_ZHANG + w] = math.sqrt(max(_variance(over, over_square, n) + within, 0.0))
+def _write(state: Floats, at: int, n: int, c: float, v: float, out: Floats, to: int) -> None:
+    """What needs as many bars as the window is long. Parkinson 1980; Garman and Klass 1980."""
+    high, low, volume = state[at + _HIGH], state[at + _LOW], state[at + _V]
+    out[to + _DONCHIAN] = ratio(c - low, high - low)
+    out[to + _PARKINSON] = math.sqrt(state[at + _PARK] / n / (4.0 * math.log(2.0)))
+    out[to + _GARMAN_KLASS] = math.sqrt(max(state[at + _GARMAN] / n, 0.0))
+    out[to + _VOLUME_Z] = ratio(v - volume, math.sqrt(state[at + _V + 1] / n))
+    out[to + _VWAP] = ratio(c * (volume * n), state[at + _VALUE]) - 1.0
+
+
+@inner
+def _write_moves(state: Floats, at: int, n: int, out: Floats, to: int) -> None:
+    """What needs one bar more: the volatility of closes, and that of Yang and Zhang 2000."""
+    part = 0.34 / (1.34 + (n + 1.0) / (n - 1.0))
+    within = part * state[at + _IN + 1] / (n - 1.0) + (1.0 - part) * state[at + _ROGERS_SUM] / n
+    out[to + _VOLATILITY] = math.sqrt(state[at + _MOVE + 1] / (n - 1.0))
+    out[to + _YANG_ZHANG] = math.sqrt(max(state[at + _OVER + 1] / (n - 1.0) + within, 0.0))
 
 
 @inner
 def _step(state: Floats, o: float, h: float, lo: float, c: float, v: float, out: Floats, at: int) -> None:
     seen = int(state[0])
-    log_o, log_h, log_l, log_c = math.log(o), math.log(h), math.log(lo), math.log(c)
-    span, inside = log_h - log_l, log_c - log_o
-    overnight = math.nan
-    if seen > 0:
-        overnight = log_o - state[newest(seen) - 1 + _LOG_C]
-    put(state, seen, 0, c)
-    put(state, seen, 1, h)
-    put(state, seen, 2, lo)
-    put(state, seen, 3, v)
-    put(state, seen, 4, (h + lo + c) / 3.0 * v)
-    put(state, seen, 5, log_c)
-    put(state, seen, 6, span * span)
-    put(state, seen, 7, 0.5 * span * span - (2.0 * math.log(2.0) - 1.0) * inside * inside)
-    put(state, seen, 8, overnight)
-    put(state, seen, 9, inside)
-    put(state, seen, 10, (log_h - log_c) * (log_h - log_o) + (log_l - log_c) * (log_l - log_o))
+    _take(state, seen, o, h, lo, c, v)
     for j in range(at, at + _WIDTH):
         out[j] = math.nan
-    if seen + 1 >= 20:
-        _bands(state, seen, out, at)
-    _levels(state, seen, out, at)
-    _ranges(state, seen, out, at)
+    newer = 0
+    for w in range(len(NESTED)):
+        n = NESTED[w]
+        if seen + 1 < n:
+            break
+        to = _ROWS + row(seen, w) * _FIELDS
+        _window(state, seen, w, to, newer)
+        newer = to
+        if n == 20:
+            _bands(state, to, c, out, at)
+        if n == 20 or n == 60:
+            place = at if n == 20 else at + 1
+            _write(state, to, n, c, v, out, place)
+            if seen >= n:
+                _write_moves(state, to, n, out, place)
     state[0] = seen + 1
 
 
