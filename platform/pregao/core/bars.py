@@ -96,8 +96,8 @@ class Bars:
             raise UsageError(f"Row {row} {why} ({content}; prices in ticks).", _mend(why, self.instrument))
 
     @classmethod
-    def _trusted(cls, instrument: Instrument, timeframe: Timeframe, *columns: NDArray[Any]) -> Bars:
-        """Bars of arrays that are known to keep the rules."""
+    def trusted(cls, instrument: Instrument, timeframe: Timeframe, *columns: NDArray[Any]) -> Bars:
+        """Bars of own, contiguous int64 and float64 arrays that are known to keep the rules; nothing is checked."""
         bars = object.__new__(cls)
         named = zip(("open_ns", *COLUMNS, "volume"), columns, strict=True)
         for name, value in (("instrument", instrument), ("timeframe", timeframe), *named):
@@ -112,7 +112,7 @@ class Bars:
         if rows.step not in (None, 1):
             columns = (getattr(self, name)[rows] for name in ("open_ns", *COLUMNS, "volume"))
             return Bars(self.instrument, self.timeframe, *columns)
-        return Bars._trusted(
+        return Bars.trusted(
             self.instrument,
             self.timeframe,
             self.open_ns[rows],
@@ -152,7 +152,7 @@ class Bars:
         nothing = np.broadcast_to(0.0, len(self))
         # Copies: the columns of bars that were read are of one block of memory, which is to be let go.
         close = self.close.copy()
-        return Bars._trusted(self.instrument, self.timeframe, self.open_ns.copy(), *[close] * 4, nothing)
+        return Bars.trusted(self.instrument, self.timeframe, self.open_ns.copy(), *[close] * 4, nothing)
 
     def frame(self) -> pd.DataFrame:
         """The bars with float prices, as the ecosystem expects them: ``timestamp`` (UTC, open time), OHLCV."""
@@ -194,7 +194,7 @@ class Bars:
                 f"has a {name} that is not a multiple of the tick size {instrument.tick_size}",
             )
             ticks.append(whole)
-        bars = cls._trusted(instrument, timeframe, open_ns, *ticks, _real(_numbers(frame["volume"])))
+        bars = cls.trusted(instrument, timeframe, open_ns, *ticks, _real(_numbers(frame["volume"])))
         row, why = _flaw(bars)
         if why:
             raise UsageError(f"Row {row} {why} ({_content(frame, row)}).", _mend(why, instrument))

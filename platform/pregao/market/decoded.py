@@ -2,7 +2,7 @@
 
 Parquet is small and every tool reads it, but decoding takes several times as long as copying. The arrays of a large
 file are therefore kept as they are, in a file below ``.tmp/decoded``. The Parquet file is the truth: a copy counts only
-if it was made of this very content (by its digest), for the same price grid, and if its numbers add up to what they
+if it was made of this very content (by its digest), checked by the same rules, and if its numbers add up to what they
 added up to then; else it is made anew. It can be deleted at any time, and nothing that is stored is made of it.
 
 A copy is a head of 256 bytes, then the rows of a C-ordered array of shape ``(6, bars)``, 8 bytes each, little-endian:
@@ -56,7 +56,7 @@ class Decoded:
 
         Args:
             path: the file of bars.
-            identity: names its content and the price grid, in at most 64 characters.
+            identity: names its content and the rules it was checked by, in at most 64 characters.
             into: shape ``(6, bars)``; what it holds afterwards means nothing if the answer is False.
 
         Returns:

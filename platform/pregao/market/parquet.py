@@ -120,15 +120,13 @@ def load(paths: Sequence[Path], instrument: Instrument, timeframe: Timeframe, co
     # One block: its pages are had at once, and a file's part of it is read in one call.
     block = np.empty((len(_ROWS), ends[-1]), dtype=np.int64)
     parts = [block[:, lo:hi] for lo, hi in pairwise(ends)]
-    names = [_identity(footer, instrument) if copies is not None else "" for footer in footers]
+    names = [_identity(footer, instrument, timeframe) if copies is not None else "" for footer in footers]
     wanted = range(len(paths))
     missing = [k for k in wanted if copies is None or not copies.read(paths[k], names[k], parts[k])]
 
     def place(k: int) -> None:
         # File by file, gone as soon as it is in its place: together they would take as much memory as the bars.
         _decode(paths[k], instrument, parts[k])
-        if copies is not None:
-            copies.keep(paths[k], names[k], parts[k])
 
     if len(missing) < _MANY:
         for k in missing:
@@ -137,13 +135,21 @@ def load(paths: Sequence[Path], instrument: Instrument, timeframe: Timeframe, co
         with ThreadPoolExecutor(min(len(missing), os.cpu_count() or 1)) as pool:
             list(pool.map(place, missing))
     open_ns, opened, high, low, close, volume = block
-    return Bars(instrument, timeframe, open_ns, opened, high, low, close, volume.view(np.float64))
+    columns = (open_ns, opened, high, low, close, volume.view(np.float64))
+    edges = ends[1:-1]
+    if not missing and (open_ns[edges] >= open_ns[edges - 1] + timeframe.ns).all():
+        return Bars.trusted(instrument, timeframe, *columns)  # copies are of bars that were checked
+    bars = Bars(instrument, timeframe, *columns)
+    if copies is not None:
+        for k in missing:
+            copies.keep(paths[k], names[k], parts[k])
+    return bars
 
 
 def keep_copy(path: Path, bars: Bars, copies: Decoded) -> None:
     """Keep the bars of a file that was just written as they are in memory, for `load`."""
     rows = np.stack([*(getattr(bars, name) for name in _ROWS[:-1]), bars.volume.view(np.int64)])
-    copies.keep(path, _identity(_footer(path), bars.instrument), rows)
+    copies.keep(path, _identity(_footer(path), bars.instrument, bars.timeframe), rows)
 
 
 def _footer(path: Path) -> pq.FileMetaData:
@@ -156,13 +162,14 @@ def _footer(path: Path) -> pq.FileMetaData:
         raise damaged(path) from error
 
 
-def _identity(footer: pq.FileMetaData, instrument: Instrument) -> str:
-    """Names the bars of a file on an instrument's price grid; empty for a file of before there were digests, or a newer
-    one."""
+def _identity(footer: pq.FileMetaData, instrument: Instrument, timeframe: Timeframe) -> str:
+    """Names the bars of a file with the rules that they were checked by; empty for a file of before there were digests,
+    or of a newer version."""
     said = footer.metadata or {}
     if said.get(b"pregao.schema") != str(SCHEMA).encode() or _DIGEST not in said:
         return ""
-    return f"{said[_DIGEST].decode()} {instrument.tick_size}"[:64]
+    rules = f"{said[_DIGEST].decode()} {instrument.tick_size} {instrument.lot_size} {timeframe}"
+    return hashlib.blake2b(rules.encode(), digest_size=16).hexdigest()
 
 
 def _decode(path: Path, instrument: Instrument, rows: Ints) -> None:
