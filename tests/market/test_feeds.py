@@ -9,9 +9,12 @@ import pytest
 
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
-from pregao.market.feeds import Closed, Ended, Forming, Gap, ReplayFeed, Traded
+from pregao.market.feeds import Closed, Ended, Forming, Gap, Held, ReplayFeed, Traded
 from pregao.market.feeds.mailbox import Mailbox
+from pregao.market.feeds.sequence import Candle, Sequence
 from pregao.market.sources import Request, source
+from pregao.market.store import Store
+from pregao.market.versions import Versions
 
 
 def test_speed_zero_plays_every_bar_as_fast_as_asked(make_bars):
@@ -151,6 +154,49 @@ def test_a_replay_says_what_a_live_feed_says(make_bars):
     assert events[6] == Gap(start + 8 * length, start + 9 * length, 1)
     assert [event.bar for event in events if isinstance(event, Closed)] == [holed.bar(i) for i in range(6)]
     assert {event.origin for event in events if isinstance(event, Closed)} == {"replay"}
+
+
+def test_a_replay_says_of_absurd_prices_what_a_live_feed_says(make_bars):
+    """A price that goes up by half and stays: one bar is hard to believe, the next ones stand beside it."""
+    bars = make_bars(12)
+    for name in ("open", "high", "low", "close"):
+        getattr(bars, name)[6:] *= 2
+    feed = ReplayFeed(bars, speed=0)
+    events = []
+    while (event := feed.next_event(0)) is not None:
+        events.append(event)
+    live, told, rows = Sequence(bars.instrument, bars.timeframe, int(bars.open_ns[0])), [], []
+    for i in range(len(bars)):
+        prices = (price / 100 for price in bars.bar(i)[2:6])
+        rows.append(Candle(int(bars.open_ns[i]), *prices, float(bars.volume[i])))
+        for _ in range(2):
+            told += live.answered([row for row in rows if row.open_ns >= live.next_ns], int(bars.close_ns[i])).events
+    held = [event for event in events if isinstance(event, Held)]
+    assert len(held) == 1
+    assert held == [event for event in told if isinstance(event, Held)]
+    assert [e.bar for e in events if isinstance(e, Closed)] == [e.bar for e in told if isinstance(e, Closed)]
+    assert held[0].open_ns == bars.open_ns[6]
+    assert held[0].reason.startswith("its price is ")
+    at = events.index(held[0])
+    assert events[at + 1] == Closed(bars.bar(6), "replay")
+    assert [event.bar for event in events if isinstance(event, Closed)] == [bars.bar(i) for i in range(12)]
+
+
+def test_any_stored_version_is_played_and_only_that_one(home, make_bars, tmp_path):
+    """What a version held is played bit for bit, whatever the store holds by then."""
+    store, versions = Store(), Versions()
+    one, other = make_bars(50, seed=1), make_bars(80, seed=2)
+    store.write(one)
+    first = versions.commit("one")
+    store.write(other, replace=True)
+    second = versions.commit("other")
+    for version, bars in ((first, one), (second, other), (first, one)):
+        versions.snapshot(version, tmp_path / "played")
+        feed = ReplayFeed(Store(tmp_path / "played").bars(bars.instrument, bars.timeframe), speed=0)
+        played = []
+        while (bar := feed.next(0)) is not None:
+            played.append(bar)
+        assert played == [bars.bar(i) for i in range(len(bars))]
 
 
 def test_a_closed_market_is_no_gap():

@@ -10,6 +10,8 @@ import threading
 import time
 from itertools import pairwise
 
+import ccxt.async_support
+import ccxt.pro
 import pytest
 from venue import (
     Altered,
@@ -300,6 +302,26 @@ def test_rest_alone_suffices_where_the_stream_is_refused(venue, follow):
     venue.subscribed(STREAM)
     play(venue, feed, heard, 2)
     assert heard.bars == truth(venue, 6)
+
+
+def test_an_exchange_without_streams_is_followed_by_the_asynchronous_client(venue, monkeypatch):
+    """One that ``ccxt.pro`` does not know: the client of ``ccxt.async_support`` asks, through faults."""
+    monkeypatch.setattr("pregao.market.sources.ccxt.wire.ccxt.pro.exchanges", [])
+    instrument, options = listed(venue)
+    minute = Timeframe.parse("1m")
+    with LiveFeed(CcxtWire(options, instrument, minute, True, QUICK), instrument, minute, None, WATCH) as feed:
+        client = feed._wire._client
+        assert isinstance(client, ccxt.async_support.binance)
+        assert not isinstance(client, ccxt.pro.binance)
+        assert not feed._wire.streams
+        heard = Heard()
+        for fault in (Status(429, retry_after=0.05), Malformed(), Short((0,)), Doubled(), Shuffled(), Cut()):
+            venue.fault(fault)
+            play(venue, feed, heard, 1)
+        assert heard.bars == truth(venue, 6)
+        assert set(heard.origins) == {"backfill"}
+        assert not venue.streams.opened
+        client.timeout_on_exit = 0
 
 
 def test_the_stream_alone_suffices_while_rest_is_down(venue, follow):

@@ -1,4 +1,4 @@
-"""The platform's own offline sources keep what every source must; and the kit finds those that do not."""
+"""The platform's own sources keep what every source must; and the kit finds those that do not."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from venue import Market, Venue
+from venue.server import ms
 
 from pregao.core.timeframe import Timeframe
 from pregao.market.sources import OVERLAP, Request, Series
@@ -30,6 +32,36 @@ class TestSample(SourceConformance):
     symbol = "SPX"
     timeframe = "1d"
     unknown_timeframe = "1h"
+
+
+@pytest.fixture(scope="module")
+def venue() -> Iterator[Venue]:
+    """An exchange of our own, with the real ccxt client before it."""
+    with Venue([Market("BTC/USDT")]) as running:
+        yield running
+
+
+class TestCcxt(SourceConformance):
+    source = "ccxt"
+    symbol = "BTC/USDT"
+    timeframe = "1m"
+    start_ns = ms("2024-02-29T20:00") * 1_000_000
+
+    @pytest.fixture(autouse=True)
+    def _there(self, venue: Venue) -> None:
+        self.options = {"base_url": venue.url}
+
+
+class TestCcxtInParts(TestCcxt):
+    """As a history of years comes, which four hours would not."""
+
+    @pytest.fixture(autouse=True)
+    def _small_pages(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("pregao.market.sources.ccxt.history.PAGE", 20)
+        monkeypatch.setattr("pregao.market.sources.ccxt.source.PART_PAGES", 3)
+
+    def test_there_are_parts(self) -> None:
+        assert [len(part.frame) for part in self.make().fetch(self.request())] == [60, 60, 60, 60]
 
 
 def a_row(k: int) -> str:

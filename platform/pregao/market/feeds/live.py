@@ -17,7 +17,7 @@ from pregao.core.timeframe import Timeframe
 from pregao.market.calendars import closed_during
 from pregao.market.feeds.events import Closed, Ended, Event, Recovered, Skewed, Stale, Traded
 from pregao.market.feeds.mailbox import Mailbox
-from pregao.market.feeds.sequence import REFERENCES, Candle, Sequence, Step
+from pregao.market.feeds.sequence import JUMP, REFERENCES, Candle, Sequence, Step
 from pregao.market.feeds.wire import BusyError, Wire
 
 PAGE = 500
@@ -44,7 +44,7 @@ class Watch:
     poll_s: float = 2.0
     settle_s: float = 1.0
     check_s: float = 5.0
-    jump: float = 0.4
+    jump: float = JUMP
     late_s: float = 30.0
     waiting: int = 1_000
     clock_s: float = 600.0

@@ -10,7 +10,8 @@ import numpy as np
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import UsageError
 from pregao.market.calendars import Gap, gaps
-from pregao.market.feeds.events import Closed, Ended, Event
+from pregao.market.feeds.events import Closed, Ended, Event, Held
+from pregao.market.feeds.sequence import REFERENCES, far
 
 
 class ReplayFeed:
@@ -42,6 +43,8 @@ class ReplayFeed:
         """Seconds to the next bar, while paused."""
         self._gaps: dict[int, Gap] | None = None
         self._told = -1
+        self._held: Bar | None = None
+        """Told as `Held`, and not given yet."""
         self._ended = False
 
     @property
@@ -85,6 +88,7 @@ class ReplayFeed:
         with self._changed:
             self.index = int(np.searchsorted(self.bars.open_ns, time_ns))
             self._told = -1
+            self._held = None
             self._ended = False
             self._restart()
 
@@ -106,7 +110,13 @@ class ReplayFeed:
             return None
 
     def next_event(self, timeout_s: float) -> Event | None:
-        """The next event: `Closed`, the `Gap` before a bar whose predecessors are missing, and `Ended` once."""
+        """The next event: `Closed`, the `Gap` before a bar whose predecessors are missing, and `Ended` once.
+
+        Before a bar whose price is hard to believe comes `Held`, as a live feed says it.
+        """
+        if self._held is not None:
+            held, self._held = self._held, None
+            return Closed(held, "replay")
         index = self.index
         if self.finished:
             if self._ended:
@@ -118,7 +128,14 @@ class ReplayFeed:
             self._told = index
             return gap
         bar = self.next(timeout_s)
-        return Closed(bar, "replay") if bar is not None else None
+        if bar is None:
+            return None
+        at = self.index - 1
+        reason = far(bar, self.bars.close[max(0, at - REFERENCES) : at].tolist())
+        if reason:
+            self._held = bar
+            return Held(bar.open_ns, reason)
+        return Closed(bar, "replay")
 
     def close(self) -> None:
         """Nothing to let go of."""

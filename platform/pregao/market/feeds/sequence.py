@@ -9,7 +9,7 @@ next question: where the venue has changed them since, the reader is told.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
@@ -23,6 +23,9 @@ from pregao.market.feeds.events import Closed, Event, Forming, Held, Revised
 KEPT = 100
 """So many delivered bars are remembered, to notice when they change."""
 REFERENCES = 3
+"""With the closes of so many bars before it a bar is compared."""
+JUMP = 0.4
+"""A bar further away from those before (in logarithms) is hard to believe, unless told otherwise."""
 _EARLY_NS = 1_000_000_000
 """A candle may be marked as closed so much before its end by our measure of the venue's clock; earlier it is not."""
 
@@ -84,7 +87,7 @@ class Sequence:
         timeframe: Timeframe,
         next_ns: int,
         *,
-        jump: float = 0.4,
+        jump: float = JUMP,
         late_ns: int = 30_000_000_000,
         closed: Callable[[int, int], bool] = lambda start_ns, end_ns: False,
     ) -> None:
@@ -95,7 +98,6 @@ class Sequence:
         self._jump = jump
         self._late_ns = late_ns
         self._closed = closed
-        self._near = math.exp(jump) * (1.0 - 1e-12)
         self._delivered: dict[int, Bar] = {}
         self._forming: Bar | None = None
         self._doubt: _Doubt | None = None
@@ -266,10 +268,16 @@ class Sequence:
     def _far(self, bar: Bar) -> str:
         """Why a bar's prices are hard to believe after those before; empty if they are not."""
         before = [earlier.close for earlier in islice(reversed(self._delivered.values()), REFERENCES)]
-        near = self._near
-        if not before or any(bar.high <= near * close and close <= near * bar.low for close in before):
-            return ""  # as almost always, and without a logarithm
-        far = min(max(abs(math.log(price / close)) for price in (bar.high, bar.low)) for close in before)
-        if far <= self._jump:
-            return ""
-        return f"its price is {math.exp(far) - 1:.0%} away from the bars before"
+        return far(bar, before, self._jump)
+
+
+def far(bar: Bar, before: Collection[int], jump: float = JUMP) -> str:
+    """Why a bar's prices are hard to believe after the closes before it, in ticks; empty if they are not.
+
+    They are, if the high or the low is further than ``jump`` (in logarithms) from every one of these closes.
+    """
+    near = math.exp(jump) * (1.0 - 1e-12)
+    if not before or any(bar.high <= near * close and close <= near * bar.low for close in before):
+        return ""  # as almost always, and without a logarithm
+    least = min(max(abs(math.log(price / close)) for price in (bar.high, bar.low)) for close in before)
+    return f"its price is {math.exp(least) - 1:.0%} away from the bars before" if least > jump else ""

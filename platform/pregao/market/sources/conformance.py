@@ -40,6 +40,8 @@ import json, sys, threading
 seen = []
 def watch(event, args):
     wrote = event == "open" and isinstance(args[1], str) and set(args[1]) & set("wax+")
+    if event == "socket.bind" and args[1] == ("::1", 0):
+        return  # so urllib3 looks whether there is IPv6; nothing is sent, and nobody can connect
     if wrote or event in ("socket.connect", "socket.bind", "subprocess.Popen", "os.system", "os.mkdir", "os.remove"):
         if "__pycache__" not in str(args[0]):  # Python's own, and those of compiled functions
             seen.append(f"{event} {args}")
@@ -89,9 +91,20 @@ class SourceConformance:
         return Request(**{**given, **changes})
 
     def fetch(self, **changes: Any) -> Series:
-        """The one series of a request."""
-        (series,) = self.make().fetch(self.request(**changes))
-        return series
+        """The one series of a request, its parts as one."""
+        first, *more = self.make().fetch(self.request(**changes))
+        if not more:
+            return first
+        parts = [first, *more]
+        assert all(part.part for part in parts)
+        assert {(part.instrument.key, part.timeframe) for part in parts} == {(first.instrument.key, first.timeframe)}
+        ends = np.cumsum([0, *(len(part.frame) for part in parts)])
+
+        def origin(i: int) -> str:
+            k = int(np.searchsorted(ends, i, side="right")) - 1
+            return parts[k].origin(i - int(ends[k]))
+
+        return first._replace(frame=pd.concat([part.frame for part in parts], ignore_index=True), origin=origin)
 
     def test_it_is_a_source_of_this_name(self) -> None:
         made = self.make()
@@ -178,6 +191,17 @@ class SourceConformance:
         self._ingest(once)
         assert second.changed
         assert _contents(parts) == _contents(once)
+
+    def test_its_parts_join_so_that_it_can_end_after_any(self) -> None:
+        """A series that comes in parts grows at its ends, without a hole, whichever part is the last to come."""
+        parts = [part for part in self.make().fetch(self.request()) if part.part]
+        whole = np.sort(np.concatenate([_times(part) for part in parts])) if parts else np.empty(0, dtype=np.int64)
+        for k, part in enumerate(parts):
+            assert part.actions is None
+            assert not part.whole
+            came = np.sort(np.concatenate([_times(one) for one in parts[: k + 1]]))
+            between = whole[(whole >= came[0]) & (whole <= came[-1])]
+            assert np.array_equal(np.unique(came), np.unique(between)), f"a hole before part {k + 1}"
 
     def test_what_it_does_not_offer_is_a_wrong_use(self) -> None:
         wrong: list[dict[str, Any]] = []
