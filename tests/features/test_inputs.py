@@ -13,6 +13,7 @@ from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.features.conformance import made, market, other_market
 from pregao.features.sets import FeatureSet, feature_set
+from pregao.learning.labels import examples
 from pregao.market.hours import TradingHours
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import backtest
@@ -124,3 +125,6 @@ def test_a_set_that_looks_at_another_instrument_is_refused_where_none_is_given()
     strategy.feature_set = "full-market"
     with pytest.raises(UsageError, match="backtests and sessions do not give"):
         backtest(strategy, bars, plan)
+    with pytest.raises(UsageError, match="looks at the bars of another instrument, its market"):
+        examples(bars, plan, feature_set("full-market"))
+    assert len(examples(bars, plan, feature_set("full-market"), {"market": bars})) > 1_000

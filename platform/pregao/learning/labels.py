@@ -73,6 +73,15 @@ def seen_bars(bars: Bars, holdout: float) -> Bars:
     return bars[: len(bars) - int(len(bars) * holdout)]
 
 
+def vectors(bars: Bars, features: FeatureSet, others: Mapping[str, Bars] | None = None) -> Floats:
+    """The features at each bar, shape ``(n, k)``, with the hours of the instrument's exchange.
+
+    Raises:
+        UsageError: if the features look at another instrument that is not given.
+    """
+    return features.batch(bars, others, TradingHours(bars.instrument.calendar))
+
+
 def examples(bars: Bars, plan: Plan, features: FeatureSet, others: Mapping[str, Bars] | None = None) -> Examples:
     """The examples of these bars; nothing after the last of them is looked at.
 
@@ -80,7 +89,8 @@ def examples(bars: Bars, plan: Plan, features: FeatureSet, others: Mapping[str, 
         others: the bars of the other instruments that the features look at, by input (``market``).
 
     Raises:
-        UsageError: if the prices never move, there are too few bars for the features to warm up, or no trade ends.
+        UsageError: if the prices never move, there are too few bars for the features to warm up, no trade ends, or the
+            features look at another instrument that is not given.
     """
     if len(bars) <= features.warmup + plan.horizon_bars:
         raise UsageError(
@@ -102,5 +112,6 @@ def examples(bars: Bars, plan: Plan, features: FeatureSet, others: Mapping[str, 
     warm = slice(features.warmup - 1, None)
     close_ns = bars.close_ns
     end_ns = np.where(outcomes.end >= 0, close_ns[outcomes.end], -1)
-    x = features.batch(bars, others, TradingHours(bars.instrument.calendar))
-    return Examples(features.names, x[warm], close_ns[warm], end_ns[warm], outcomes.net[warm])
+    return Examples(
+        features.names, vectors(bars, features, others)[warm], close_ns[warm], end_ns[warm], outcomes.net[warm]
+    )

@@ -13,6 +13,7 @@ from pregao.core.bars import Bars
 from pregao.features.sets import feature_set
 from pregao.learning.bootstrap import annual, better, sharpe
 from pregao.learning.decision import enters, expected_value
+from pregao.learning.labels import vectors
 from pregao.simulation import layout
 from pregao.simulation.backtest import run_signals
 from pregao.simulation.plan import Plan
@@ -91,7 +92,7 @@ def compare(bars: Bars, plan: Plan, candidate: Judge, champion: Judge, version: 
 def _returns(bars: Bars, plan: Plan, judge: Judge, start: int) -> Floats:
     """Per bar, from bar ``start`` on, of trading as the model says."""
     meta = judge.meta
-    x = feature_set(meta["feature_set"]).batch(bars)[start:]
+    x = vectors(bars, feature_set(meta["feature_set"]))[start:]
     value = expected_value(judge.probabilities(x), meta["payoff"]["win"], meta["payoff"]["loss"])
     own = replace(
         plan,
