@@ -30,10 +30,17 @@ MOST_LUCK, LEAST_SKILL = 0.05, 0.8
 
 
 @click.command("calibrate-gate")
-@click.option("--markets", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Of each kind.")
+@click.option(
+    "--markets",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    help="Of each kind that says no other number.",
+)
 @click.option(
     "--kinds", default=",".join(_KINDS), show_default=True,
-    help="garch: random walks; shuffled: real bars in another order; edge1, edge2: with a planted edge.",
+    metavar="KIND[:N],…",
+    help="garch: random walks; shuffled: real bars in another order; edge1, edge2: with a planted edge. N as --markets.",
 )  # fmt: skip
 @click.option("--years", type=click.FloatRange(0.5, 50), default=8.0, show_default=True, help="Length of each walk.")
 @click.option("--timeframe", default="4h", show_default=True, help="Of the walks' bars, up to 4h.")
@@ -68,18 +75,14 @@ def calibrate_gate(
     from pregao.learning.params import read_params
     from pregao.settings import settings
 
-    wanted = [kind.strip() for kind in kinds.split(",") if kind.strip()]
-    strange = [kind for kind in wanted if kind not in _KINDS]
-    if strange or not wanted:
-        raise UsageError(f"There is no kind of market {strange[0] if strange else ''!r}.", f"Use {', '.join(_KINDS)}.")
+    counts = {Kind(name): count for name, count in _counts(kinds, markets).items()}
     length = Timeframe.parse(timeframe)
     if length.seconds > 4 * 3_600:
         raise UsageError(f"A random walk has no {length} bars.", "Use 1m to 4h.")
     # One thread for each model: the processes share the cores, and the count is part of the result.
     params = read_params(settings().home / "params.yaml", {"model": {"thread_count": 1}})
-    shuffles = _real(real) if "shuffled" in wanted else ()
-    chosen = tuple(kind for kind in Kind if kind in wanted)
-    experiment = Experiment(params, chosen, markets, years, length, seed, shuffles)
+    shuffles = _real(real) if Kind.SHUFFLED in counts else ()
+    experiment = Experiment(params, counts, years, length, seed, shuffles)
     root = out if out is not None else settings().var / "calibration"
     progress(f"{len(experiment.tasks):,} markets of {experiment.bars:,} bars; results in {root / experiment.key}")
     began = time.monotonic()
@@ -91,7 +94,6 @@ def calibrate_gate(
         "years": years,
         "timeframe": length.name,
         "seed": seed,
-        "markets_of_each_kind": markets,
         "real": [f"{bars.instrument.key} {bars.timeframe}: {len(bars)} bars" for bars in experiment.real],
         "gate": params.gate.model_dump(mode="json"),
         **summary(rows),
@@ -101,6 +103,22 @@ def calibrate_gate(
         print_json(document)
     else:
         _tell(document)
+
+
+def _counts(kinds: str, markets: int) -> dict[str, int]:
+    """How many markets of each kind, in the order of `_KINDS`."""
+    found = {}
+    for part in filter(None, (part.strip() for part in kinds.split(","))):
+        name, _, count = part.partition(":")
+        if name not in _KINDS or (count and not (count.isdigit() and int(count))):
+            raise UsageError(
+                f"{part!r} is no kind of market with its number.",
+                f"Use {', '.join(_KINDS)}, each with a number of its own if need be: garch:200.",
+            )
+        found[name] = int(count) if count else markets
+    if not found:
+        raise UsageError("No kind of market is named.", f"Use {', '.join(_KINDS)}.")
+    return {name: found[name] for name in _KINDS if name in found}
 
 
 def _real(named: tuple[str, ...]) -> tuple[Bars, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,22 +32,21 @@ class Experiment:
 
     Attributes:
         params: of learning and of the gate.
-        kinds: of markets, ``markets`` of each.
+        counts: how many markets of each kind.
         years: of history of each walk, in bars of ``timeframe``; nothing is held out of it.
         seed: another seed makes other markets.
         real: bars to shuffle, in turn.
     """
 
     params: Params
-    kinds: tuple[Kind, ...]
-    markets: int
+    counts: Mapping[Kind, int]
     years: float
     timeframe: Timeframe
     seed: int
     real: tuple[Bars, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if Kind.SHUFFLED in self.kinds and not self.real:
+        if Kind.SHUFFLED in self.counts and not self.real:
             raise UsageError(
                 f"There are no real bars to shuffle: no stored series that is not synthetic has {LEAST_REAL} of them.",
                 "Ingest some (`pregao ingest`), or leave that kind out: --kinds garch,edge2.",
@@ -68,7 +67,8 @@ class Experiment:
     @property
     def tasks(self) -> list[tuple[Kind, int]]:
         """All markets, the kinds taking turns, so that an experiment that was stopped early says something of each."""
-        return [(kind, index) for index in range(self.markets) for kind in self.kinds]
+        most = max(self.counts.values(), default=0)
+        return [(kind, i) for i in range(most) for kind, count in self.counts.items() if i < count]
 
     @cached_property
     def definition(self) -> dict[str, Any]:
