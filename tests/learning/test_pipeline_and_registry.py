@@ -194,6 +194,21 @@ def test_a_knob_reruns_just_the_stages_that_read_it(first: RetrainReport) -> Non
     assert len(registry.list_models()) == 1
 
 
+def test_what_was_tried_before_counts_and_what_comes_after_does_not(first: RetrainReport, folder: Path) -> None:
+    """Whoever turns the knobs until the gate opens has searched: the other knobs of the test above are remembered."""
+    attempts = json.loads((pipeline.workspace_folder(EDGE, "15m") / "attempts.json").read_bytes())
+    assert len(attempts) == 2
+    other = train(EDGE, "15m", overrides={"model": {"depth": 3}})
+    again = train(EDGE, "15m")
+    deflated = {report.gate["reasons"][0]["name"] for report in (other, again)}
+    assert deflated == {"deflated_sharpe"}
+    assert "2 tried" in other.gate["reasons"][0]["text"]
+    assert "1 tried" in again.gate["reasons"][0]["text"]
+    # Cuts make no other model, so they are no attempt.
+    train(EDGE, "15m", overrides={"gate": {"min_trades": 30}})
+    assert json.loads((pipeline.workspace_folder(EDGE, "15m") / "attempts.json").read_bytes()) == attempts
+
+
 def test_changed_bars_rerun_the_stages(first: RetrainReport, market: Callable[..., Bars]) -> None:
     bars = market("EDGE/USDT")
     store = Store()
@@ -397,3 +412,15 @@ def test_commands_speak_json_and_text(first: RetrainReport) -> None:
     assert NAME in shown.stdout
     with pytest.raises(NotFoundError):
         runner.invoke(pregao, ["models", "nothing-like-it"], catch_exceptions=False)
+
+
+def test_a_new_model_must_beat_the_champion(first: RetrainReport) -> None:
+    """A weaker one of the same bars stays challenger, compared with the champion on the held-out quarter."""
+    champion = registry.champion(NAME)
+    weaker = retrain(EDGE, "15m", overrides={"model": {"iterations": 2, "depth": 1}})
+    (reason,) = (r for r in weaker.gate["reasons"] if r["name"] == "champion")
+    assert f"of champion {champion} on 1500 bars that neither has seen" in reason["text"]
+    assert not reason["passed"]
+    assert (weaker.created, weaker.promoted, weaker.champion) == (True, False, champion)
+    (info,) = (info for info in registry.list_models(NAME) if info.version == weaker.version)
+    assert [r for r in info.gate["reasons"] if r["name"] == "champion"] == [reason]

@@ -20,6 +20,7 @@ from pregao.learning.gate import judge
 from pregao.learning.labels import examples
 from pregao.learning.params import Params
 from pregao.learning.report import auc, calibration, finite, log_loss, report, statistics
+from pregao.learning.rivalry import Rivalry
 
 RUNS = 60
 
@@ -139,6 +140,11 @@ def test_random_entries_make_as_many_trades(market: Callable[..., Bars], params:
 @pytest.mark.parametrize(
     ("path", "value", "reason"),
     [
+        ("significance.sharpe_per_bar", 0.001, "deflated_sharpe"),
+        ("significance.sharpe_per_bar", None, "deflated_sharpe"),
+        ("significance.trials", [0.3, -0.3, 0.31], "deflated_sharpe"),
+        ("overfitting.probability", 0.21, "overfitting"),
+        ("overfitting", None, "overfitting"),
         ("trading.net_return", -0.001, "costs"),
         ("trading.net_return", 0.0, "costs"),
         ("doubled_costs.net_return", -0.001, "doubled_costs"),
@@ -149,22 +155,75 @@ def test_random_entries_make_as_many_trades(market: Callable[..., Bars], params:
         ("random.p", None, "random_entries"),
         ("trading.trades", 19.0, "trades"),
         ("trading.max_drawdown", 0.21, "drawdown"),
+        ("prediction.calibration_error", 0.11, "calibration"),
+        ("prediction.calibration_error", None, "calibration"),
         ("prediction.skill", -0.001, "skill"),
         ("prediction.skill", None, "skill"),
     ],
 )
 def test_each_reason_refuses_on_its_own(
-    good: dict[str, Any], params: Params, path: str, value: float | None, reason: str
+    good: dict[str, Any], params: Params, path: str, value: Any, reason: str
 ) -> None:
     document = copy.deepcopy(good)
-    section, key = path.split(".")
-    document[section][key] = value
+    *sections, key = path.split(".")
+    place = document[sections[0]] if sections else document
+    place[key] = value
     verdict = judge(document, params.gate)
     assert not verdict.passed
     failed = [r for r in verdict.reasons if not r.passed]
     assert [r.name for r in failed] == [reason]
-    assert failed[0].value == value or key == "sharpe"
     assert "must be" in failed[0].text
+    # What it means and what could be done, in a sentence or two.
+    assert failed[0].advice.endswith(".")
+    assert not any(r.advice for r in verdict.reasons if r.passed)
+
+
+@pytest.mark.parametrize(
+    ("rivalry", "passes", "says"),
+    [
+        (None, True, "no champion"),
+        (Rivalry("3", same=True), True, "the champion itself, version 3"),
+        (Rivalry("3", False, 900, 0, 2.0, 1.0, 0.04), True, "Sharpe ratio 2.00 against 1.00 of champion 3 on 900 bars"),
+        (Rivalry("3", False, 900, 0, 2.0, 1.9, 0.4), False, "chance of that by luck 0.400; must be under 0.10"),
+        (Rivalry("3", False, 20), False, "only 20 bars"),
+    ],
+)
+def test_a_champion_must_be_beaten_on_bars_that_neither_has_seen(
+    good: dict[str, Any], params: Params, rivalry: Rivalry | None, passes: bool, says: str
+) -> None:
+    verdict = judge(good, params.gate, rivalry)
+    assert verdict.passed is passes
+    assert verdict.failed == (frozenset() if passes else {"champion"})
+    (reason,) = (r for r in verdict.reasons if r.name == "champion")
+    assert says in reason.text
+
+
+def test_the_deflated_ratio_counts_the_trials_and_the_attempts_of_before(good: dict[str, Any], params: Params) -> None:
+    """Against the formulas of `pregao.simulation.significance`, which are held to the papers in their own tests."""
+    document = copy.deepcopy(good)
+    figures = document["significance"] = {
+        "bars": 1_250, "sharpe": 2.5, "sharpe_per_bar": 2.5 / 250**0.5, "skew": -3.0, "kurtosis": 10.0, "trials": [0.1],
+    }  # fmt: skip
+
+    def value(attempts: tuple[float | None, ...]) -> tuple[float | None, str]:
+        reason = judge(document, params.gate, None, attempts).reasons[0]
+        return reason.value, reason.text
+
+    # The example of Bailey and Lopez de Prado (2014): 100 trials with annual ratios of variance 1/2 leave 0.900.
+    spread = np.random.default_rng(1).normal(size=100)
+    spread = (spread - spread.mean()) / spread.std(ddof=1) * (0.5 / 250) ** 0.5
+    figures["trials"] = list(spread[:60])
+    deflated, text = value(tuple(spread[60:]))
+    assert deflated == pytest.approx(0.9004, abs=1e-3)
+    assert "Sharpe ratio 2.50, 100 tried" in text
+    # One that never traded earned nothing, and counts too.
+    assert "101 tried" in value((*spread[60:], None))[1]
+    figures["trials"] = [figures["sharpe_per_bar"]]
+    alone = value(())[0]
+    assert alone is not None
+    assert alone > 0.99
+    assert value((None,)) == value((0.0,))
+    assert value((None,))[0] < alone
 
 
 def test_report_and_verdict_are_plain_json(good: dict[str, Any], params: Params) -> None:

@@ -30,17 +30,11 @@ MOST_LUCK, LEAST_SKILL = 0.05, 0.8
 
 
 @click.command("calibrate-gate")
-@click.option(
-    "--markets",
-    type=click.IntRange(1, 100_000),
-    default=100,
-    show_default=True,
-    help="Of each kind that says no other number.",
-)
+@click.option("--markets", type=click.IntRange(1, 100_000), default=100, show_default=True, help="Of each kind.")
 @click.option(
     "--kinds", default=",".join(_KINDS), show_default=True,
     metavar="KIND[:N],…",
-    help="garch: random walks; shuffled: real bars in another order; edge1, edge2: with a planted edge. N as --markets.",
+    help="garch: random walks; shuffled: real bars in another order; edge1, edge2: with an edge. N is for --markets.",
 )  # fmt: skip
 @click.option("--years", type=click.FloatRange(0.5, 50), default=8.0, show_default=True, help="Length of each walk.")
 @click.option("--timeframe", default="4h", show_default=True, help="Of the walks' bars, up to 4h.")

@@ -130,8 +130,8 @@ def judge(
 
 def _deflated(figures: Mapping[str, Any], attempts: Sequence[float | None]) -> tuple[float | None, float | None, int]:
     """The deflated Sharpe ratio, the annualised Sharpe ratio, and how many trials it was deflated by."""
-    all_of_them = [*figures["trials"], *attempts]
-    sharpes = [math.nan if s is None else float(s) for s in all_of_them]
+    # What never traded earned nothing, neither more nor less.
+    sharpes = [0.0 if s is None else float(s) for s in (*figures["trials"], *attempts)]
     if figures["sharpe_per_bar"] is None:
         return None, None, len(sharpes)
     sample = Sample(figures["bars"], figures["sharpe_per_bar"], figures["skew"], figures["kurtosis"])
