@@ -1,17 +1,51 @@
-"""A session run in a process of its own, to be killed."""
+"""A session run in a process of its own, to be killed: from outside at any moment, or by itself at a named point."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+from collections.abc import Callable
 from multiprocessing.process import BaseProcess
+from typing import Any, NamedTuple
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["pregao.sessions.runtime", "pregao.learning", "warm_engine"])
 
 
-def live(home: str, url: str, session_id: str) -> None:
-    """Run a session to its end."""
+class Point(NamedTuple):
+    """Where a runner kills itself: at the ``nth`` time that it comes there, from 1."""
+
+    name: str
+    nth: int
+
+
+STATEMENTS = {
+    "taking the session over": "INSERT INTO runs",
+    "in the projection": "UPDATE sessions SET",
+    "in the journal's rows": "INSERT INTO journal",
+    "in the trades": "INSERT INTO trades",
+    "in the answer to a command": "UPDATE commands",
+    "in a snapshot": "INSERT INTO snapshots",
+    "letting old snapshots go": "DELETE FROM snapshots",
+    "in the quarantine": "INSERT INTO quarantine",
+    "in a cut": "DELETE FROM journal",
+}
+"""Points in the middle of a transaction, each after a statement of it."""
+CALLS = {
+    "before a transaction": ("pregao.sessions.writer", "Writer.append", False),
+    "after a commit": ("pregao.sessions.writer", "Writer._commit", True),
+    "while the strategy is asked": ("pregao.sessions.runtime", "ask", False),
+    "while it recovers": ("pregao.sessions.recovery", "relive", False),
+    "letting go": ("pregao.sessions.writer", "Writer.release", False),
+}
+"""Points before or after a call."""
+COMMIT = "before a commit"
+POINTS = (*STATEMENTS, *CALLS, COMMIT)
+
+
+def live(home: str, url: str, session_id: str, point: Point | None) -> None:
+    """Run a session to its end, or to the point."""
     os.environ["PREGAO_HOME"] = home
     os.environ["PREGAO_DATABASE_URL"] = url
     from pregao.settings import settings
@@ -21,14 +55,62 @@ def live(home: str, url: str, session_id: str) -> None:
     from pregao.sessions.runtime import run
     from pregao.sessions.writer import FencedError
 
+    journal = Journal(url)
+    if point is not None:
+        _arm(journal, point)
     try:
-        run(session_id, Journal(url))
+        run(session_id, journal)
     except FencedError:
         os._exit(3)
 
 
-def runner(home: str, url: str, session_id: str) -> BaseProcess:
-    """A real process that runs a session; its exit code is 3 if another one took the session over."""
-    process = _context.Process(target=live, args=(home, url, session_id), daemon=True)
+def _arm(journal: Any, point: Point) -> None:
+    """Make this process kill itself at the point."""
+    import importlib
+
+    from sqlalchemy import event
+
+    left = point.nth
+
+    def come() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if point.name in STATEMENTS:
+        begins = STATEMENTS[point.name]
+
+        def executed(_c: Any, _u: Any, statement: str, *_rest: Any) -> None:
+            if statement.startswith(begins):
+                come()
+
+        event.listen(journal.engine, "after_cursor_execute", executed)
+    elif point.name == COMMIT:
+        event.listen(journal.engine, "commit", lambda _connection: come())
+    else:
+        module, path, after = CALLS[point.name]
+        *owners, name = path.split(".")
+        owner: Any = importlib.import_module(module)
+        for part in owners:
+            owner = getattr(owner, part)
+        setattr(owner, name, _watched(getattr(owner, name), come, after))
+
+
+def _watched(call: Callable[..., Any], come: Callable[[], None], after: bool) -> Callable[..., Any]:
+    def watched(*args: Any, **named: Any) -> Any:
+        if not after:
+            come()
+        found = call(*args, **named)
+        if after:
+            come()
+        return found
+
+    return watched
+
+
+def runner(home: str, url: str, session_id: str, point: Point | None = None) -> BaseProcess:
+    """A real process that runs a session; its exit code is 3 if another one took the session over, -9 if killed."""
+    process = _context.Process(target=live, args=(home, url, session_id, point), daemon=True)
     process.start()
     return process
