@@ -191,7 +191,8 @@ def test_shap_values_of_a_tree_of_two_by_hand() -> None:
 def meta_of(model: Any, **more: Any) -> dict[str, Any]:
     return {
         "features": list(model.feature_names_), "feature_set": SET.name, "feature_hash": SET.hash,
-        "digest": digest(model),
+        "digest": digest(model), "threshold": 0.002, "payoff": {"win": 0.02, "loss": -0.01},
+        "instrument": "test/test/TEST-USDT", "timeframe": "15m",
     } | more  # fmt: skip
 
 

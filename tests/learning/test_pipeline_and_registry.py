@@ -12,16 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from click.testing import CliRunner
+from learning_project import in_process, project
 
 from pregao.cli import pregao
 from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.features.sets import feature_set
-from pregao.learning import pipeline, registry, stages
+from pregao.learning import pipeline, registry
 from pregao.learning.decision import enters, expected_value
-from pregao.learning.gate import Verdict, judge
+from pregao.learning.gate import judge
 from pregao.learning.model import LoadedModel, model_name
 from pregao.learning.pipeline import Workspace
 from pregao.learning.retraining import RetrainReport, retrain, train
@@ -38,23 +38,7 @@ NAME = "pregao.synthetic.synthetic.EDGE-USDT.15m"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, market: Callable[..., Bars]) -> Iterator[Path]:
     """A project folder with two markets, light knobs, and an empty registry, for all tests of this module."""
-    home = tmp_path_factory.mktemp("home")
-    shutil.copy(ROOT / "dvc.yaml", home)
-    knobs = yaml.safe_load((ROOT / "params.yaml").read_text())
-    knobs["model"] |= {"iterations": 60, "learning_rate": 0.1}
-    knobs["gate"]["min_trades"] = 20
-    knobs["random_runs"] = 40
-    (home / "params.yaml").write_text(yaml.safe_dump(knobs))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PREGAO_HOME", str(home))
-        for name in ("PREGAO_DATABASE_URL", "PREGAO_MLFLOW_URI", "PREGAO_DVC_REMOTE"):
-            patch.delenv(name, raising=False)
-        settings.cache_clear()
-        for symbol in ("EDGE/USDT", "NOISE/USDT"):
-            Store().write(market(symbol))
-        Versions().commit("two markets")
-        yield home
-    settings.cache_clear()
+    yield from project(tmp_path_factory.mktemp("home"), [market("EDGE/USDT"), market("NOISE/USDT")])
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +53,6 @@ def first(folder: Path) -> RetrainReport:
 @pytest.fixture
 def workspace(folder: Path, first: RetrainReport) -> Workspace:
     return pipeline.prepare(EDGE, "15m")
-
-
-def in_process(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> Verdict:
-    """The stages without DVC, as fast as they go."""
-    monkeypatch.chdir(workspace.root)
-    for stage in pipeline.STAGES:
-        assert stages.main([stage]) == 0
-    return judge(workspace.document("evaluation.json"), workspace.params.gate)
 
 
 def test_a_market_with_an_edge_gets_a_champion(first: RetrainReport) -> None:
@@ -256,28 +232,6 @@ def test_promotions_keep_the_way_back(workspace: Workspace, monkeypatch: pytest.
     for wrong in ("9", "nobody"):
         with pytest.raises(NotFoundError, match="no version or alias"):
             registry.promote(NAME, wrong)
-
-
-def test_a_registry_that_fails_half_way_leaves_the_champion(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-
-    in_process(workspace, monkeypatch)
-    verdict = judge(workspace.document("evaluation.json"), workspace.params.gate.model_copy(update={"min_trades": 21}))
-    before = registry.list_models(NAME)
-
-    def broken(*arguments: object, **options: object) -> None:
-        raise MlflowException("the server went away")
-
-    for method in ("log_batch", "log_artifacts", "create_model_version", "set_registered_model_alias"):
-        with monkeypatch.context() as patch:
-            patch.setattr(MlflowClient, method, broken)
-            with pytest.raises(PregaoError, match="the server went away"):
-                registry.log_and_register(workspace, verdict)
-        assert registry.list_models(NAME) == before, method
-    assert registry.champion(NAME) == "1"
 
 
 def test_a_server_that_is_not_there_is_said_to_be_gone(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:

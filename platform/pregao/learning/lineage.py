@@ -29,7 +29,8 @@ class ModelInfo:
         data_version: DVC md5 of the market data; ``data_revision`` its git commit.
         label: what the model learnt to foresee: side, take profit, stop loss, horizon and costs, see `LABEL`.
         inference: how it is evaluated live, see `pregao.learning.model.LoadedModel`.
-        promotion: ``{"by": "gate" | "person", "ns": …}`` of the last promotion, empty if never promoted.
+        promotion: ``{"by": "gate" | "person", "ns": …, "before": version}`` of the last promotion, empty if never
+            promoted.
     """
 
     name: str
@@ -99,9 +100,16 @@ def note(verdict: Verdict) -> str:
     return "\n".join([head, "", *lines])
 
 
-def info_of(version: Any, aliases: Mapping[str, Any]) -> ModelInfo:
-    """A version as MLflow gives it, with the aliases of its model (MLflow's search leaves them out)."""
+def info_of(version: Any, aliases: Mapping[str, Any], last: str | None) -> ModelInfo:
+    """A version as MLflow gives it, with the aliases of its model (MLflow's search leaves them out).
+
+    Args:
+        last: the version that was promoted last by Pregão; a champion that is another was made by a person in MLflow.
+    """
     tags = version.tags
+    promotion = json.loads(tags.get("promotion", "{}"))
+    if str(aliases.get("champion")) == str(version.version) != last:
+        promotion = {"by": "person", "ns": int(version.last_updated_timestamp) * 1_000_000, "before": last}
     return ModelInfo(
         name=version.name,
         version=str(version.version),
@@ -123,5 +131,5 @@ def info_of(version: Any, aliases: Mapping[str, Any]) -> ModelInfo:
         model_digest=tags.get("model_digest", ""),
         code_version=tags.get("code_version", ""),
         inference=tags.get("inference", ""),
-        promotion=json.loads(tags.get("promotion", "{}")),
+        promotion=promotion,
     )

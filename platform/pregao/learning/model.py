@@ -20,6 +20,8 @@ from pregao.strategies.contract import Reason
 ROWS_AT_LOAD, ROWS_AT_REGISTRATION = 2_000, 100_000
 """Probing rows on which a model's compiled trees must equal CatBoost, to the last bit."""
 COMPILED = "compiled"
+NEEDED = ("features", "feature_set", "feature_hash", "digest", "threshold", "payoff", "instrument", "timeframe")
+"""What a model's meta must tell before it can be used."""
 _LOG = logging.getLogger("pregao.model")
 Floats = NDArray[np.float64]
 
@@ -58,11 +60,18 @@ class LoadedModel:
         inference: how single rows are evaluated: `COMPILED`, or why CatBoost does it, some ten times slower.
 
     Raises:
-        PregaoError: if this platform's features are not those that the model was trained on, or the classifier is
-            not the one that ``meta`` describes.
+        PregaoError: if ``meta`` lacks something, this platform's features are not those that the model was trained
+            on, or the classifier is not the one that ``meta`` describes.
     """
 
     def __init__(self, name: str, version: str, meta: dict[str, Any], classifier: Any) -> None:
+        lacking = [key for key in NEEDED if key not in meta]
+        if lacking:
+            raise PregaoError(
+                f"Version {version} of {name} was not registered by this Pregão: it does not tell its "
+                f"{', '.join(lacking)}.",
+                "Train one with `pregao retrain`.",
+            )
         self.name = name
         self.version = version
         self.meta = meta

@@ -1,0 +1,169 @@
+"""The registry of models: MLflow, by default on SQLite in ``mlruns/``. The only package that imports MLflow.
+
+Each series has one registered model (`model_name`). Its versions carry tags that say what made them and what the
+gate said; aliases say what they are for: ``champion`` trades, ``challenger`` is the newest, ``previous`` is the
+way back. A version is created with all its tags once everything else is stored, and a promotion is one move of
+``champion``: whatever breaks before leaves the old champion in place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pregao.core.errors import PregaoError
+from pregao.learning.gate import Verdict
+from pregao.learning.lineage import ModelInfo as ModelInfo
+from pregao.learning.lineage import info_of, tags_of
+from pregao.learning.model import LoadedModel as LoadedModel
+from pregao.learning.model import inference_of
+from pregao.learning.model import model_name as model_name
+from pregao.learning.pipeline import Workspace
+from pregao.learning.registry import aliases, connection, runs
+from pregao.learning.registry.aliases import CHALLENGER as CHALLENGER
+from pregao.learning.registry.aliases import CHAMPION as CHAMPION
+from pregao.learning.registry.aliases import PREVIOUS as PREVIOUS
+from pregao.learning.registry.connection import MEND
+from pregao.market.atomic import exclusive
+from pregao.settings import settings
+
+_PREFIX = "pregao."
+_STAYS = f"The champion is as it was. {MEND}"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What `log_and_register` did: ``created`` is False if the newest version was this very model already."""
+
+    version: str
+    run_id: str
+    created: bool
+    promoted: bool
+
+
+def prepare(progress: Callable[[str], None] | None = None) -> None:
+    """Make the registry ready; the first time its SQLite database is created, which takes some seconds.
+
+    Safe when several processes do it at once: they take turns.
+
+    Raises:
+        PregaoError: if the registry cannot be reached or created.
+    """
+    with connection.talking():
+        connection.client(progress)
+
+
+def champion(name: str) -> str | None:
+    """The champion's version of a registered model; None if there is no such model or no champion."""
+    if not connection.exists():
+        return None
+    with connection.talking():
+        return aliases.alias(connection.client(), name, CHAMPION)
+
+
+def load(name: str, alias_or_version: str = CHAMPION) -> LoadedModel:
+    """A version by alias or number, through MLflow's native flavour; each version is read once per process.
+
+    Raises:
+        NotFoundError: if there is no such model, alias or version.
+        PregaoError: if it was trained on other features, is damaged, was not registered by Pregão, or the registry
+            cannot be reached.
+    """
+    if not connection.exists():
+        raise aliases.no_model(name)
+    with connection.talking():
+        client = connection.client()
+        version = aliases.resolve(client, name, alias_or_version)
+        return _load(settings().tracking_uri, name, version)
+
+
+def list_models(name: str | None = None) -> list[ModelInfo]:
+    """All versions of all models, or of one, newest first; empty if nothing was ever registered."""
+    if not connection.exists():
+        return []
+    with connection.talking():
+        client = connection.client()
+        found: list[ModelInfo] = []
+        for model in client.search_registered_models(filter_string=f"name LIKE '{_PREFIX}%'", max_results=1000):
+            if name in (None, model.name):
+                known = aliases.versions(client, model.name)
+                last = aliases.last_promoted(known)
+                found += [info_of(version, model.aliases, last) for version in known]
+        return sorted(found, key=lambda m: (m.created_ns, int(m.version)), reverse=True)
+
+
+def promote(name: str, version: str, by: str = "person") -> ModelInfo:
+    """Make a version the champion; the champion before it becomes ``previous``. Recorded with who did it.
+
+    Raises:
+        NotFoundError: if there is no such model or version.
+        PregaoError: if the version could not be used (see `load`), or MLflow fails.
+    """
+    if not connection.exists():
+        raise aliases.no_model(name)
+    with _alone(name), connection.talking(_STAYS):
+        client = connection.client()
+        aliases.settle(client, name)
+        number = aliases.resolve(client, name, version)
+        _load(settings().tracking_uri, name, number)
+        aliases.promote(client, name, number, by)
+        return info_of(client.get_model_version(name, number), client.get_registered_model(name).aliases, number)
+
+
+def log_and_register(workspace: Workspace, verdict: Verdict) -> Registered:
+    """Store what the stages made as a run, register the model, and promote it if the gate passed.
+
+    If the newest version is this very model, judged alike on the same report, no new one is made: what broke off the
+    last time is finished, and what a person decided since then stands.
+
+    Raises:
+        PregaoError: if the registry cannot be reached; the champion is as it was then, and no version without its
+            tags, report or model is left behind.
+    """
+    from catboost import CatBoostClassifier
+
+    report, meta = workspace.document("evaluation.json"), workspace.document("model.json")
+    name = workspace.name
+    tags = tags_of(workspace, verdict, report, meta)
+    with _alone(name), connection.talking(_STAYS):
+        client = connection.client()
+        aliases.settle(client, name)
+        known = runs.known(client, name, tags)
+        if known is not None:
+            version, run_id = str(known.version), known.run_id
+            if aliases.alias(client, name, CHALLENGER) != version:
+                aliases.challenge(client, name, version)
+            promoted = verdict.passed and "promotion" not in known.tags
+        else:
+            classifier = CatBoostClassifier().load_model(str(workspace.root / "model.cbm"))
+            tags["inference"] = inference_of(classifier, len(meta["features"]))
+            run_id, model_id = runs.log_run(client, workspace, verdict, report, meta, tags, classifier)
+            version = runs.register(client, name, run_id, model_id, tags)
+            promoted = verdict.passed
+        if promoted and aliases.alias(client, name, CHAMPION) != version:
+            aliases.promote(client, name, version, "gate")
+        return Registered(version, run_id, created=known is None, promoted=promoted)
+
+
+def _alone(name: str) -> Any:
+    """One at a time registers or promotes versions of a model from this folder."""
+    return exclusive(settings().var / "locks" / f"registry.{name}.lock", timeout_s=600)
+
+
+@lru_cache(maxsize=16)
+def _load(uri: str, name: str, version: str) -> LoadedModel:
+    """Read one version; ``uri`` is part of the key, since another registry has other models of the same name."""
+    import mlflow.artifacts
+    import mlflow.catboost
+    from mlflow.models import Model
+
+    folder = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
+    stored = Model.load(folder)
+    if "catboost" not in stored.flavors:
+        raise PregaoError(
+            f"Version {version} of {name} is no CatBoost model, but {' and '.join(stored.flavors) or 'empty'}.",
+            "Train one with `pregao retrain`.",
+        )
+    return LoadedModel(name, version, dict(stored.metadata or {}), mlflow.catboost.load_model(folder))

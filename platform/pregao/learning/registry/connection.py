@@ -1,0 +1,87 @@
+"""The way to MLflow: by default SQLite in ``mlruns/``, or any server by setting; its errors as ours."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pregao.core.errors import PregaoError
+from pregao.market.atomic import exclusive
+from pregao.settings import keep_quiet, settings
+
+_QUIET = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+"""A server that is gone is said to be gone within seconds; standard output is for results."""
+MEND = "Check that MLflow runs (`pregao doctor`), then do it again."
+_ready: set[str] = set()
+"""Addresses of databases whose tables this process knows to be there."""
+
+
+def remote() -> bool:
+    """Whether the registry is a server."""
+    return settings().tracking_uri.startswith(("http://", "https://"))
+
+
+def exists() -> bool:
+    """Whether there can be a model at all: asking must not create the database."""
+    uri = settings().tracking_uri
+    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+
+
+def failures() -> tuple[type[Exception], ...]:
+    """What MLflow raises when it fails or cannot be reached; its transfers of files let the transport's through."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    return MlflowException, RequestException
+
+
+def failed(error: Exception, mend: str) -> PregaoError:
+    """An error of MLflow's in one sentence."""
+    said = " ".join(str(error).split())
+    gone = any(mark in said for mark in ("Max retries exceeded", "Connection aborted", "Connection refused"))
+    reason = "it does not answer" if gone else said[:300]
+    return PregaoError(f"MLflow at {settings().tracking_uri} failed: {reason}.", mend)
+
+
+@contextmanager
+def talking(mend: str = MEND) -> Iterator[None]:
+    """Turn MLflow's errors into a `PregaoError` with this mend."""
+    keep_quiet()
+    for key, value in _QUIET.items():
+        os.environ.setdefault(key, value)
+    try:
+        yield
+    except failures() as error:
+        raise failed(error, mend) from error
+
+
+def client(progress: Callable[[str], None] | None = None) -> Any:
+    """A client of the registry, its database made if there is none yet."""
+    import mlflow
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    uri = settings().tracking_uri
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    if remote() or (uri in _ready and exists()):
+        return MlflowClient()
+    if not exists() and progress is not None:
+        progress("Creating the registry's database; this takes some seconds, once")
+    with exclusive(settings().mlruns / ".database.lock"):
+        made = MlflowClient()
+        made.search_experiments(max_results=1)
+        made.search_registered_models(max_results=1)
+    _ready.add(uri)
+    return made

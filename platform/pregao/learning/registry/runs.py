@@ -1,0 +1,169 @@
+"""What a training leaves in MLflow: one run with params, metrics, dataset, report and model, and a version of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from pregao.learning.gate import Verdict
+from pregao.learning.lineage import flat, note
+from pregao.learning.pipeline import Workspace
+from pregao.learning.registry.aliases import challenge, registered, versions
+from pregao.learning.registry.connection import failures, remote
+from pregao.settings import settings
+
+_FILES = (
+    "evaluation.json",
+    "model.json",
+    "params.yaml",
+    "dvc.lock",
+    "trades.parquet",
+    "predictions.parquet",
+    "trials.parquet",
+)
+"""What a run keeps of its workspace."""
+_SAME = ("model_digest", "report_digest", "gate")
+"""Versions with these tags alike are one."""
+
+
+def log_run(
+    client: Any,
+    workspace: Workspace,
+    verdict: Verdict,
+    report: Mapping[str, Any],
+    meta: Mapping[str, Any],
+    tags: Mapping[str, str],
+    classifier: Any,
+) -> tuple[str, str]:
+    """One MLflow run with params, metrics, dataset, report, plots and model; its id and the logged model's."""
+    import mlflow.catboost
+    from catboost import __version__ as catboost_version
+    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+
+    from pregao.learning.plots import draw
+
+    experiment = _experiment(client, workspace.name)
+    _close_broken(client, experiment)
+    run = client.create_run(
+        experiment,
+        run_name=f"{workspace.version.short} {str(meta['digest'])[:8]}",
+        tags={"mlflow.note.content": note(verdict), **{k: tags[k] for k in ("data_version", "code_version")}},
+    )
+    run_id = str(run.info.run_id)
+    status = "FAILED"
+    try:
+        source = {"instrument": meta["instrument"], "timeframe": meta["timeframe"], "rev": workspace.version.revision}
+        dataset = Dataset(
+            name=f"{meta['instrument']} {meta['timeframe']}",
+            digest=workspace.version.md5,
+            source_type="dvc",
+            source=json.dumps(source),
+        )
+        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        # Before the metrics: MLflow would copy each of them to the model, a request for every one.
+        inputs = Schema([ColSpec("double", feature) for feature in meta["features"]])
+        with mlflow.start_run(run_id=run_id):
+            logged = mlflow.catboost.log_model(
+                classifier,
+                name="model",
+                signature=ModelSignature(inputs=inputs),
+                # Given, because MLflow would take seconds to infer it.
+                pip_requirements=[f"catboost=={catboost_version}"],
+                metadata={**meta, "data_version": workspace.version.md5},
+            )
+        client.log_batch(
+            run_id,
+            metrics=_metrics(report, run.info.start_time),
+            params=[Param(key, str(value)) for key, value in flat(workspace.params.model_dump(mode="json")).items()],
+        )
+        with TemporaryDirectory() as folder:
+            (Path(folder) / "plots").mkdir()
+            draw(report, meta["importance"], Path(folder) / "plots")
+            (Path(folder) / "gate.json").write_text(json.dumps(verdict.to_json(), indent=1))
+            for file in _FILES:
+                (Path(folder) / file).write_bytes((workspace.root / file).read_bytes())
+            client.log_artifacts(run_id, folder, "report")
+        status = "FINISHED"
+        return run_id, str(logged.model_id)
+    finally:
+        # A registry that failed may fail at this too; the next training closes the run then.
+        with suppress(*failures()):
+            client.set_terminated(run_id, status)
+
+
+def register(client: Any, name: str, run_id: str, model_id: str, tags: Mapping[str, str]) -> str:
+    """A version with all its tags in one write, then the challenger; its number.
+
+    A failure between the two leaves a whole version that nothing uses; `known` finds it again.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if registered(client, name) is None:
+        try:
+            client.create_registered_model(name, tags={key: tags[key] for key in ("instrument", "timeframe")})
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+    source = f"models:/{model_id}"
+    created = client.create_model_version(
+        name, source, run_id, tags=dict(tags), model_id=model_id, await_creation_for=0
+    )
+    version = str(created.version)
+    challenge(client, name, version)
+    return version
+
+
+def known(client: Any, name: str, tags: Mapping[str, str]) -> Any:
+    """The newest version, if it is the very model of these tags, judged alike on the same report; else None."""
+    if registered(client, name) is None:
+        return None
+    newest = next(iter(versions(client, name)), None)
+    if newest is None or any(newest.tags.get(key) != tags[key] for key in _SAME):
+        return None
+    return newest
+
+
+def _close_broken(client: Any, experiment: str) -> None:
+    """End the runs of trainings that broke off; the caller holds the lock, so none of them still goes on."""
+    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+        client.set_terminated(run.info.run_id, "FAILED")
+
+
+def _metrics(report: Mapping[str, Any], at_ms: int) -> list[Any]:
+    """The report's figures as MLflow metrics; those of the folds by step."""
+    from mlflow.entities import Metric
+
+    sections = ("prediction", "trading", "doubled_costs", "buy_and_hold", "random")
+    found = [
+        Metric(f"{section}.{key}", float(value), at_ms, 0)
+        for section in sections
+        for key, value in report[section].items()
+        if value is not None
+    ]
+    for fold in report["folds"]:
+        for key in ("auc", "log_loss", "brier", "ic", "trees", "entries", "threshold"):
+            if fold[key] is not None:
+                found.append(Metric(f"fold.{key}", float(fold[key]), at_ms, int(fold["fold"])))
+    return found
+
+
+def _experiment(client: Any, name: str) -> str:
+    """The experiment of a model, made if need be; with a local database its artifacts lie beside it."""
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    local = None if remote() else (settings().mlruns / "artifacts").absolute().as_uri()
+    try:
+        return str(client.create_experiment(name, artifact_location=local))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+        return str(client.get_experiment_by_name(name).experiment_id)
