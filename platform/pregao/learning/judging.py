@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from pregao.learning.gate import Reason, Verdict, judge
-from pregao.learning.model import LoadedModel
+from pregao.learning.model import LoadedModel, UnusableError
 from pregao.learning.pipeline import Workspace
 from pregao.learning.rivalry import Rivalry, compare
 from pregao.market.atomic import write_atomic
@@ -61,7 +61,11 @@ def _rivalry(workspace: Workspace, digest: str) -> Rivalry | None:
     version = registry.champion(workspace.name)
     if version is None:
         return None
-    champion = registry.load(workspace.name, version)
+    try:
+        champion = registry.load(workspace.name, version)
+    except UnusableError:
+        # Made for other features than these: nothing could trade by it, so there is nothing to beat.
+        return None
     if champion.meta["digest"] == digest:
         return Rivalry(version, same=True)
     classifier = CatBoostClassifier().load_model(str(workspace.root / "model.cbm"))

@@ -34,6 +34,10 @@ def model_name(instrument: Instrument, timeframe: Timeframe) -> str:
     return f"pregao.{instrument.key.replace('/', '.')}.{timeframe}"
 
 
+class UnusableError(PregaoError):
+    """A registered model that this Pregão cannot use; training again mends it."""
+
+
 def inference_of(classifier: Any, width: int) -> str:
     """How a model will be evaluated live: `COMPILED` if its trees equal CatBoost on `ROWS_AT_REGISTRATION` rows of
     ``width`` features, otherwise why CatBoost itself has to do it."""
@@ -60,14 +64,14 @@ class LoadedModel:
         inference: how single rows are evaluated: `COMPILED`, or why CatBoost does it, some ten times slower.
 
     Raises:
-        PregaoError: if ``meta`` lacks something, this platform's features are not those that the model was trained
+        UnusableError: if ``meta`` lacks something, this platform's features are not those that the model was trained
             on, or the classifier is not the one that ``meta`` describes.
     """
 
     def __init__(self, name: str, version: str, meta: dict[str, Any], classifier: Any) -> None:
         lacking = [key for key in NEEDED if key not in meta]
         if lacking:
-            raise PregaoError(
+            raise UnusableError(
                 f"Version {version} of {name} was not registered by this Pregão: it does not tell its "
                 f"{', '.join(lacking)}.",
                 "Train one with `pregao retrain`.",
@@ -85,14 +89,14 @@ class LoadedModel:
         except NotFoundError:
             same = False
         if not same:
-            raise PregaoError(
+            raise UnusableError(
                 f"Version {version} of {name} was trained on features {meta['feature_set']!r} of another definition "
                 f"({meta['feature_hash'][:12]}) than this Pregão makes.",
                 "Train it again with `pregao retrain`.",
             )
         document = document_of(classifier)
         if digest_of(document) != meta["digest"] or classifier.feature_names_ != list(self._names):
-            raise PregaoError(
+            raise UnusableError(
                 f"The stored model of version {version} of {name} is not the one that was registered.",
                 "Train it again with `pregao retrain`.",
             )
