@@ -4,7 +4,8 @@ Money is in quanta of the instrument's quote currency, prices in ticks, quantiti
 1970 UTC; all integers. ``journal`` is the only truth; ``sessions`` (but for the epoch and the heartbeat), and
 ``trades`` are projections of it, written in the same transaction. ``commands`` is the inbox of each session and
 ``runs`` tells which process ran it when: facts of the wall clock, which never enter the chained journal.
-``quarantine`` keeps what was cut off a damaged journal.
+``quarantine`` keeps what was cut off a damaged journal. ``broker_orders`` and ``broker_fills`` remember, before it is
+sent, each order to a broker outside, and what became of it.
 
 A change of these tables needs a revision in `pregao.sessions.migrations`; a test holds the two together.
 """
@@ -25,7 +26,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """The revisions of the schema, oldest first; a database at any other is of a newer Pregão."""
 HEAD = REVISIONS[-1]
 
@@ -145,4 +146,35 @@ quarantine = Table(
     Column("body", Text, nullable=False),
     Column("chain", String(64), nullable=False),
     Column("cut_ns", BigInteger, nullable=False),
+)
+
+broker_orders = Table(
+    "broker_orders",
+    metadata,
+    Column("client_id", String(36), primary_key=True),
+    Column("broker", String(120), nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("request", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("stamp_ms", BigInteger),
+    Column("broker_id", String(80), nullable=False),
+    Column("filled_lots", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("replaces", String(36)),
+    Index("broker_orders_by_number", "broker", "number", unique=True),
+)
+
+broker_fills = Table(
+    "broker_fills",
+    metadata,
+    Column("broker", String(120), primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("broker_id", String(80), nullable=False),
+    Column("ts_ms", BigInteger, nullable=False),
+    Column("side", Integer, nullable=False),
+    Column("qty_lots", BigInteger, nullable=False),
+    Column("price_ticks", BigInteger, nullable=False),
+    Column("fee", Text, nullable=False),
+    Column("fee_currency", String(20), nullable=False),
+    Column("maker", Boolean, nullable=False),
 )
