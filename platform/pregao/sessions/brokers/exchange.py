@@ -218,13 +218,15 @@ class Exchange:
 
     def _ask(self, question: Callable[[], T]) -> T:
         """A question is asked again while that may help, also with the clock set anew."""
-        try:
-            return self._patience.call(self._client, question)
-        except UsageError as error:
-            if not isinstance(error.__cause__, ccxt.InvalidNonce):
-                raise
-        self._skew_ms = int(self._patience.call(self._client, lambda: self._client.load_time_difference()))
-        return self._patience.call(self._client, question)
+
+        def timely() -> T:
+            try:
+                return question()
+            except ccxt.InvalidNonce:
+                self._skew_ms = int(self._client.load_time_difference())
+                return question()
+
+        return self._patience.call(self._client, timely)
 
     def _stamped(self) -> dict[str, Any]:
         return {"timestamp": self.now_ms(), "recvWindow": WINDOW_MS}

@@ -98,8 +98,11 @@ class Router:
             return order
         try:
             return self.orders.settle(order, self.broker.cancel(client_id))
-        except UnknownOutcomeError:
-            return self._find_out(order)
+        except UnknownOutcomeError as error:
+            order = self._find_out(order)
+            if order.state in FINAL:
+                return order
+            raise PregaoError(f"{error.message} It still waits.", "Cancel it once more.") from error
 
     def amend(self, client_id: str, price_ticks: int, qty_lots: int | None = None) -> Order:
         """Another price, or another quantity in all, for a limit order.
@@ -112,6 +115,7 @@ class Router:
 
         Raises:
             RefusedError: the new order breaks a limit or a filter; the old one stays as it is.
+            PregaoError: the old order could not be cancelled for now; `reconcile` goes on with it.
         """
         old = self._known(client_id)
         if old.state in FINAL or old.request.kind != "limit":

@@ -91,7 +91,11 @@ def open_client(options: CcxtOptions, family: Any = ccxt, *mixins: type) -> Any:
         "options": {"defaultType": options.kind},
     }
     if name.startswith("binance"):
-        settings["options"] |= {"fetchMarkets": {"types": [_TYPES[options.kind]]}, "fetchCurrencies": False}
+        settings["options"] |= {
+            "fetchMarkets": {"types": [_TYPES[options.kind]]},
+            "fetchCurrencies": False,
+            "fetchMargins": False,
+        }
     prefix = f"PREGAO_CCXT_{name.upper()}_"
     settings |= {
         ours: os.environ[prefix + theirs] for ours, theirs in _SECRETS.items() if prefix + theirs in os.environ
