@@ -1,6 +1,6 @@
 """Whatever breaks between us and the exchange, at whatever step: no order is doubled or lost, every fill is known.
 
-`agree` is what must be true in the end: our memory and the exchange's, order by order and fill by fill.
+What must be true in the end is in `brokers_agree`: our memory and the exchange's, order by order and fill by fill.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import random
 
 import pytest
 from aiohttp import web
+from brokers_agree import agree
 from ordering import WIDE, connect
 from venue import Cut, Delay, Malformed, Status
 from venue.faults import Fault
@@ -19,7 +20,6 @@ from pregao.sessions.brokers.orders import FINAL, Orders
 from pregao.sessions.brokers.router import Router
 
 BUY = Request("entry", 1, "market", 10_000)
-STATES = {"NEW": "open", "PARTIALLY_FILLED": "open", "FILLED": "filled", "CANCELED": "cancelled", "EXPIRED": "expired"}
 
 
 class Lost(Fault):
@@ -42,26 +42,6 @@ FAULTS = {
     "timeout inside": lambda: Status(400, code=-1007, message="Timeout waiting for response from backend server."),
     "disconnected": lambda: Status(400, code=-1001, message="Internal error; unable to process your request."),
 }
-
-
-def agree(account, router) -> None:
-    """Our memory is the exchange's, order by order and fill by fill."""
-    ours = {o.client_id: o for o in router.orders.all()}
-    for theirs in account.orders:
-        assert len(account.by_client_id(theirs.client_id)) == 1, "an order is doubled"
-        known = ours[theirs.client_id]
-        assert (known.state, known.filled_lots, known.broker_id) == (
-            STATES[theirs.status],
-            theirs.done,
-            str(theirs.id),
-        ), known
-    for order in ours.values():
-        if order.state not in ("rejected", "never"):
-            assert account.by_client_id(order.client_id), f"{order} is lost"
-    numbers = [fill.number for fill in router.orders.fills()]
-    assert numbers == [trade["id"] for trade in account.trades]
-    for theirs in account.orders:
-        assert sum(f.qty_lots for f in router.orders.fills(theirs.client_id)) == theirs.done
 
 
 def settled(venue, router) -> None:
