@@ -64,3 +64,13 @@ def test_every_feature_has_something_to_say_at_every_value(name: str) -> None:
 
 def test_the_default_set_is_told_in_words() -> None:
     assert all(noun(feature) != feature for feature in feature_set("core25").names)
+
+
+@pytest.mark.parametrize("name", FEATURE_SETS)
+def test_every_feature_of_ours_has_words(name: str) -> None:
+    """And no two of a set have the same, but for those that tell one thing: the time of day."""
+    features = feature_set(name)
+    told = {feature: noun(feature, formula) for feature, formula in features.formulas.items()}
+    assert {feature for feature, words in told.items() if " = " in words} == set()
+    alike = [feature for feature in told if list(told.values()).count(told[feature]) > 1]
+    assert set(alike) <= {"day_sin", "day_cos", "week_sin", "week_cos"}

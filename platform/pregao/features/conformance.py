@@ -169,6 +169,12 @@ class FeatureConformance:
         constant = [n for n, x in zip(self.set.names, warm.T, strict=True) if len(np.unique(x[~np.isnan(x)])) < 2]
         assert constant == []
 
+    def test_flat_and_extreme_bars_have_no_infinite_value(self) -> None:
+        bars = self.bars
+        half = len(bars) // 2
+        for future in futures(bars[half:], 1):
+            assert not np.isinf(made(self.set, joined(bars[:half], future), self.other)).any()
+
     def test_what_has_no_value_for_want_of_history_is_missing_and_not_zero(self) -> None:
         """Where the first bar alone already has a value, it is the value that this bar has after any history."""
         bars = self.bars

@@ -12,6 +12,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pregao.features.vocabulary import NOUNS
+
 _LEVELS = ("far below usual", "below usual", "as usual", "above usual", "far above usual")
 _MEAN = ("far below", "below", "near", "above", "far above")
 
@@ -146,7 +148,8 @@ _FAMILIES: dict[str, _Words] = {
     r"day_(sin|cos)": _Words("the time of day", _ANY, ("the time of day",) * 5),
     r"week_(sin|cos)": _Words("the time of the week", _ANY, ("the time of the week",) * 5),
 }
-_KNOWN = [(re.compile(pattern.replace("{n}", r"(?P<n>\d+)") + "$"), words) for pattern, words in _FAMILIES.items()]
+_TOLD = _FAMILIES | {name: _Words(what) for name, what in NOUNS.items()}
+_KNOWN = [(re.compile(pattern.replace("{n}", r"(?P<n>\d+)") + "$"), words) for pattern, words in _TOLD.items()]
 
 
 def noun(name: str, formula: str = "") -> str:
