@@ -96,8 +96,7 @@ class FeatureStream:
         """
         opened, closed, *prices, volume = bar
         if closed - opened != self._bar_ns:
-            length, wanted = (closed - opened) / 1e9, self._bar_ns // 10**9
-            raise PregaoError(f"A bar of {length:g} s came into a stream of {wanted} s bars.")
+            raise self._odd(closed - opened)
         _CLOSE_AT.pack_into(self._close_memory, 0, closed)
         out = np.empty(self._width)
         side = self._side_of(closed) if self.features.inputs else {}
@@ -107,6 +106,10 @@ class FeatureStream:
                 part.row[0, COLUMNS:] = np.concatenate([side[name] for name in part.family.inputs])
             part.run(part.state, self._bar_ns, self._close_ns, part.row, out, part.at, self._width)
         return out
+
+    def _odd(self, length_ns: int) -> PregaoError:
+        wanted = self._bar_ns // 10**9
+        return PregaoError(f"A bar of {length_ns / 1e9:g} s came into a stream of {wanted} s bars.")
 
     def _side_of(self, close_ns: int) -> dict[str, Floats]:
         side = {name: np.array(other.known(close_ns)) for name, other in self._beside.items()}
@@ -119,7 +122,12 @@ class FeatureStream:
 
         Args:
             others: the next bars of other instruments, by the name of the input that they are; see `observe`.
+
+        Raises:
+            PregaoError: if the bars are not as long as the stream's.
         """
+        if bars.timeframe.ns != self._bar_ns:
+            raise self._odd(bars.timeframe.ns)
         for name, other in (others or {}).items():
             self._other(name).observe_all(other)
         out = np.empty((len(bars), self._width))
