@@ -2,121 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from probe_market import INSTRUMENT, MINUTE, a_spec, random_walk
+from probe_market import INSTRUMENT
+from stage import BARS, Stage, kinds
 
-from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
-from pregao.sessions.intents import Decision, ask, body_of, intent_of
-from pregao.sessions.machine import SNAPSHOT_BARS, Batch, Machine
-from pregao.sessions.records import JournalRow, canonical, link
+from pregao.sessions.intents import body_of, intent_of
+from pregao.sessions.machine import SNAPSHOT_BARS
+from pregao.sessions.records import JournalRow, canonical
 from pregao.sessions.recovery import DivergedError, replay
-from pregao.sessions.spec import SessionSpec
 from pregao.sessions.views import view
-from pregao.simulation.plan import Plan
-from pregao.strategies.contract import Context, Enter, Exit, Intent, Note, StrategyConfig, Wait
-from pregao.strategies.desk import Desk
+from pregao.strategies.contract import Enter, Exit, Note, Wait
 
-BARS = random_walk(300)
 ENTER = Enter("long", 1.0, "go", 0.6, 0.01, (("rsi", 0.5),))
-
-
-class Scripted:
-    """Says at bar i what the script says."""
-
-    api = 1
-    title = "Scripted"
-    Config = StrategyConfig
-    script: ClassVar[dict[int, Any]] = {}
-
-    def __init__(self, script: dict[int, Any]) -> None:
-        self.script = script  # type: ignore[misc]
-        self.at = 0
-
-    def warmup(self) -> int:
-        return 1
-
-    def on_bar(self, ctx: Context, bar: Bar) -> Iterable[Intent]:
-        self.at += 1
-        said = self.script.get(self.at - 1, ())
-        if isinstance(said, Exception):
-            self.at = 10**6  # half done
-            raise said
-        return said  # type: ignore[no-any-return]
-
-    def save(self) -> dict[str, Any]:
-        return {"at": self.at}
-
-    def load(self, state: dict[str, Any]) -> None:
-        self.at = state["at"]
-
-
-class Stage:
-    """A machine, what it has said so far, and the bars that it gets."""
-
-    def __init__(self, script: dict[int, Any], **spec: Any) -> None:
-        self.spec: SessionSpec = a_spec(take_profit=50, stop_loss=50, **spec)
-        self.script = script
-        self.machine = self.new()
-        self.rows: list[JournalRow] = []
-        self.at = 0
-        self.take(self.machine.start(int(BARS.open_ns[0]), {"bars": len(BARS)}))
-
-    def new(self) -> Machine:
-        s = self.spec
-        plan = Plan.of(
-            INSTRUMENT, MINUTE, cash=s.cash, entry_value=s.entry_value, take_profit=s.take_profit, stop_loss=s.stop_loss
-        )
-        return Machine(s, Desk(plan, Scripted(self.script), s.seed), len(BARS))
-
-    def take(self, batch: Batch) -> list[JournalRow]:
-        new = []
-        for ts_ns, kind, body in batch.entries:
-            seq, text = len(self.rows) + 1, canonical(body)
-            chain = link(self.rows[-1].chain if self.rows else "", seq, ts_ns, kind, text)
-            self.rows.append(JournalRow("s", seq, ts_ns, kind, text, chain))
-            new.append(self.rows[-1])
-        return new
-
-    def bars(self, n: int = 1, late: bool = False) -> list[JournalRow]:
-        new: list[JournalRow] = []
-        for _ in range(n):
-            new += self.take(self.machine.bar(BARS.bar(self.at), self.decide, late))
-            self.at += 1
-        return new
-
-    def decide(self, bar: Bar) -> Decision:
-        return ask(self.machine.desk, bar, self.machine.memory)
-
-    def command(self, kind: str, **body: Any) -> str:
-        batch = self.machine.command(kind, body)
-        self.take(batch)
-        return batch.outcome
-
-    def check(self) -> None:
-        """Replay from the beginning makes the same rows and the same state; no number is a float."""
-        again = self.new()
-        replay(again, self.rows)
-        assert again.to_bytes() == self.machine.to_bytes()
-        for row in self.rows:
-            _no_floats(row.body)
-
-    @property
-    def position(self) -> int:
-        return self.machine.desk.engine.account.position_lots
-
-
-def _no_floats(value: Any) -> None:
-    assert not isinstance(value, float)
-    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _no_floats(inner)
-
-
-def kinds(rows: list[JournalRow]) -> list[str]:
-    return [row.kind for row in rows if row.kind != "memory"]
 
 
 def test_in_auto_an_entry_fills_at_the_next_open_with_its_bracket() -> None:

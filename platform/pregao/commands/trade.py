@@ -62,6 +62,18 @@ def _journal() -> Iterator[Journal]:
 @click.option("--horizon", default=0, show_default=True, help="Exit after this many bars; 0 is never.")
 @click.option("--fee", default="0.1", show_default=True, help="Per cent of the notional, each side.")
 @click.option("--slippage", default="0.02", show_default=True, help="Per cent of the price, market and stop orders.")
+@click.option("--take-profit-price", default=None, help="Exit at this price instead of --take-profit.")
+@click.option("--stop-loss-price", default=None, help="Exit at this price instead of --stop-loss.")
+@click.option("--trailing", is_flag=True, help="The stop loss follows the best close, at its distance.")
+@click.option(
+    "--risk", "profile", default="none", show_default=True, help="conservative, balanced, aggressive or none."
+)
+@click.option("--max-position", default=None, help="Most that one entry may be worth, per cent of the equity.")
+@click.option("--max-exposure", default=None, help="Most that all may be worth together, per cent of the equity.")
+@click.option("--kelly", default=None, help="Per cent of Kelly's fraction, where the strategy estimates its chance.")
+@click.option("--daily-loss", default=None, help="No more entries that UTC day after this loss, per cent.")
+@click.option("--max-drawdown", default=None, help="Close the position and pause at this fall from the peak, per cent.")
+@click.option("--cool-down", type=int, default=None, help="Bars without an entry after a trade that lost.")
 @click.option("--since", metavar="DATE", help="First bar to replay, UTC; default what the model has not seen, or all.")
 @click.option("--until", metavar="DATE", help="End of the replay, UTC; the bar that opens then is left out.")
 @click.option("--speed", default=2.0, show_default=True, help="Bars a second; 0 is as fast as possible.")
@@ -84,6 +96,13 @@ def start(
     speed: float,
     data_version: str | None,
     here: bool,
+    profile: str,
+    max_position: str | None,
+    max_exposure: str | None,
+    kelly: str | None,
+    daily_loss: str | None,
+    max_drawdown: str | None,
+    cool_down: int | None,
     pairs: tuple[str, ...],
     as_json: bool,
     **values: Any,
@@ -109,7 +128,12 @@ def start(
         key, timeframe = _stored(instrument or symbol, timeframe)
         feed = {"start": parse_time(since), "end": parse_time(until), "speed": speed, "version": data_version}
     settings = strategy_settings(pairs)
-    spec = spec_of({**values, "instrument": key, "timeframe": timeframe, "config": settings, "feed": feed})
+    risk = {
+        "profile": profile, "max_position": max_position, "max_exposure": max_exposure, "kelly": kelly,
+        "daily_loss": daily_loss, "max_drawdown": max_drawdown, "cool_down": cool_down,
+    }  # fmt: skip
+    asked = {"instrument": key, "timeframe": timeframe, "config": settings, "feed": feed, "risk": risk}
+    spec = spec_of({**values, **asked})
     if not here:
         _require_servers()
     with _journal() as journal:

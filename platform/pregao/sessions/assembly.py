@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ def spec_of(values: Mapping[str, Any]) -> SessionSpec:
                 given = "" if found["type"] == "missing" else f" (given: {found['input']!r})"
                 problem = UsageError(f"{path.replace('_', ' ').capitalize()}: {said}{given}.")
             else:
-                path, problem = "entry_value", UsageError(f"{said[:1].upper()}{said[1:]}.", "Lower it.")
+                # A rule between fields is told at the one that should change.
+                path = "trailing" if "trails" in said else "entry_value"
+                problem = UsageError(f"{said[:1].upper()}{said[1:]}.", "Lower it." if path == "entry_value" else "")
             problems.setdefault(path, problem)
         raise SpecError(problems) from None
 
@@ -173,6 +176,12 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
     if problems or instrument is None or timeframe is None or plan is None:
         raise SpecError(problems)
     name = model.name if model is not None else None
+    with _noting(problems, "take_profit_price"):
+        _price(instrument, spec.take_profit_price, "take profit")
+    with _noting(problems, "stop_loss_price"):
+        _price(instrument, spec.stop_loss_price, "stop loss")
+    if problems:
+        raise SpecError(problems)
     if isinstance(feed, Live):
         if latest is not None:
             with _noting(problems, "entry_value"):
@@ -279,6 +288,15 @@ def _one_lot(spec: SessionSpec, instrument: Instrument, ticks: int) -> None:
             f"The entry value {spec.entry_value} buys less than the least quantity of {instrument.symbol}, "
             f"{instrument.lot_size}, worth {lot.normalize():f} {instrument.quote} at the start.",
             "Raise the entry value.",
+        )
+
+
+def _price(instrument: Instrument, price: Decimal | None, what: str) -> None:
+    if price is not None and price % instrument.tick_size:
+        raise UsageError(
+            f"The price of the {what}, {price}, is no multiple of the tick size of {instrument.symbol}, "
+            f"{instrument.tick_size}.",
+            "Round it.",
         )
 
 

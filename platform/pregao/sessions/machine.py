@@ -8,22 +8,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
+from pregao.core.money import CEIL, FLOOR, PPM, mul_ppm
 from pregao.sessions.intents import Decision, intent_of
 from pregao.sessions.records import Body, Entry, Projection, Status, Trade, canonical
+from pregao.sessions.risk import Guard, Wish, rules_of
 from pregao.sessions.roundtrips import RoundTrips
 from pregao.sessions.spec import SessionSpec
+from pregao.simulation import layout
 from pregao.simulation.events import Event
-from pregao.strategies.contract import Exit, Intent
-from pregao.strategies.desk import Desk
+from pregao.strategies.contract import Enter, Exit, Intent
+from pregao.strategies.desk import Desk, fraction_ppm
 
 SNAPSHOT_BARS = 100
 """A snapshot is due after so many bars: recovery replays fewer than that."""
-STATE = 2
+STATE = 3
 """Version of a snapshot's bytes; one of another version is passed over, and the journal replayed instead."""
 _MAGIC = b"PRGS%d\n" % STATE
 
@@ -94,6 +97,7 @@ class Machine:
         self.gap_ns = 0
         self.late = 0
         self.late_from_ns = 0
+        self.guard = Guard(rules_of(spec.risk), desk.plan)
 
     @property
     def ended(self) -> bool:
@@ -138,6 +142,10 @@ class Machine:
         self._record(batch, events)
         self._age_proposal(batch)
         self._came(batch, bar, late)
+        self._trail(batch)
+        self.guard.close(bar.close_ns, self.desk.engine.account.equity_quanta)
+        if not late:
+            self._watch_losses(batch)
         if self.stopping:
             self._stop_if_flat(batch)
         elif self.status != "running" or late or self.stale:
@@ -221,6 +229,7 @@ class Machine:
             "trips": self.trips.state(), "proposal": self.proposal, "proposals": self.proposals,
             "notices": self.notices, "warm_ns": self.warm_ns, "stale": self.stale, "held_ns": self.held_ns,
             "gap_ns": self.gap_ns, "late": self.late, "late_from_ns": self.late_from_ns,
+            "risk": self.guard.state(),
         }  # fmt: skip
         return _MAGIC + canonical(own).encode() + b"\n" + self.desk.to_bytes()
 
@@ -231,6 +240,7 @@ class Machine:
         own, desk = raw[len(_MAGIC) :].split(b"\n", 1)
         state: dict[str, Any] = json.loads(own)
         self.desk.restore(desk)
+        self.guard.restore(state["risk"])
         self.status, self.error, self.stopping = state["status"], state["error"], state["stopping"]
         self.bars, self.start_ns, self.peak_quanta = state["bars"], state["start_ns"], state["peak"]
         last = state["last"]
@@ -269,6 +279,42 @@ class Machine:
             "tp": levels.get("take_profit"), "sl": levels.get("stop_loss"),
         }  # fmt: skip
 
+    def _trail(self, batch: Batch) -> None:
+        """Move a trailing stop loss to its distance from this close, if that is nearer to the market."""
+        if not self.spec.trailing or self.last is None:
+            return
+        for order in self.desk.engine.open_orders():
+            if order.role == "stop_loss":
+                away = mul_ppm(self.last.close, self.desk.plan.stop_loss_ppm, CEIL)
+                level = self.last.close + order.side * away
+                if (level - order.price_ticks) * order.side < 0:
+                    self._record(batch, self.desk.engine.amend(order.order_id, price_ticks=level))
+
+    def _watch_losses(self, batch: Batch) -> None:
+        """Act on the limits that need no entry to be reached: see `risk.Rules`."""
+        guard = self.guard
+        if guard.drawn_down and self.status == "running" and not self.stopping:
+            fall = (guard.peak - guard.equity) * PPM // guard.peak
+            self._tell_risk(batch, "drawdown", guard.rules.drawdown_ppm, fall)
+            self.notices["risk"] = (
+                f"The equity fell {fall / 1e4:.2f} % below its peak: the position was closed and the session paused."
+            )
+            self._record(batch, self._apply(Exit("drawdown")))
+            self._hold(batch, "risk")
+        elif guard.day_is_lost and not guard.halted:
+            guard.halted = True
+            loss = (guard.day_equity - guard.equity) * PPM // guard.day_equity
+            self._tell_risk(batch, "daily loss", guard.rules.daily_loss_ppm, loss)
+            self.notices["risk"] = f"{loss / 1e4:.2f} % were lost today (UTC): no more entries until tomorrow."
+            self._withdraw(batch, "withdrawn")
+            for order_id in self._entries():
+                self._record(batch, self.desk.engine.cancel(order_id))
+        elif not guard.halted and self.notices.get("risk", "").endswith("tomorrow."):
+            del self.notices["risk"]
+
+    def _tell_risk(self, batch: Batch, rule: str, limit: int, reached: int) -> None:
+        batch.entries.append(Entry(self.now_ns, "risk", {"rule": rule, "limit": limit, "reached": reached}))
+
     def _record(self, batch: Batch, events: list[Event]) -> None:
         """Order events as rows, and the round trips that they close."""
         bar_ns = self.last.open_ns if self.last is not None else self.start_ns
@@ -285,6 +331,8 @@ class Machine:
                 trade = self.trips.fill(e)
                 if trade is not None:
                     batch.trades.append(trade)
+                    if trade.pnl_quanta < 0:
+                        self.guard.lost(self.bars)
             else:
                 common |= {"state": e.kind, "reason": e.reason}
                 if e.amount_quanta:
@@ -299,8 +347,11 @@ class Machine:
     def _follow(self, batch: Batch, decision: Decision) -> None:
         """Journal what the strategy wants, and do what the mode lets it do."""
         for body in decision.intents:
-            why, events = self._act(batch, body)
-            told = body | {"acted": not why, "why": why, "t": self.last.open_ns if self.last else self.start_ns}
+            limits: Body = {}
+            why, events = self._act(batch, body, limits)
+            told = (
+                body | {"acted": not why, "why": why, "t": self.last.open_ns if self.last else self.start_ns} | limits
+            )
             batch.entries.append(Entry(self.now_ns, "intent", told))
             self._record(batch, events)
             if why == "approval":
@@ -314,8 +365,9 @@ class Machine:
             batch.entries.append(Entry(self.now_ns, "error", fault))
             self._hold(batch, "error")
 
-    def _act(self, batch: Batch, body: Body) -> tuple[str, list[Event]]:
-        """Do what an intent says, or say why not: ``observe``, ``approval``, ``waiting``, ``ignored``, ``note``."""
+    def _act(self, batch: Batch, body: Body, limits: Body) -> tuple[str, list[Event]]:
+        """Do what an intent says, or say why not: ``observe``, ``approval``, ``waiting``, ``ignored``, ``note``,
+        ``risk``; which limit bound an entry, and what it left of it, is put into ``limits``."""
         action = body["action"]
         if action == "note":
             return "note", []
@@ -330,12 +382,65 @@ class Machine:
                 return "ignored", []
             if self.proposal is not None and self.proposal.intent["side"] == body["side"]:
                 return "waiting", []
-            return "approval", []
-        events = self._apply(intent_of(body))
+            return ("approval" if self._allowed(body, limits) is not None else "risk"), []
+        if action == "exit":
+            events = self._apply(intent_of(body))
+            return ("" if events else "ignored"), events
+        if self._busy():
+            return "ignored", []
+        entry = self._allowed(body, limits)
+        if entry is None:
+            return "risk", []
+        events = self._apply(entry)
         return ("" if events else "ignored"), events
 
+    def _allowed(self, body: Body, limits: Body) -> Enter | None:
+        """An entry, cut down to what the limits leave of it; None for nothing."""
+        intent = intent_of(body)
+        assert isinstance(intent, Enter)
+        p = intent.probability
+        chance = None if p is None else round(min(max(p, 0.0), 1.0) * PPM) if p == p else 0  # NaN is no chance
+        wanted = fraction_ppm(intent)
+        verdict = self.guard.judge(Wish(wanted, chance, self._exposure()), self.bars)
+        if verdict.limit:
+            limits |= {"limit": verdict.limit, "left": verdict.fraction_ppm}
+        wrong = self._wrong_side(intent)
+        if wrong:
+            limits |= {"limit": wrong, "left": 0}
+        return replace(intent, fraction=verdict.fraction_ppm / PPM) if verdict.fraction_ppm and not wrong else None
+
+    def _exposure(self) -> int:
+        """What the position is worth at the last close, and what waiting entries are going to be, in quanta."""
+        engine, tick_quanta = self.desk.engine, self.desk.plan.instrument.tick_quanta
+        held = abs(engine.account.position_lots) * engine.account.last_ticks * tick_quanta
+        waiting = (o.value_quanta or o.qty_lots * o.price_ticks * tick_quanta for o in engine.open_orders())
+        return held + sum(value for value, o in zip(waiting, engine.open_orders(), strict=True) if o.role == "entry")
+
+    def _levels(self) -> tuple[int, int]:
+        """Take profit and stop loss as prices in ticks; 0 where they are distances."""
+        spec, tick = self.spec, self.desk.plan.instrument.tick_size
+        return int((spec.take_profit_price or 0) / tick), int((spec.stop_loss_price or 0) / tick)
+
+    def _wrong_side(self, intent: Enter) -> str:
+        """Which exit has its price on the wrong side of the market; empty if none has."""
+        profit, stop = self._levels()
+        last, side = self.desk.engine.account.last_ticks, 1 if intent.side == "long" else -1
+        if profit and (profit - last) * side <= 0:
+            return "take profit price"
+        return "stop loss price" if stop and (last - stop) * side <= 0 else ""
+
     def _apply(self, intent: Intent) -> list[Event]:
-        return self.desk.apply([intent])
+        profit, stop = self._levels()
+        if not isinstance(intent, Enter) or not (profit or stop):
+            return self.desk.apply([intent])
+        if self._busy():
+            return []
+        value = mul_ppm(self.desk.plan.entry_quanta, fraction_ppm(intent), FLOOR)
+        return self.desk.engine.submit(
+            layout.MARKET, 1 if intent.side == "long" else -1, value_quanta=value, role=layout.ENTRY,
+            take_profit_ticks=profit, stop_loss_ticks=stop, take_profit_ppm=0 if profit else None,
+            stop_loss_ppm=0 if stop else None,
+        )  # fmt: skip
 
     def _busy(self) -> bool:
         """Whether a position or an entry is there, so that another entry would be ignored."""
@@ -403,6 +508,9 @@ class Machine:
         if self.status != "paused" or self.stopping:
             return "the session is stopping" if self.stopping else "the session is not paused"
         self.status, self.error = "running", None
+        if self.guard.drawn_down:
+            self.guard.rearm()
+        self.notices.pop("risk", None)
         batch.entries.append(Entry(self.now_ns, "resumed", {"by": "person"}))
         return ""
 
@@ -432,7 +540,10 @@ class Machine:
             return refused
         if self.stale or self.held_ns:
             return "the market is not heard now"
-        intent = intent_of(self.proposal.intent)
+        limits: Body = {}
+        intent = self._allowed(self.proposal.intent, limits)
+        if intent is None:
+            return f"the limits do not allow it now: {limits['limit']}"
         self._withdraw(batch, "approved")
         events = self._apply(intent)
         self._record(batch, events)

@@ -160,7 +160,7 @@ def _recorded(machine: Machine, bar: Bar, event: Sequence[JournalRow]) -> Decisi
     """What the strategy decided when it was asked."""
     machine.desk.due(bar)
     intents = tuple(
-        {name: value for name, value in row.body.items() if name not in ("acted", "why", "t")}
+        {name: value for name, value in row.body.items() if name not in ("acted", "why", "t", "limit", "left")}
         for row in event
         if row.kind == "intent"
     )

@@ -59,6 +59,33 @@ def _kind(feed: Any) -> str:
 AnyFeed = Annotated[Annotated[Replay, Tag("replay")] | Annotated[Live, Tag("live")], Discriminator(_kind)]
 
 
+Share = Annotated[Decimal, Field(gt=0, le=100, decimal_places=4, allow_inf_nan=False)]
+
+
+class Risk(BaseModel):
+    """The limits of a session: a profile, and what differs from it. Shares are per cent; None is the profile's own.
+
+    Attributes:
+        profile: none has no limits but the session's entry value.
+        max_position: the most that one entry may be worth, of the equity.
+        max_exposure: the most that position and waiting entries may be worth together, of the equity.
+        kelly: the part of Kelly's fraction that an entry may be, where the strategy estimates its chance.
+        daily_loss: loss in a UTC day, of the equity at its beginning, after which there are no more entries.
+        max_drawdown: fall of the equity below its peak at which the position is closed and the session paused.
+        cool_down: bars without an entry after a trade that lost.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: Literal["none", "conservative", "balanced", "aggressive"] = "none"
+    max_position: Share | None = None
+    max_exposure: Share | None = None
+    kelly: Share | None = None
+    daily_loss: Share | None = None
+    max_drawdown: Share | None = None
+    cool_down: int | None = Field(default=None, ge=0, le=100_000)
+
+
 class SessionSpec(BaseModel):
     """One strategy trading one simulated account on one instrument.
 
@@ -76,16 +103,26 @@ class SessionSpec(BaseModel):
     entry_value: Money = Field(default=Decimal(1_000), description="Spent on each entry")
     take_profit: Percent = Field(default=Decimal(2), description="Exit at this gain, per cent of the entry price")
     stop_loss: Percent = Field(default=Decimal(1), description="Exit at this loss, per cent of the entry price")
+    take_profit_price: Money | None = Field(default=None, description="Exit at this price instead")
+    stop_loss_price: Money | None = Field(default=None, description="Exit at this price instead")
+    trailing: bool = Field(default=False, description="The stop loss follows the best close, at its distance")
     horizon: int = Field(default=0, ge=0, le=100_000, description="Exit after this many bars; 0 is never")
     fee: Annotated[Decimal, Field(ge=0, le=10, decimal_places=4)] = Decimal("0.1")
     slippage: Annotated[Decimal, Field(ge=0, le=10, decimal_places=4)] = Decimal("0.02")
     feed: AnyFeed = Replay()
     model: str | None = Field(default=None, description="Registered model name; None takes the instrument's own")
     seed: int = Field(default=0, ge=0, lt=2**31)
+    risk: Risk = Risk()
     approval_bars: int = Field(default=3, ge=1, le=1_000, description="Bars that a proposal waits for approval")
 
     @model_validator(mode="after")
     def _affordable(self) -> SessionSpec:
         if self.entry_value > self.cash:
             raise ValueError(f"the entry value {self.entry_value} is more than the cash {self.cash}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_stop(self) -> SessionSpec:
+        if self.trailing and self.stop_loss_price is not None:
+            raise ValueError("a stop loss that trails has a distance, not a price")
         return self

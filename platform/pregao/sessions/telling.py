@@ -42,6 +42,8 @@ def _told(row: View, quote: str) -> str | None:
         case "intent" if row["action"] != "note":
             odds = f", probability {row['p']:.0%}" if row.get("p") is not None else ""
             withheld = "" if row["acted"] else f" [{row['why']}]"
+            if row.get("limit"):
+                withheld += f" [{row['limit']} leaves {row['left']:.0%} of the entry value]"
             return f"wants to {row['action']} {row.get('side', '')}".rstrip() + f": {row['reason']}{odds}{withheld}"
         case "proposal":
             waits = f", {row['bars']} bars left" if row["state"] == "open" else ""
@@ -57,6 +59,8 @@ def _told(row: View, quote: str) -> str | None:
             return f"{row['k']} by {row['by']}"
         case "stopped" | "finished":
             return f"{row['k']}: equity {row['eq']:,.2f} {quote}, P&L {row['pnl']:+,.2f}, {row['trades']} trades"
+        case "risk":
+            return f"limit of the {row['rule']}, {row['limit']:.2%}: {row['reached']:.2%}"
         case "missed":
             return f"{row['bars']} bars came too late to be traded on; working orders met them, the strategy did not"
         case "feed":

@@ -11,7 +11,9 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 - ``order``: ``id order role side qty price state`` (accepted, cancelled, rejected) ``reason``.
 - ``intent``: ``action`` (enter, exit, note, wait), ``reason``; enter and note also ``p ev top``; enter
   ``side fraction``; wait ``bars until_ns event signal``, see `contract.Wait`;
-  ``acted`` and ``why`` not: observe, approval (became a proposal), waiting (one is open), ignored, note.
+  ``acted`` and ``why`` not: observe, approval (became a proposal), waiting (one is open), ignored, note, risk;
+  ``limit`` which bound an entry, and the part ``left`` of the entry value.
+- ``risk``: ``rule`` (daily loss, drawdown), its ``limit`` and what was ``reached``, as parts.
 - ``proposal``: ``id state`` (open, approved, rejected, expired, withdrawn) ``side fraction p ev reason top``,
   ``bars`` left, ``expires`` (unix seconds of the market).
 - ``command``: ``command body outcome`` (done, or why it was refused).
@@ -30,6 +32,7 @@ import math
 from typing import Any
 
 from pregao.core.instrument import Instrument
+from pregao.core.money import PPM
 from pregao.sessions.records import Body, JournalRow, SessionRow, Trade
 
 View = dict[str, Any]
@@ -74,6 +77,8 @@ def _shown(name: str, value: Any, instrument: Instrument) -> Any:
         return _finite(value)
     if name in ("t", "expires", "from", "to"):
         return value / _NS
+    if name in ("left", "reached") or (name == "limit" and not isinstance(value, str)):
+        return value / PPM
     if name in ("is", "was"):
         return [float(instrument.price(ticks)) for ticks in value[:4]]
     if name == "top":
