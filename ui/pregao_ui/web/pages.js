@@ -107,9 +107,9 @@
 
     /* Figures that are fractions are shown in per cent. */
     const FIGURES = ["net_return", "sharpe", "max_drawdown", "trades", "hit_rate", "profit_factor", "auc", "random_p"];
-    const FRACTIONS = ["net_return", "max_drawdown", "hit_rate", "costs", "doubled_costs", "drawdown", "skill"];
+    const FRACTIONS = ["net_return", "max_drawdown", "hit_rate", "costs", "doubled_costs", "drawdown", "skill", "overfitting", "calibration"];
     const figure = (name, value) => (!Number.isFinite(value) ? "–" : FRACTIONS.includes(name) ? format.percent(value * 100)
-      : format.number(value, 0, ["auc", "random_p", "random_entries"].includes(name) ? 3 : 2));
+      : format.number(value, 0, ["auc", "random_p", "random_entries", "deflated_sharpe"].includes(name) ? 3 : 2));
     const verdict = (model) => (model.gate ? (model.gate.passed ? "passed" : "failed") : "unknown");
 
     function gate(model) {
