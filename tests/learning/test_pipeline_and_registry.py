@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from click.testing import CliRunner
 from learning_project import in_process, project
 
@@ -19,7 +20,7 @@ from pregao.cli import pregao
 from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.features.sets import feature_set
-from pregao.learning import pipeline, registry
+from pregao.learning import labels, pipeline, registry
 from pregao.learning.decision import enters, expected_value
 from pregao.learning.gate import judge
 from pregao.learning.model import LoadedModel, model_name
@@ -378,3 +379,28 @@ def test_a_new_model_must_beat_the_champion(first: RetrainReport) -> None:
     assert (weaker.created, weaker.promoted, weaker.champion) == (True, False, champion)
     (info,) = (info for info in registry.list_models(NAME) if info.version == weaker.version)
     assert [r for r in info.gate["reasons"] if r["name"] == "champion"] == [reason]
+
+
+def test_a_panel_teaches_one_model(folder: Path, first: RetrainReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bars of another instrument come into the snapshot and the examples, and into the model's record."""
+    knobs = yaml.safe_load((folder / "params.yaml").read_text())
+    try:
+        (folder / "params.yaml").write_text(yaml.safe_dump(knobs | {"panel": ["NOISE/USDT"]}))
+        workspace = pipeline.prepare(EDGE, "15m")
+        assert workspace.params.panel == (NOISE,)
+        in_process(workspace, monkeypatch)
+        rows = labels.Examples.read(workspace.root / "examples.parquet")
+        assert rows.own.sum() * 2 == len(rows)
+        meta = workspace.document("model.json")
+        assert (meta["panel"], meta["examples"]) == ([NOISE], len(rows))
+        assert meta["digest"] != first.model_digest
+        for wrong in (["EDGE/USDT"], ["NOISE/USDT", NOISE]):
+            (folder / "params.yaml").write_text(yaml.safe_dump(knobs | {"panel": wrong}))
+            with pytest.raises(UsageError, match="names it or another instrument twice"):
+                pipeline.prepare(EDGE, "15m")
+        (folder / "params.yaml").write_text(yaml.safe_dump(knobs | {"panel": ["FOO/BAR"]}))
+        with pytest.raises(NotFoundError, match="FOO/BAR"):
+            pipeline.prepare(EDGE, "15m")
+    finally:
+        (folder / "params.yaml").write_text(yaml.safe_dump(knobs))
+        pipeline.prepare(EDGE, "15m")

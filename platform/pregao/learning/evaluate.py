@@ -36,16 +36,17 @@ def walk(
         if progress is not None:
             progress(f"fold {number} of {len(folds)}")
         fitted = fit(examples, fold, params.model, params.seed)
-        x = examples.x[fold.test]
+        test = fold.test[examples.own[fold.test]]
+        x = examples.x[test]
         value = fitted.value(x)
         part = pd.DataFrame({
-            "at_ns": examples.at_ns[fold.test],
-            "fold": np.full(len(fold.test), number, np.int64),
+            "at_ns": examples.at_ns[test],
+            "fold": np.full(len(test), number, np.int64),
             "probability": fitted.probability(x),
             "expected_value": value,
             "threshold": fitted.threshold,
             "enter": enters(value, fitted.threshold),
-            "net": examples.net[fold.test],
+            "net": examples.net[test],
         })  # fmt: skip
         parts.append(part)
         summaries.append({
@@ -54,7 +55,7 @@ def walk(
             "end_ns": int(part["at_ns"].iloc[-1]),
             "fit_rows": len(fold.fit),
             "stop_rows": len(fold.stop),
-            "test_rows": len(fold.test),
+            "test_rows": len(test),
             "trees": int(fitted.classifier.tree_count_),
             "threshold": fitted.threshold,
             "entries": int(part["enter"].sum()),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +19,14 @@ from pregao.simulation.plan import Plan
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_COLUMNS = ("at_ns", "end_ns", "net")
+_COLUMNS = ("at_ns", "end_ns", "net", "own")
 
 
 @dataclass(frozen=True, eq=False)
 class Examples:
     """One row for each bar at whose close the features are warm, ascending in time.
+
+    In a panel the rows of other instruments stand among them, see `stacked`.
 
     Attributes:
         names: the features, shape ``(k,)``.
@@ -32,6 +34,8 @@ class Examples:
         at_ns: close of the bar: the moment of the decision, shape ``(n,)``.
         end_ns: close of the bar in which the trade ended, when its outcome was known; -1 where it never ended.
         net: the trade's net result over the money put in, costs included; NaN where it never ended.
+        own: whether the row is of the instrument that the model is for, shape ``(n,)``; its own rows alone decide
+            payoffs and threshold, and are scored.
     """
 
     names: tuple[str, ...]
@@ -39,6 +43,7 @@ class Examples:
     at_ns: Ints
     end_ns: Ints
     net: Floats
+    own: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.at_ns)
@@ -64,8 +69,8 @@ class Examples:
         """From the Parquet that `write` made."""
         frame = pd.read_parquet(path)
         names = tuple(c for c in frame.columns if c not in _COLUMNS)
-        at_ns, end_ns, net = (frame[c].to_numpy() for c in _COLUMNS)
-        return cls(names, np.ascontiguousarray(frame[list(names)].to_numpy(np.float64)), at_ns, end_ns, net)
+        at_ns, end_ns, net, own = (frame[c].to_numpy() for c in _COLUMNS)
+        return cls(names, np.ascontiguousarray(frame[list(names)].to_numpy(np.float64)), at_ns, end_ns, net, own)
 
 
 def seen_bars(bars: Bars, holdout: float) -> Bars:
@@ -112,6 +117,44 @@ def examples(bars: Bars, plan: Plan, features: FeatureSet, others: Mapping[str, 
     warm = slice(features.warmup - 1, None)
     close_ns = bars.close_ns
     end_ns = np.where(outcomes.end >= 0, close_ns[outcomes.end], -1)
-    return Examples(
-        features.names, vectors(bars, features, others)[warm], close_ns[warm], end_ns[warm], outcomes.net[warm]
+    x, net = vectors(bars, features, others)[warm], outcomes.net[warm]
+    return Examples(features.names, x, close_ns[warm], end_ns[warm], net, np.ones(len(net), bool))
+
+
+def stacked(own: Examples, peers: Sequence[Examples]) -> Examples:
+    """A panel: the rows of an instrument with those of its peers among them, by time, its own first at each moment.
+
+    A peer's rows teach what the instruments have in common. They come from the time of the own rows only, and what they
+    come to after the last own row is not looked at: such an outcome counts as never known.
+
+    Raises:
+        UsageError: if a peer has other features, or no row in that time.
+    """
+    first, last = int(own.at_ns[0]), int(own.at_ns[-1])
+    parts = [own]
+    for peer in peers:
+        if peer.names != own.names:
+            raise UsageError("The instruments of a panel need the same features.")
+        within = (peer.at_ns >= first) & (peer.at_ns <= last)
+        if not within.any():
+            raise UsageError(
+                "An instrument of the panel has no bars in the time of the one that is learnt for.",
+                "Take it out of `panel` in params.yaml, or ingest more of its history.",
+            )
+        late = peer.end_ns > last
+        parts.append(
+            Examples(
+                own.names,
+                peer.x[within],
+                peer.at_ns[within],
+                np.where(late, -1, peer.end_ns)[within],
+                np.where(late, np.nan, peer.net)[within],
+                np.zeros(int(within.sum()), bool),
+            )
+        )
+    order = np.argsort(np.concatenate([part.at_ns for part in parts]), kind="stable")
+    x, at_ns, end_ns, net, mine = (
+        np.concatenate([getattr(part, name) for part in parts])[order]
+        for name in ("x", "at_ns", "end_ns", "net", "own")
     )
+    return Examples(own.names, np.ascontiguousarray(x), at_ns, end_ns, net, mine)

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregao.core.bars import Bars
+from pregao.core.errors import UsageError
 from pregao.learning.bootstrap import sharpe
 from pregao.learning.decision import enters
 from pregao.learning.folds import Combination, combinatorial, groups_of
@@ -52,6 +53,8 @@ class Overfitting:
             one trial.
         losses: share in which the chosen trial earned nothing or lost: the published probability of loss.
         splits: how many.
+        untaught: trainings from whose groups nothing could be learnt, all their trades having ended alike: such a trial
+            stays out.
         chosen: number of the trial chosen in each split.
         in_sample, out_of_sample: its Sharpe ratio per bar in each.
         paths: Sharpe ratio per bar of each way through the whole history that the out-of-sample parts make up, of the
@@ -62,6 +65,7 @@ class Overfitting:
     below_median: float
     losses: float
     splits: int
+    untaught: int
     chosen: list[int]
     in_sample: list[float]
     out_of_sample: list[float]
@@ -98,21 +102,27 @@ def overfitting(
         trials: knobs of each trial, in the order of the search.
 
     Raises:
-        UsageError: if the rows are too few for the groups, or all of a window ended alike.
+        UsageError: if the rows are too few for the groups.
     """
     splits = combinatorial(rows.at_ns, rows.end_ns, params.folds, params.combinations)
     trade = _trading(bars, plan, rows)
     inside = np.empty((len(splits), len(trials)))
     outside = np.empty_like(inside)
+    untaught = 0
     entered: dict[tuple[int, int], NDArray[np.bool_]] = {}
     for s, split in enumerate(splits):
         if progress is not None:
             progress(f"combination {s + 1} of {len(splits)}")
         for t, knobs in enumerate(trials):
-            fitted = fit(rows, split.fold, knobs, params.seed)
             decided = np.zeros(len(rows), bool)
-            for part in (split.fold.stop, split.fold.test):
-                decided[part] = enters(fitted.value(rows.x[part]), fitted.threshold)
+            try:
+                fitted = fit(rows, split.fold, knobs, params.seed)
+            except UsageError:
+                # Nothing can be learnt from these groups, so nothing is traded: a loss of the way of learning.
+                untaught += 1
+            else:
+                for part in (split.fold.stop, split.fold.test):
+                    decided[part] = rows.own[part] & enters(fitted.value(rows.x[part]), fitted.threshold)
             inside[s, t] = sharpe(trade(split.fold.stop, decided[split.fold.stop]))
             outside[s, t] = sharpe(np.concatenate([trade(span, decided[span]) for span in split.spans]))
             entered[s, t] = decided
@@ -122,6 +132,7 @@ def overfitting(
         below_median=float(below.mean()),
         losses=float(losses.mean()),
         splits=len(splits),
+        untaught=untaught,
         chosen=[int(c) for c in chosen],
         in_sample=[float(inside[s, c]) for s, c in enumerate(chosen)],
         out_of_sample=[float(outside[s, c]) for s, c in enumerate(chosen)],
@@ -135,13 +146,14 @@ def overfitting(
 
 
 def _trading(bars: Bars, plan: Plan, rows: Examples) -> Trade:
-    first = int(np.searchsorted(bars.close_ns, rows.at_ns[0]))
+    bar_of = np.searchsorted(bars.close_ns, rows.at_ns)
 
     def trade(part: NDArray[np.int64], entered: NDArray[np.bool_]) -> Floats:
-        span = slice(int(part[0]), int(part[-1]) + 1)
-        signals = np.zeros(span.stop - span.start, np.int8)
-        signals[part - span.start] = np.where(entered, layout.ENTER_LONG, 0)
-        result = run_signals(bars[first + span.start : first + span.stop], plan, signals)
+        own = rows.own[part]
+        at = bar_of[part[own]]
+        signals = np.zeros(int(at[-1]) + 1 - int(at[0]), np.int8)
+        signals[at - at[0]] = np.where(entered[own], layout.ENTER_LONG, 0)
+        result = run_signals(bars[int(at[0]) : int(at[-1]) + 1], plan, signals)
         return np.asarray(np.diff(result.money) / result.money[:-1], np.float64)
 
     return trade

@@ -120,6 +120,7 @@ class Params(_Section):
 
     seed: int = Field(ge=0, lt=2**31)
     holdout: float = Field(ge=0, lt=0.9)
+    panel: tuple[str, ...] = ()
     features: FeatureParams
     plan: PlanParams
     folds: FoldParams

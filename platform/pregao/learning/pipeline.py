@@ -1,7 +1,8 @@
 """The workspace of one model: a folder where DVC runs the stages on a snapshot of one data version.
 
 ``var/pipelines/<model>/`` holds copies of the project's ``dvc.yaml`` and ``params.yaml`` (with a ``dataset``
-section), ``snapshot/`` (a store of the one series, outside the data repository), and what the stages make:
+section), ``snapshot/`` (a store of the one series and its panel, outside the data repository), and what the stages
+make:
 ``examples.parquet``, ``evaluation.json``, ``predictions.parquet``, ``trades.parquet``, ``trials.parquet``,
 ``model.cbm``, ``model.json``.
 A stage whose bars, knobs and code have not changed is not run again.
@@ -100,7 +101,14 @@ def prepare(
     feature_set(params.features.set)
     root = workspace_folder(instrument_name, timeframe_name)
     stages.init_pipeline(root)
-    pinned = Versions().snapshot(version, root / "snapshot", [(instrument.key, timeframe)])
+    peers = [_series(peer, timeframe_name)[0].key for peer in params.panel]
+    if instrument.key in peers or len(set(peers)) < len(peers):
+        raise UsageError(
+            f"The panel of {instrument.key} names it or another instrument twice.",
+            "List each other instrument once (params.yaml: panel).",
+        )
+    params = params.model_copy(update={"panel": tuple(peers)})
+    pinned = Versions().snapshot(version, root / "snapshot", [(key, timeframe) for key in (instrument.key, *peers)])
     dataset = Dataset(instrument=instrument.key, timeframe=timeframe.name, version=pinned.md5, code=code_version())
     params = params.model_copy(update={"dataset": dataset})
     try:

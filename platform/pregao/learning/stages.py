@@ -8,6 +8,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.timeframe import Timeframe
@@ -15,7 +17,7 @@ from pregao.features.sets import FeatureSet, feature_set
 from pregao.learning import train as training
 from pregao.learning.assess import assess
 from pregao.learning.folds import last_fold
-from pregao.learning.labels import Examples, examples, seen_bars
+from pregao.learning.labels import Examples, examples, seen_bars, stacked
 from pregao.learning.params import ModelParams, Params, read_params
 from pregao.learning.pipeline import ERROR_FILE, STAGES
 from pregao.learning.reasons import usual_ranges
@@ -28,9 +30,19 @@ def features() -> None:
     """Features and labels of the bars that training may see: ``examples.parquet``."""
     params = _params()
     bars, plan = _market(params)
-    rows = examples(bars, plan, feature_set(params.features.set))
+    features = feature_set(params.features.set)
+    rows = stacked(examples(bars, plan, features), [_peer(key, bars, params, features) for key in params.panel])
     rows.write(Path("examples.parquet"))
-    print(f"{len(rows)} examples of {len(bars)} bars, {rows.win[rows.known].mean():.1%} of them end in profit")
+    print(f"{len(rows)} examples, {rows.win[rows.known].mean():.1%} of them end in profit")
+
+
+def _peer(key: str, bars: Bars, params: Params, features: FeatureSet) -> Examples:
+    """The examples of another instrument of the panel, up to the last of ``bars``."""
+    store = Store(Path("snapshot"))
+    instrument = store.instrument(key)
+    theirs = store.bars(instrument, bars.timeframe)
+    theirs = theirs[: int(np.searchsorted(theirs.close_ns, bars.close_ns[-1], side="right"))]
+    return examples(theirs, params.plan.plan(instrument, bars.timeframe), features)
 
 
 def evaluate() -> None:
@@ -83,6 +95,7 @@ def _meta(params: Params, plan: Plan, features: FeatureSet, rows: Examples) -> d
         "train_start_ns": int(rows.at_ns[0]),
         "train_end_ns": int(rows.at_ns[-1]),
         "examples": len(rows),
+        "panel": list(params.panel),
         "seed": params.seed,
         "thread_count": params.model.thread_count,
         "catboost": metadata.version("catboost"),

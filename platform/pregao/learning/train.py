@@ -40,9 +40,9 @@ class Fitted:
 
     Attributes:
         classifier: a `catboost.CatBoostClassifier`.
-        payoff: from the rows that grew the trees.
-        threshold: least expected value to enter at, from the rows that stopped the boosting.
-        base_rate: share of wins among the rows that grew the trees.
+        payoff: from the own rows that grew the trees.
+        threshold: least expected value to enter at, from the own rows that stopped the boosting.
+        base_rate: share of wins among the own rows that grew the trees.
     """
 
     classifier: Any
@@ -70,10 +70,10 @@ def fit(examples: Examples, fold: Fold, params: ModelParams, seed: int) -> Fitte
     """
     from catboost import CatBoostClassifier, CatBoostError, Pool
 
-    if len(fold.fit) < LEAST_FIT or len(fold.stop) < LEAST_STOP:
-        raise too_few(len(examples))
-    win = examples.win
-    for rows in (fold.fit, fold.stop):
+    win, own = examples.win, [rows[examples.own[rows]] for rows in (fold.fit, fold.stop)]
+    if len(own[0]) < LEAST_FIT or len(own[1]) < LEAST_STOP:
+        raise too_few(int(examples.own.sum()))
+    for rows in own:
         if win[rows].all() or not win[rows].any():
             ending = "in profit" if win[rows].all() else "in loss"
             raise UsageError(
@@ -98,10 +98,10 @@ def fit(examples: Examples, fold: Fold, params: ModelParams, seed: int) -> Fitte
         classifier.fit(pools[0], eval_set=pools[1])
     except CatBoostError as error:
         raise PregaoError(f"CatBoost could not train: {str(error).splitlines()[0]}") from error
-    net, won = examples.net[fold.fit], win[fold.fit]
+    net, won = examples.net[own[0]], win[own[0]]
     payoff = Payoff(float(net[won].mean()), float(net[~won].mean()))
-    chance = chances(raw_values(classifier, examples.x[fold.stop]))
-    threshold = choose_threshold(expected_value(chance, payoff.win, payoff.loss), examples.net[fold.stop])
+    chance = chances(raw_values(classifier, examples.x[own[1]]))
+    threshold = choose_threshold(expected_value(chance, payoff.win, payoff.loss), examples.net[own[1]])
     return Fitted(classifier, payoff, threshold, float(won.mean()))
 
 
