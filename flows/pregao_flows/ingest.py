@@ -24,7 +24,8 @@ from pregao_flows.reports import leave, table
 from pregao_flows.secrets import revealed
 
 if TYPE_CHECKING:
-    from pregao.market.ingest import Gathered, IngestReport
+    from pregao.market.ingest import Gathered
+    from pregao.market.reports import IngestReport
     from pregao.market.refresh import Job
 
 

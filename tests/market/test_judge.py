@@ -20,8 +20,9 @@ from pregao.core.actions import Split
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market.findings import QUARANTINE_MOST, quarantined, stored
-from pregao.market.ingest import IngestReport, ingest
+from pregao.market.ingest import ingest
 from pregao.market.policies import ALLOWED, DEFAULTS, policies
+from pregao.market.reports import IngestReport
 from pregao.market.sift import BAD_KINDS
 from pregao.market.store import Store
 from pregao.settings import settings

@@ -3,87 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market import findings, inspection, sources
-from pregao.market.aside import Aside
+from pregao.market.aside import Aside, forget_wholes, left_by_others
 from pregao.market.atomic import exclusive
 from pregao.market.judge import Judged, judge, weigh
 from pregao.market.policies import BAD_ROW, Policies
 from pregao.market.policies import policies as policies_of
+from pregao.market.reports import IngestReport, SeriesReport, change, describe
 from pregao.market.sources import BrokenOffError, Request, Series, read_options
 from pregao.market.store import Store, WriteResult
-from pregao.market.versions import Version, Versions
+from pregao.market.versions import Versions
 from pregao.settings import settings
 
 BadRows = Literal["reject", "quarantine"]
 Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class SeriesReport:
-    """What an ingest did to one series: bars and actions written, and the quality of the whole series with them."""
-
-    key: str
-    symbol: str
-    timeframe: str
-    written: WriteResult
-    quality: findings.QualityReport
-    actions: WriteResult = field(default_factory=WriteResult)
-
-    @property
-    def changed(self) -> bool:
-        """Whether a stored bar or action was added, replaced or removed."""
-        return self.written.changed or self.actions.changed
-
-
-@dataclass(frozen=True)
-class IngestReport:
-    """What an ingest did.
-
-    Attributes:
-        source: the name of the source, or of several.
-        series: one report for each series that it brought.
-        version: the version of the store after it.
-    """
-
-    source: str
-    series: tuple[SeriesReport, ...]
-    version: Version
-
-    @property
-    def added(self) -> int:
-        """Bars that the store did not have before."""
-        return sum(one.written.added for one in self.series)
-
-    @property
-    def changed(self) -> bool:
-        """Whether any stored bar or action was added, replaced or removed."""
-        return any(one.changed for one in self.series)
-
-    def to_json(self) -> dict[str, Any]:
-        """The report as plain JSON."""
-        return {
-            "source": self.source,
-            "added": self.added,
-            "changed": self.changed,
-            "version": asdict(self.version),
-            "series": [
-                {
-                    "key": one.key,
-                    "symbol": one.symbol,
-                    "timeframe": one.timeframe,
-                    **asdict(one.written),
-                    "actions": asdict(one.actions),
-                    "quality": one.quality.to_json(),
-                }
-                for one in self.series
-            ],
-        }
 
 
 @dataclass(frozen=True)
@@ -174,7 +114,10 @@ def gather(
     into = store if store is not None else Store()
     judged: list[Judged] = []
     broken: BrokenOffError | None = None
-    with Aside(into, end_ns, anew, progress) as aside:
+    resumable = hasattr(origin, "resuming")
+    if resumable:
+        _store_left(source, into, chosen, progress)
+    with Aside(into, end_ns, anew, resumable, progress) as aside:
         request = Request(
             symbols=tuple(symbols),
             timeframe=Timeframe.parse(timeframe) if timeframe is not None else None,
@@ -192,6 +135,22 @@ def gather(
         except BrokenOffError as error:
             broken = error
     return Gathered(source, tuple(judged), broken, tuple(aside.files))
+
+
+def _store_left(source: str, store: Store, policies: Policies, progress: Progress) -> None:
+    """Store and record what came whole to an ingest that was killed while it fetched the rest."""
+    left, paths = [], []
+    for series, path in left_by_others(store, source):
+        paths.append(path)
+        with suppress(UsageError):  # refused, and asked for again
+            left.append(judge(series, policies))
+    if left:
+        names = ", ".join(f"{one.series.instrument.symbol} {one.series.timeframe}" for one in left)
+        progress(f"{names}: fetched by a run that ended early, and stored now")
+        with suppress(UsageError):
+            keep([Gathered(source, tuple(left))], policies, store, progress, {})
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def keep(
@@ -229,12 +188,16 @@ def keep(
         raise _nothing(source, judged)
     # One ingest, one version: another that runs meanwhile waits, so that each is recorded with its own words.
     with exclusive(into.root / ".lock-ingest", timeout_s=600.0):
-        weighed = _weighed(wanted, into, policies, refused)
+        try:
+            weighed = _weighed(wanted, into, policies, refused)
+        except UsageError:
+            forget_wholes(path for part in gathered for path in part.aside)
+            raise
         if not weighed:
             raise next(iter(refused.values())) if refused else _nothing(source, wanted)
         reports = [_keep(one, into, progress) for one in weighed]
         versions = Versions(into.root)
-        changed = ", ".join(_change(one) for one in reports if one.changed)
+        changed = ", ".join(change(one) for one in reports if one.changed)
         recorded = versions.commit(
             f"Ingest from {source}: {changed or 'quality reports only'}", {(one.key, one.timeframe) for one in reports}
         )
@@ -299,22 +262,3 @@ def _keep_actions(series: Series, store: Store) -> WriteResult:
     if series.actions is None:
         return WriteResult()
     return store.write_actions(series.instrument, series.actions, replace=series.whole)
-
-
-def _change(one: SeriesReport) -> str:
-    count = one.written.added - one.written.removed
-    what = [f"{count:+,}"] if count else [f"{one.written.replaced:,} replaced"] if one.written.changed else []
-    if one.actions.changed:
-        acted = one.actions.added + one.actions.replaced + one.actions.removed
-        what.append(f"{acted:,} action{'s' if acted > 1 else ''}")
-    return f"{one.symbol} {one.timeframe} {' and '.join(what)}"
-
-
-def describe(one: SeriesReport) -> str:
-    """One line about a series: what was written and what was found."""
-    done = one.written
-    parts = [f"{count:,} {word}" for word, count in asdict(done).items() if count and word != "unchanged"]
-    wrote = ", ".join(parts) if parts else f"nothing new, the store already has these {done.unchanged:,} bars"
-    wrote += f", {one.actions.added:,} new actions" if one.actions.added else ""
-    flaws = ", ".join(f"{f.count:,} {f.kind}" for f in one.quality.findings if f.level != "info") or "clean"
-    return f"{one.symbol} {one.timeframe}: {wrote}; {one.quality.bars:,} bars in all; quality: {flaws}"

@@ -11,7 +11,8 @@ import pytest
 
 from pregao.core.bars import COLUMNS, Bars
 from pregao.core.timeframe import Timeframe
-from pregao.market.ingest import IngestReport, ingest
+from pregao.market.ingest import ingest
+from pregao.market.reports import IngestReport
 from pregao.market.sources import Request, Series, read_options
 from pregao.market.sources.yfinance import YFinance
 from pregao.market.store import Store

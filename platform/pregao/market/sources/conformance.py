@@ -29,7 +29,8 @@ import pandas as pd
 from pregao.core.bars import COLUMNS, Bars, Ints
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.timeframe import NAMES, Timeframe
-from pregao.market.ingest import IngestReport, ingest
+from pregao.market.ingest import ingest
+from pregao.market.reports import IngestReport
 from pregao.market.sift import sift
 from pregao.market.sources import Request, Series, Source, SourceOptions, read_options
 from pregao.market.sources import source as by_name
