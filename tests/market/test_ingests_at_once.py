@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from ingesting import ingesting
-from venue import Delay, Market, Venue
+from venue import Market, Venue
+from venue.faults import Fault
 from venue.server import ms
 
 from pregao.core.timeframe import Timeframe
@@ -31,12 +35,21 @@ def contents(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in sorted((root / "bars").rglob("*")) if p.is_file()}
 
 
-def spans(venue: Venue, by: str) -> dict[str, tuple[float, float]]:
-    """When each symbol, or interval, was first and last asked for."""
-    times: dict[str, list[float]] = {}
-    for one in venue.asked("klines"):
-        times.setdefault(one.query[by], []).append(one.at)
-    return {name: (min(found), max(found)) for name, found in times.items()}
+class Together(Fault):
+    """No answer before all coins have been asked for; after half a minute, none any more."""
+
+    def __init__(self, venue: Venue) -> None:
+        self.venue = venue
+        self.late = False
+
+    async def before(self, request):
+        until = time.monotonic() + 30
+        while len({one.query["symbol"] for one in self.venue.asked("klines")}) < len(COINS):
+            self.late = self.late or time.monotonic() > until
+            if self.late:
+                return web.Response(status=503)
+            await asyncio.sleep(0.01)
+        return None
 
 
 def whole(home: Path) -> None:
@@ -49,13 +62,13 @@ def whole(home: Path) -> None:
 
 
 def test_different_instruments_are_brought_side_by_side_and_recorded_one_by_one(venue, home, tmp_path):
-    venue.fault(Delay(0.3), times=100)
+    together = Together(venue)
+    venue.fault(together, times=100)
     running = [ingesting(str(home), "ccxt", [coin], "1m", {"base_url": venue.url}, START) for coin in COINS]
     for process in running:
         process.join(120)
         assert process.exitcode == 0
-    asked = spans(venue, "symbol")
-    assert max(first for first, _ in asked.values()) < min(last for _, last in asked.values()), "not side by side"
+    assert not together.late, "one waited for another to end"
     # Each is a version with its own words; none has taken another's bars for those of an interrupted ingest.
     count = (ms("2024-03-01") * 1_000_000 - START) // 60_000_000_000
     assert sorted(v.message for v in Versions().list()) == [f"Ingest from ccxt: {coin} 1m +{count:,}" for coin in COINS]

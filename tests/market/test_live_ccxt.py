@@ -205,8 +205,10 @@ def test_the_stream_misbehaves_and_every_bar_comes_once_and_right(venue, follow,
     feed, heard = follow(), Heard()
     venue.streams.faults.append(FRAMES[name]())
     play(venue, feed, heard, 6)
-    heard.rest(feed, 0.3)
-    assert heard.bars == truth(venue, 6)
+    until = time.monotonic() + 8.0  # the record is looked at a little later, and later still on a busy machine
+    while heard.bars != truth(venue, 6) and time.monotonic() < until:
+        heard.rest(feed, 0.1)
+    assert heard.rest(feed, 0.1).bars == truth(venue, 6)
     assert not heard.of(Gap)
     assert not heard.of(Held)
     forming = [event.bar for event in heard.of(Forming)]

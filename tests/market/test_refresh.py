@@ -87,6 +87,8 @@ def test_stocks_are_gone_on_with_by_the_rules_they_were_stored_with(yahoo, monke
     yahoo.asked.clear()
     report = go_on(jobs)
     assert [(one.symbol, one.written.added) for one in report.series] == [("AAPL", 5), ("CBA.AX", 30)]
+    assert Versions().list()[0].message == "Ingest from yfinance: AAPL 1d +5, CBA.AX 1h +30"
+    assert len(Versions().list()) == 3
     assert min(int(query["period1"]) for query in yahoo.charts) > at("2026-10-15") / 1e9  # not the history again
     assert {name: Store().instrument(name) for name in before} == before
     assert stored("AAPL").open_ns[-1] == at("2026-11-20")

@@ -28,10 +28,10 @@ _WHOLE = "whole.parquet"
 
 
 class Aside:
-    """The parts of all series that one ingest fetches; use it as a context manager.
+    """What one ingest fetches, until it is stored.
 
-    The parts of a series belong to one fetch at a time: another one of the same series, in whatever process, neither
-    reads them nor adds to them.
+    A series belongs to one fetch at a time: another one of the same series, in whatever process, neither reads what
+    this one puts aside nor adds to it. It is given free by `stored`, `refused` or `failed`, or as the process ends.
 
     Args:
         store: where the series go to.
@@ -44,21 +44,30 @@ class Aside:
     def __init__(
         self, store: Store, end_ns: int | None, anew: bool, wholes: bool, progress: Callable[[str], None]
     ) -> None:
-        self.files: list[Path] = []
         self._store = store
         self._end_ns = end_ns
         self._anew = anew
         self._wholes = wholes
         self._progress = progress
+        self._files: list[Path] = []
         self._open: dict[tuple[str, str], Parts] = {}
         self._locks = ExitStack()
 
-    def __enter__(self) -> Aside:
-        return self
+    def stored(self) -> None:
+        """All of it is in the store: it is of no use any more."""
+        for path in self._files:
+            path.unlink(missing_ok=True)
+        self._locks.close()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, UsageError):  # one that is refused refuses all that came whole
-            forget_wholes(self.files)
+    def refused(self) -> None:
+        """The ingest is refused: nothing stays of what came whole; parts stay, which cost more to fetch."""
+        for path in self._files:
+            if path.name == _WHOLE:
+                path.unlink(missing_ok=True)
+        self._locks.close()
+
+    def failed(self) -> None:
+        """The ingest has failed: what was put aside stays for the next one."""
         self._locks.close()
 
     def covered(self, instrument: Instrument, timeframe: Timeframe) -> Coverage | None:
@@ -97,11 +106,11 @@ class Aside:
         """Put a series aside that came whole."""
         folder = self._parts(series.instrument, series.timeframe).folder
         if folder is not None and closed(series):
-            self.files.append(folder / _WHOLE)
+            self._files.append(folder / _WHOLE)
             write_atomic(folder / _WHOLE, to_bytes(series), self._store.root / ".tmp")
 
     def _taken(self, parts: Parts) -> Series:
-        self.files += parts.files
+        self._files += parts.files
         series = parts.series()
         parts.frames = []
         return series
@@ -126,13 +135,6 @@ class Aside:
                     "it goes on from there (--anew asks for all again)"
                 )
         return self._open[key]
-
-
-def forget_wholes(files: Iterable[Path]) -> None:
-    """Delete, of files that were put aside, the series that came whole: the ingest was refused."""
-    for path in files:
-        if path.name == _WHOLE:
-            path.unlink(missing_ok=True)
 
 
 def left_by_others(store: Store, source: str) -> Iterator[tuple[Series, Path]]:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.market import findings, inspection, sources
-from pregao.market.aside import Aside, forget_wholes, left_by_others
+from pregao.market.aside import Aside, left_by_others
 from pregao.market.atomic import exclusive
 from pregao.market.judge import Judged, judge, weigh
 from pregao.market.policies import BAD_ROW, Policies
@@ -34,13 +33,13 @@ class Gathered:
         source: its name.
         judged: the series.
         broken: why it broke off, if it did.
-        aside: files with what was fetched, of no use once it is stored.
+        aside: what was put aside of it, until it is stored.
     """
 
     source: str
     judged: tuple[Judged, ...]
     broken: BrokenOffError | None = None
-    aside: tuple[Path, ...] = ()
+    aside: Aside | None = None
 
 
 def ingest(
@@ -117,7 +116,8 @@ def gather(
     resumable = hasattr(origin, "resuming")
     if resumable:
         _store_left(source, into, chosen, progress)
-    with Aside(into, end_ns, anew, resumable, progress) as aside:
+    aside = Aside(into, end_ns, anew, resumable, progress)
+    try:
         request = Request(
             symbols=tuple(symbols),
             timeframe=Timeframe.parse(timeframe) if timeframe is not None else None,
@@ -128,13 +128,18 @@ def gather(
             **({} if anew else {"stored": aside.covered}),
             store=into,
         )
-        try:
-            for series in aside.complete(origin.fetch(request)):
-                progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
-                judged.append(judge(series, chosen))
-        except BrokenOffError as error:
-            broken = error
-    return Gathered(source, tuple(judged), broken, tuple(aside.files))
+        for series in aside.complete(origin.fetch(request)):
+            progress(f"{series.instrument.symbol} {series.timeframe}: {len(series.frame):,} rows")
+            judged.append(judge(series, chosen))
+    except BrokenOffError as error:
+        broken = error
+    except UsageError:
+        aside.refused()
+        raise
+    except BaseException:
+        aside.failed()
+        raise
+    return Gathered(source, tuple(judged), broken, aside)
 
 
 def _store_left(source: str, store: Store, policies: Policies, progress: Progress) -> None:
@@ -177,36 +182,51 @@ def keep(
         UsageError: for a flaw that the policies reject, or if nothing was gathered and nothing is stored.
         BrokenOffError: of a source that broke off, after what it had brought is stored.
     """
-    into = store if store is not None else Store()
+    waiting = [part.aside for part in gathered if part.aside is not None]
+    try:
+        report = _stored(gathered, policies, store if store is not None else Store(), progress, refused)
+        for aside in waiting:
+            aside.stored()
+    except UsageError:
+        for aside in waiting:
+            aside.refused()
+        raise
+    finally:
+        for aside in waiting:
+            aside.failed()
+    broken = next((part.broken for part in gathered if part.broken is not None), None)
+    if broken is not None:
+        raise broken
+    return report
+
+
+def _stored(
+    gathered: Sequence[Gathered],
+    policies: Policies,
+    store: Store,
+    progress: Progress,
+    refused: dict[str, PregaoError] | None,
+) -> IngestReport:
+    """As `keep`; what came before a source broke off is stored, and its error is raised only if that is nothing."""
     source = ", ".join(dict.fromkeys(part.source for part in gathered))
     judged = [one for part in gathered for one in part.judged]
-    broken = next((part.broken for part in gathered if part.broken is not None), None)
-    wanted = [one for one in judged if len(one.bars) or into.covered(one.series.instrument, one.series.timeframe)]
-    if not wanted and broken is not None:
-        raise broken
+    wanted = [one for one in judged if len(one.bars) or store.covered(one.series.instrument, one.series.timeframe)]
     if not wanted:
-        raise _nothing(source, judged)
+        broken = next((part.broken for part in gathered if part.broken is not None), None)
+        raise broken if broken is not None else _nothing(source, judged)
     # One ingest, one version: another that runs meanwhile waits, so that each is recorded with its own words.
-    with exclusive(into.root / ".lock-ingest", timeout_s=600.0):
-        try:
-            weighed = _weighed(wanted, into, policies, refused)
-        except UsageError:
-            forget_wholes(path for part in gathered for path in part.aside)
-            raise
+    with exclusive(store.root / ".lock-ingest", timeout_s=600.0):
+        weighed = _weighed(wanted, store, policies, refused)
         if not weighed:
             raise next(iter(refused.values())) if refused else _nothing(source, wanted)
-        reports = [_keep(one, into, progress) for one in weighed]
-        versions = Versions(into.root)
+        reports = [_keep(one, store, progress) for one in weighed]
+        versions = Versions(store.root)
         changed = ", ".join(change(one) for one in reports if one.changed)
         recorded = versions.commit(
             f"Ingest from {source}: {changed or 'quality reports only'}", {(one.key, one.timeframe) for one in reports}
         )
         version = recorded or versions.current()
         progress(f"Version {version.short}" + ("" if recorded else " (as before)"))
-        for path in (path for part in gathered for path in part.aside):
-            path.unlink(missing_ok=True)
-    if broken is not None:
-        raise broken
     return IngestReport(source, tuple(reports), version)
 
 
