@@ -29,6 +29,11 @@ COMMANDS = {
     "sweep": ("pregao.commands.sweep", "Try many settings of a strategy, and say whether the best is luck"),
     "trade": ("pregao.commands.trade", "Start and steer paper-trading sessions"),
     "audit": ("pregao.commands.audit", "Replay a session's journal and compare every row"),
+    "lineage": ("pregao.commands.telling", "Where a session's profit or loss came from"),
+    "report": ("pregao.commands.telling", "What a session did, as a tear sheet"),
+    "export": ("pregao.commands.keeping", "A session as tables, Parquet or CSV"),
+    "backup": ("pregao.commands.keeping", "Copy the sessions to one file while they run"),
+    "restore": ("pregao.commands.keeping", "Bring a backup of the sessions back"),
     "plugins": ("pregao.commands.plugins", "List the installed strategies"),
 }
 

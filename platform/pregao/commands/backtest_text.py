@@ -43,7 +43,7 @@ _HELD_ALONE = frozenset({"trades", "hit_rate", "profit_factor", "mean_trade", "t
 """Figures of trades: a purchase that is never sold is none."""
 
 
-def show(sheet: Sheet, seconds: float) -> None:
+def show(sheet: Sheet, seconds: float | None = None) -> None:
     """The account's figures beside buy and hold, a row for each of several instruments, and how sure the result is."""
     first, last = (datetime.fromtimestamp(int(t) / 1e9, UTC) for t in (sheet.open_ns, sheet.close_ns[-1]))
     n = len(sheet.close_ns)
@@ -70,7 +70,8 @@ def show(sheet: Sheet, seconds: float) -> None:
         click.echo("")
     click.echo(f"Final equity {sheet.equity[-1]:,.2f} {sheet.currency}, costs {sheet.total_costs:,.2f}")
     click.echo(_doubt(sheet))
-    click.echo(f"{n / seconds:,.0f} bars/s, digest {sheet.digest[:16]}")
+    speed = "" if seconds is None else f"{n / seconds:,.0f} bars/s, "
+    click.echo(f"{speed}digest {sheet.digest[:16]}")
 
 
 def _doubt(sheet: Sheet) -> str:
