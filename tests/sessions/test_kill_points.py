@@ -92,7 +92,7 @@ def die_at(point: Point, journal: Journal, session_id: str, home: Path) -> bool:
     return process.exitcode == -9
 
 
-_SQLITE = [("sqlite", name) for name in POINTS if name not in CUTS]
+_SQLITE = [("sqlite", name) for name in POINTS]
 _POSTGRESQL = [
     pytest.param("postgresql", name, marks=pytest.mark.servers)
     for name in ("taking the session over", "in the journal's rows", COMMIT, "after a commit", "while it recovers")
@@ -149,7 +149,7 @@ def test_killed_again_and_again_by_chance(
     session_id = begin_one(journal)
     while hits.total() < aim:
         if chance.random() < 0.5:
-            name = chance.choice([name for name in POINTS if name not in CUTS])
+            name = chance.choice(POINTS)
             hit = die_at(Point(name, chance.randint(1, OFTEN.get(name, 60))), journal, session_id, home)
         else:
             name, hit = "any moment", _killed_from_outside(journal, session_id, home, chance)

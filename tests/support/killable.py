@@ -37,11 +37,14 @@ CALLS = {
     "after a commit": ("pregao.sessions.writer", "Writer._commit", True),
     "while the strategy is asked": ("pregao.sessions.runtime", "ask", False),
     "while it recovers": ("pregao.sessions.recovery", "relive", False),
+    "while a model takes over": ("pregao.sessions.machine", "Machine.offered", True),
     "letting go": ("pregao.sessions.writer", "Writer.release", False),
 }
 """Points before or after a call."""
 COMMIT = "before a commit"
-POINTS = (*STATEMENTS, *CALLS, COMMIT)
+RARE = ("in the quarantine", "in a cut", "while a model takes over")
+"""Points that a session does not come to by itself."""
+POINTS = tuple(name for name in (*STATEMENTS, *CALLS, COMMIT) if name not in RARE)
 
 
 def live(home: str, url: str, session_id: str, point: Point | None) -> None:

@@ -204,7 +204,7 @@ class SessionOut(BaseModel):
             config=spec.config,
             mode=spec.mode,
             model=row.model_name or spec.model,
-            model_version=row.model_version,
+            model_version=row.trading_version,
             cash=float(spec.cash),
             entry_value=float(spec.entry_value),
             take_profit=float(spec.take_profit),

@@ -300,7 +300,7 @@ def show(session_id: str, as_json: bool) -> None:
         return
     quote = row.instrument.quote
     click.echo(state_of(row))
-    model = f", model {row.model_name} version {row.model_version}" if row.model_version else ""
+    model = f", model {row.model_name} version {row.trading_version}" if row.trading_version else ""
     click.echo(f"{row.spec.strategy} ({row.spec.mode}) on {row.instrument.key} {row.spec.timeframe}{model}")
     spec = row.spec
     click.echo(f"Entry {spec.entry_value:,} {quote}, take profit {spec.take_profit} %, stop loss {spec.stop_loss} %")

@@ -17,7 +17,7 @@ from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
 from pregao.market.store import Store
-from pregao.sessions import following
+from pregao.sessions import champion, following
 from pregao.sessions.machine import Machine
 from pregao.sessions.records import Body
 from pregao.sessions.spec import Live, Replay, SessionSpec
@@ -213,6 +213,8 @@ def _noting(problems: dict[str, PregaoError], name: str) -> Iterator[None]:
     """Keep an error in this block as the problem of a field, so that the next field is checked too."""
     try:
         yield
+    except champion.RegistryAwayError:
+        raise  # that is no fault of what was asked for
     except PregaoError as error:
         problems[name] = error
 
@@ -261,7 +263,7 @@ def _model(
             f"There is no champion of the model {name!r}, which {spec.strategy!r} needs.",
             f"Train one with `pregao retrain {instrument.key} --timeframe {timeframe}`, or choose another strategy.",
         )
-    return registry.load(name, str(chosen))
+    return champion.loaded(name, str(chosen))
 
 
 def _span(feed: Replay, every: Bars, model: Model | None) -> tuple[Bars, Bars]:

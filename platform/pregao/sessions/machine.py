@@ -21,12 +21,12 @@ from pregao.sessions.roundtrips import RoundTrips
 from pregao.sessions.spec import SessionSpec
 from pregao.simulation import layout
 from pregao.simulation.events import Event
-from pregao.strategies.contract import Enter, Exit, Intent
+from pregao.strategies.contract import Enter, Exit, Intent, Model
 from pregao.strategies.desk import Desk, fraction_ppm
 
 SNAPSHOT_BARS = 100
 """A snapshot is due after so many bars: recovery replays fewer than that."""
-STATE = 3
+STATE = 4
 """Version of a snapshot's bytes; one of another version is passed over, and the journal replayed instead."""
 _MAGIC = b"PRGS%d\n" % STATE
 
@@ -73,6 +73,7 @@ class Machine:
         stale: why the market is not heard; empty if it is.
         held_ns: open time of a bar that is not believed; 0 without one.
         late: bars since the last one that came in time.
+        model_version, offer: of the model that is asked, and of the last champion that was offered.
     """
 
     def __init__(self, spec: SessionSpec, desk: Desk, bars_total: int) -> None:
@@ -98,6 +99,8 @@ class Machine:
         self.late = 0
         self.late_from_ns = 0
         self.guard = Guard(rules_of(spec.risk), desk.plan)
+        self.model_version = str(desk.model.version) if desk.model is not None else ""
+        self.offer = self.first_version = self.model_version
 
     @property
     def ended(self) -> bool:
@@ -201,6 +204,23 @@ class Machine:
                     self._hold(batch, "feed")
         return batch
 
+    def offered(self, told: Body, model: Model | None) -> Batch:
+        """The registry has a new champion: from the next bar on it is asked, unless it does not fit.
+
+        Args:
+            told: ``version``, ``was`` and the ``reason`` for which it is refused; empty if it is taken.
+            model: the model; None on replay, where it is not asked.
+        """
+        self.offer = told["version"]
+        if told["reason"]:
+            self.notices["model"] = f"The new champion, version {told['version']}, is not used: {told['reason']}"
+        else:
+            self.model_version = told["version"]
+            self.notices.pop("model", None)
+            if model is not None:
+                self.desk.take(model)
+        return Batch([Entry(self.now_ns, "model", told)])
+
     def cut(self, told: Body) -> Batch:
         """The journal was damaged and has been cut back to here; ``told`` says why, see `recovery.recover_and_cut`."""
         rows = f"{told['rows']} rows from {told['from']} on are" if told["rows"] else "nothing is"
@@ -217,8 +237,14 @@ class Machine:
             account.equity_quanta, account.equity_quanta - self.desk.plan.cash_quanta, account.fees_quanta,
             account.position_lots, self.trips.count, self.trips.wins,
             canonical(self._proposal_body("open")) if self.proposal is not None else None,
-            canonical({"notices": self.notices}) if self.notices else None,
+            self._details(),
         )  # fmt: skip
+
+    def _details(self) -> str | None:
+        details: Body = {"notices": self.notices} if self.notices else {}
+        if self.desk.model is not None and self.model_version != self.first_version:
+            details["model_version"] = self.model_version
+        return canonical(details) if details else None
 
     def to_bytes(self) -> bytes:
         """The whole state; `restore` goes on from it. The same history gives the same bytes."""
@@ -230,6 +256,7 @@ class Machine:
             "notices": self.notices, "warm_ns": self.warm_ns, "stale": self.stale, "held_ns": self.held_ns,
             "gap_ns": self.gap_ns, "late": self.late, "late_from_ns": self.late_from_ns,
             "risk": self.guard.state(),
+            "model_version": self.model_version, "offer": self.offer,
         }  # fmt: skip
         return _MAGIC + canonical(own).encode() + b"\n" + self.desk.to_bytes()
 
@@ -249,7 +276,8 @@ class Machine:
         self.trips.restore(state["trips"])
         self.proposal = None if state["proposal"] is None else Proposal(*state["proposal"])
         self.proposals = state["proposals"]
-        for name in ("notices", "warm_ns", "stale", "held_ns", "gap_ns", "late", "late_from_ns"):
+        for name in ("notices", "warm_ns", "stale", "held_ns", "gap_ns", "late", "late_from_ns", "model_version",
+                     "offer"):  # fmt: skip
             setattr(self, name, state[name])
 
     # What a bar causes

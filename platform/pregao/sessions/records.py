@@ -162,12 +162,19 @@ class SessionRow:
     proposal: Body | None
     """The body of the open proposal's row, see `pregao.sessions.views`; None if none waits for the person."""
     details: Body
-    """``notices``: sentences that the person should read, by what they are about."""
+    """``notices``: sentences that the person should read, by what they are about; ``model_version``: of the model that
+    is asked now, if it is another one than at the beginning."""
 
     @property
     def model_name(self) -> str | None:
         """The registered model that it trades with; None without one."""
         return self.spec.model
+
+    @property
+    def trading_version(self) -> str | None:
+        """The version of the model that is asked now; `model_version` is that of the beginning."""
+        found: str | None = self.details.get("model_version", self.model_version)
+        return found
 
     @property
     def active(self) -> bool:

@@ -21,7 +21,7 @@ from pregao.sessions.records import Body, Entry, JournalRow, canonical
 from pregao.sessions.writer import Writer
 
 _MANY = 10**9
-_INPUTS = ("started", "bar", "command", "finished", "cut", "feed")
+_INPUTS = ("started", "bar", "command", "finished", "cut", "feed", "model")
 """The kinds that begin an event; all rows up to the next of them were caused by it."""
 
 
@@ -148,6 +148,8 @@ def _again(machine: Machine, event: Sequence[JournalRow]) -> Batch:
         return machine.command(body["command"], body["body"])
     if first.kind == "cut":
         return machine.cut(body)
+    if first.kind == "model":
+        return machine.offered(body, None)
     if first.kind == "feed":
         return machine.feed(body)
     if first.kind == "bar":

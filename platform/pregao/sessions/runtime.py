@@ -18,6 +18,7 @@ from pregao.core.bars import Bar, Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.market.feeds import Closed, ReplayFeed
 from pregao.sessions.assembly import assemble
+from pregao.sessions.champion import RegistryAwayError, Watch, loaded
 from pregao.sessions.following import Asked, Following, is_late, told
 from pregao.sessions.intents import ask
 from pregao.sessions.journal import Journal
@@ -72,6 +73,7 @@ def run(
         NotFoundError: if there is no such session.
         FencedError: if another runner took the session over; it goes on there.
         UnwritableError: if the database cannot be written; the session can be taken up again.
+        RegistryAwayError: if its model cannot be read because MLflow does not answer; likewise.
         PregaoError: if the session cannot go on (a part is missing, the journal is damaged or does not come out
             again); it is marked as failed with this reason.
     """
@@ -84,7 +86,7 @@ def run(
         session = patiently(lambda: _Session(journal, writer, on_tick))
         outcome = session.live(stop)
         return session.machine.status
-    except (FencedError, UnwritableError) as error:
+    except (FencedError, UnwritableError, RegistryAwayError) as error:
         outcome = str(error)
         raise
     except Exception as error:  # whatever it is, the session's page must say it; it is raised again
@@ -117,6 +119,9 @@ class _Session:
         self._instrument = row.instrument
         self.machine = recover_and_cut(journal, writer, self._parts.machine)
         writer.refresh(self.machine.projection())
+        if self.machine.desk.model is not None and self.machine.model_version != self.machine.first_version:
+            self.machine.desk.take(loaded(self.machine.desk.model.name, self.machine.model_version))
+        self._watch: Watch | None = None
         self._feed: ReplayFeed | None = None
         self._followed: Following | None = None
 
@@ -125,11 +130,14 @@ class _Session:
         if self.machine.status == "created" and not self._begin(stop):
             return self.machine.status if self.machine.ended else "let go"
         self._open()
+        model = self.machine.desk.model
+        self._watch = Watch(model, self.machine.offer) if model is not None else None
         try:
             return self._loop(stop)
         finally:
-            if self._followed is not None:
-                self._followed.close()
+            for part in (self._followed, self._watch):
+                if part is not None:
+                    part.close()
 
     def _loop(self, stop: Callable[[], bool]) -> str:
         machine = self.machine
@@ -143,6 +151,7 @@ class _Session:
                 self._obey()
                 if machine.ended:
                     break
+            self._swap()
             batch = self._replay() if self._feed is not None else self._follow()
             if batch is not None:
                 self._commit(batch)
@@ -151,6 +160,13 @@ class _Session:
                 beat_at = now
                 self._beat()
         return machine.status
+
+    def _swap(self) -> None:
+        """Take the registry's new champion, if there is one, from the next bar on."""
+        offer = self._watch.take() if self._watch is not None else None
+        if offer is not None:
+            told = {"version": offer.version, "was": self.machine.model_version, "reason": offer.reason}
+            self._commit(self.machine.offered(told, offer.model))
 
     def _beat(self) -> None:
         with suppress(*LOST):  # a database that stays away shows at the next bar

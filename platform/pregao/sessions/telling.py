@@ -65,6 +65,9 @@ def _told(row: View, quote: str) -> str | None:
             return f"{row['bars']} bars came too late to be traded on; working orders met them, the strategy did not"
         case "feed":
             return _FEED[row["state"]].format(**row)
+        case "model":
+            refused = f" is refused: {row['reason']}" if row["reason"] else f" takes over from version {row['was']}"
+            return f"model version {row['version']}{refused}"
         case "cut":
             kept = f"; {row['rows']} rows are kept in the quarantine" if row["rows"] else ""
             return f"the journal was damaged at row {row['row']} ({row['why']}) and was cut there{kept}"

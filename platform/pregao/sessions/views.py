@@ -23,6 +23,7 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
   ``from`` and ``to`` (unix seconds), once one is in time again.
 - ``feed``: ``state`` (stale, recovered, held, gap, revised, skewed, ended) and, as it has them, ``reason``, ``t``,
   ``from``, ``to``, ``bars``, ``ms``.
+- ``model``: the registry has a new champion, ``version``; ``was`` the one before, and the ``reason`` if it is refused.
 - ``cut``: the journal was damaged at ``row`` because of ``why``; ``rows`` rows, ``from`` to ``to``, are in quarantine.
 """
 
@@ -51,7 +52,7 @@ def view(row: JournalRow, instrument: Instrument) -> View:
     if row.kind in _SILENT:
         return shown
     body = row.body
-    if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed", "cut"):
+    if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed", "cut", "model"):
         return shown | body
     shown |= shown_body(body, instrument)
     if row.kind == "bar":
@@ -140,7 +141,7 @@ def session_view(row: SessionRow) -> View:
         "strategy": spec.strategy,
         "mode": spec.mode,
         "model": row.model_name,
-        "model_version": row.model_version,
+        "model_version": row.trading_version,
         "equity": row.equity,
         "pnl": row.pnl,
         "pnl_percent": row.pnl_percent,

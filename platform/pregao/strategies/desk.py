@@ -89,6 +89,10 @@ class Desk:
         for bar in bars:
             self._take_in(bar)
 
+    def take(self, model: Model) -> None:
+        """Ask another model from the next decision on; it must take the same features."""
+        self.model = self._context.model = model
+
     def market(self, bar: Bar) -> list[Event]:
         """A closed bar arrives: orders fill, the account is marked, the features take it in."""
         events = self.engine.step(bar)
