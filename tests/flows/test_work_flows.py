@@ -205,7 +205,7 @@ def test_a_wrong_request_fails_at_once_with_its_sentence(served: Servers) -> Non
 @pytest.mark.slow
 def test_retrain_runs_each_stage_as_a_task_and_what_has_not_changed_not_again(served: Servers) -> None:
     finished(client.run_ingest("synthetic", [EDGE], "15m", OPTIONS))
-    run = finished(client.run_retrain(KEY, "15m"))
+    run = finished(client.run_retrain(KEY, "15m"), 300)
     assert task_names(run.id) == ["snapshot", "features", "evaluate", "train", "gate, register, promote"]
     report = client.report(run.id)
     assert report["created"]
