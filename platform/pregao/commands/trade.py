@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -323,15 +324,25 @@ def show(session_id: str, as_json: bool) -> None:
 @click.option("--tail", default=200, show_default=True, help="Begin with this many of the last rows.")
 @click.option("--after", type=int, default=None, help="Begin after this row instead.")
 @click.option("--no-follow", is_flag=True, help="Do not wait for more.")
+@click.option("--lines", is_flag=True, help="Lines also on a terminal, instead of one screen.")
 @click.option("--json", "as_json", is_flag=True, help="Print every row as one JSON document a line.")
-def watch(session_id: str, tail: int, after: int | None, no_follow: bool, as_json: bool) -> None:
-    """Print what happens in a session as it happens, until it ends. Ctrl-C stops watching, not the session."""
+def watch(session_id: str, tail: int, after: int | None, no_follow: bool, lines: bool, as_json: bool) -> None:
+    """Watch a session until it ends. Ctrl-C stops watching, not the session.
+
+    On a terminal: one screen with the profit or loss, the equity's curve, the position and its exits, and what
+    happened last. Piped, with --lines or --no-follow: a line for each thing that happens.
+    """
     from pregao.sessions.telling import line
     from pregao.sessions.views import view
 
     with _journal() as journal:
         journal.session(session_id)
         seq = journal.tail_start(session_id, tail) if after is None else after
+        if sys.stdout.isatty() and not (lines or no_follow or as_json):
+            from pregao.commands.watching import follow
+
+            follow(journal, session_id, seq)
+            return
         while True:
             row = journal.session(session_id)
             while rows := journal.rows(session_id, seq):

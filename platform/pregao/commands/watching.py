@@ -1,0 +1,155 @@
+"""A session as one screen of a terminal, written anew whenever something happened.
+
+`Scene` is what has been heard so far and what to draw of it; `follow` shows it until the session ends.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pregao.sessions.telling import line, moment
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from pregao.sessions.journal import Journal
+    from pregao.sessions.records import SessionRow
+
+_BLOCKS = "▁▂▃▄▅▆▇█"
+_KEPT = 4_000
+"""Closes kept: enough for the widest screen at a few bars a mark."""
+_PAUSE_S = 0.2
+_STILL_S = 10.0
+"""The screen is drawn anew after so long also when nothing happened: the runner may have gone."""
+
+
+class Scene:
+    """What a person sees of a session.
+
+    Args:
+        events: lines of what happened that are kept.
+    """
+
+    def __init__(self, events: int = 12) -> None:
+        self.equity: deque[float] = deque(maxlen=_KEPT)
+        self.events: deque[str] = deque(maxlen=events)
+        self.bar: dict[str, Any] = {}
+
+    def hear(self, shown: dict[str, Any], quote: str) -> None:
+        """A row of the journal, as `pregao.sessions.views.view` shows it."""
+        if shown["k"] == "bar":
+            self.bar = shown
+            self.equity.append(shown["eq"])
+        told = line(shown, quote)
+        if told is not None:
+            self.events.append(told.split("\n", 1)[0])
+
+    def drawn(self, row: SessionRow, attended: bool, width: int) -> RenderableType:
+        """The screen.
+
+        Args:
+            attended: whether a process runs the session.
+            width: of the terminal, in characters.
+        """
+        from rich.console import Group
+        from rich.panel import Panel
+        from rich.text import Text
+
+        quote = row.instrument.quote
+        parts: list[RenderableType] = [self._money(row, quote), Text("")]
+        parts += [self._curve(width - 4), Text(""), self._position(row, quote)]
+        if row.proposal:
+            parts.append(
+                Text(f"Proposal {row.proposal['id']} waits: pregao trade approve {row.id}", style="bold yellow")
+            )
+        parts += [Text(notice, style="yellow") for notice in row.details.get("notices", {}).values()]
+        if row.error:
+            parts.append(Text(row.error.splitlines()[0], style="bold red"))
+        parts += [Text(""), *(Text(event, no_wrap=True, overflow="ellipsis") for event in self.events)]
+        state = row.status if attended or not row.active else f"{row.status}, but no process runs it"
+        title = f" {row.instrument.symbol} {row.spec.timeframe} · {row.spec.strategy} · {row.spec.mode} · {state} "
+        simulated = "synthetic data, simulated money" if row.instrument.synthetic else "simulated money"
+        return Panel(Group(*parts), title=title, title_align="left", subtitle=f" {row.id} · {simulated} ",
+                     subtitle_align="left", border_style="dim" if attended else "yellow")  # fmt: skip
+
+    def _money(self, row: SessionRow, quote: str) -> RenderableType:
+        from rich.text import Text
+
+        style = "bold green" if row.pnl > 0 else "bold red" if row.pnl < 0 else "bold"
+        of = f"/{row.bars_total:,}" if row.bars_total else ""
+        won = f", {row.win_count} won" if row.trades_count else ""
+        return Text.assemble(
+            (f"{row.pnl:+,.2f} {quote}", style), f" ({row.pnl_percent:+.2f} %)   equity {row.equity:,.2f}   "
+            f"{row.trades_count} trades{won}   fees {row.fees:,.2f}   bar {row.bars:,}{of}",
+        )  # fmt: skip
+
+    def _curve(self, width: int) -> RenderableType:
+        from rich.text import Text
+
+        marks = spark(list(self.equity), max(width, 10))
+        if not marks:
+            return Text("waiting for the first bar", style="dim")
+        return Text.assemble((marks, "cyan"), ("  equity", "dim"))
+
+    def _position(self, row: SessionRow, quote: str) -> RenderableType:
+        from rich.text import Text
+
+        bar = self.bar
+        if not bar:
+            return Text("")
+        price = f"{bar['c']:,.8g}"
+        head = f"{moment(bar['t'])} UTC   price {price} {quote}   "
+        if not bar["pos"]:
+            return Text(f"{head}no position")
+        levels = "   ".join(
+            f"{name} {bar[key]:,.8g} ({(bar[key] - bar['c']) / bar['c']:+.2%} away)"
+            for name, key in (("take profit", "tp"), ("stop loss", "sl"))
+            if bar[key] is not None
+        )
+        side = "long" if bar["pos"] > 0 else "short"
+        held = f"{side} {abs(bar['pos']):g} from {bar['ent']:,.8g}, {bar['upnl']:+,.2f} before fees"
+        return Text(f"{head}{held}\n{levels}" if levels else f"{head}{held}")
+
+
+def spark(values: list[float], width: int) -> str:
+    """A curve of at most ``width`` marks, the newest last, each the mean of as many values as it takes."""
+    if not values:
+        return ""
+    each = math.ceil(len(values) / width)
+    tail = values[len(values) % each :] if each > 1 else values
+    means = [sum(tail[i : i + each]) / each for i in range(0, len(tail), each)]
+    low, high = min(means), max(means)
+    if high == low:
+        return _BLOCKS[0] * len(means)
+    return "".join(_BLOCKS[int((mean - low) / (high - low) * (len(_BLOCKS) - 1) + 0.5)] for mean in means)
+
+
+def follow(journal: Journal, session_id: str, after: int, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Show a session on this terminal until it ends; Ctrl-C stops watching."""
+    from rich.console import Console
+    from rich.live import Live
+
+    from pregao.sessions.views import view
+
+    console = Console()
+    scene, seq, drawn_at = Scene(max(console.height - 12, 3)), after, 0.0
+    with Live(console=console, auto_refresh=False, screen=False) as screen:
+        while True:
+            row = journal.session(session_id)
+            fresh = False
+            while rows := journal.rows(session_id, seq):
+                seq, fresh = rows[-1].seq, True
+                for found in rows:
+                    scene.hear(view(found, row.instrument), row.instrument.quote)
+            ended = not row.active and seq >= row.last_seq
+            if fresh or ended or time.monotonic() - drawn_at > _STILL_S:
+                row = journal.session(session_id)
+                drawn_at = time.monotonic()
+                screen.update(scene.drawn(row, journal.attended(row), console.width), refresh=True)
+            if ended:
+                return
+            sleep(_PAUSE_S)
