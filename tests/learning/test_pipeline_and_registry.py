@@ -25,6 +25,7 @@ from pregao.learning.decision import enters, expected_value
 from pregao.learning.gate import judge
 from pregao.learning.model import LoadedModel, model_name
 from pregao.learning.pipeline import Workspace
+from pregao.learning.plots import PLOTS
 from pregao.learning.retraining import RetrainReport, retrain, train
 from pregao.market.store import Store
 from pregao.market.versions import Versions
@@ -98,11 +99,33 @@ def test_the_run_keeps_params_metrics_dataset_and_pictures(first: RetrainReport,
     assert (dataset.dataset.digest, dataset.dataset.source_type) == (first.data_version, "dvc")
     files = {entry.path for entry in client.list_artifacts(first.run_id, "report")}
     assert {"report/evaluation.json", "report/gate.json", "report/trades.parquet", "report/dvc.lock"} <= files
+    assert {"report/report.html", "report/predictions.parquet", "report/pictures.json"} <= files
     plots = {entry.path: entry.file_size for entry in client.list_artifacts(first.run_id, "report/plots")}
-    assert {"report/plots/equity.png", "report/plots/calibration.png", "report/plots/importance.png"} == set(plots)
+    assert set(plots) == {f"report/plots/{name}.png" for name in PLOTS}
     assert min(plots.values()) > 5_000
     artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
     assert artifacts.is_relative_to(folder / "mlruns" / "artifacts")
+
+
+def test_the_panel_shows_the_report_of_a_version(first: RetrainReport) -> None:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+    from pregao_ui import api
+    from pregao_ui.services import Services
+
+    app = FastAPI()
+    services = Services()
+    api.answer_errors(app)
+    app.include_router(api.router(services, None))
+    http = TestClient(app)
+    answer = http.get(f"/api/models/{NAME}/champion/report")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert answer.text == http.get(f"/api/models/{NAME}/1/report").text == registry.report_page(NAME, "1")
+    assert first.model_digest in answer.text
+    for wrong in (f"/api/models/{NAME}/99/report", "/api/models/pregao.nothing.15m/1/report"):
+        assert http.get(wrong).status_code == 404
 
 
 def test_the_champion_loads_and_explains(first: RetrainReport) -> None:
@@ -154,7 +177,16 @@ def test_nothing_new_runs_nothing_and_registers_nothing(first: RetrainReport) ->
 def test_the_same_data_params_and_seed_give_the_same_model_from_nothing(
     first: RetrainReport, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = ("examples.parquet", "predictions.parquet", "trades.parquet", "model.cbm", "model.json", "evaluation.json")
+    made = (
+        "examples.parquet",
+        "pictures.json",
+        "predictions.parquet",
+        "trades.parquet",
+        "trials.parquet",
+        "model.cbm",
+        "model.json",
+        "evaluation.json",
+    )
     before = {name: (workspace.root / name).read_bytes() for name in made}
     for name in made:
         (workspace.root / name).unlink()
@@ -313,6 +345,8 @@ def test_bad_knobs_are_named(folder: Path) -> None:
         train(EDGE, "15m", overrides={"plan": {"take_profit": 400}})
     with pytest.raises(UsageError, match=r"plan\.take_profit"):
         train(EDGE, "15m", overrides={"plan": {"take_profit": "lots"}})
+    with pytest.raises(UsageError, match="market"):
+        train(EDGE, "15m", overrides={"features": {"set": "full-market"}})
     with pytest.raises(NotFoundError, match="core26"):
         train(EDGE, "15m", overrides={"features": {"set": "core26"}})
     with pytest.raises(NotFoundError, match="no version named"):

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, FastAPI, Header, Query, Request, status
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response, StreamingResponse
+from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.sessions.control import SpecError
@@ -67,6 +67,11 @@ def router(services: Services, hub: Hub) -> APIRouter:
     def models() -> list[ModelOut]:
         """The registered models with the gate's reasons."""
         return services.models()
+
+    @api.get("/models/{name}/{version}/report", tags=["models"], responses=_NOT_FOUND, response_class=HTMLResponse)
+    def report(name: str, version: str) -> HTMLResponse:
+        """The report on a version (a number, or an alias such as champion) as one page."""
+        return HTMLResponse(services.report(name, version))
 
     @api.get("/sessions", tags=["sessions"])
     def sessions() -> list[SessionOut]:

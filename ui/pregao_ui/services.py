@@ -210,6 +210,12 @@ class Services:
                 self._models = (time.monotonic(), [ModelOut.of(info) for info in list_models()])
             return self._models[1]
 
+    def report(self, name: str, version: str) -> str:
+        """The page on a version of a model; raises `NotFoundError`."""
+        from pregao.learning.registry import report_page
+
+        return report_page(name, version)
+
     def champion(self, instrument: Instrument, timeframe: Timeframe) -> Model | None:
         """The model that trades an instrument, as of a few seconds ago; None if the gate has passed none."""
         with self._registry_lock:

@@ -2,9 +2,8 @@
 
 ``var/pipelines/<model>/`` holds copies of the project's ``dvc.yaml`` and ``params.yaml`` (with a ``dataset``
 section), ``snapshot/`` (a store of the one series and its panel, outside the data repository), and what the stages
-make:
-``examples.parquet``, ``evaluation.json``, ``predictions.parquet``, ``trades.parquet``, ``trials.parquet``,
-``model.cbm``, ``model.json``.
+make: ``examples.parquet``, ``evaluation.json``, ``pictures.json``, ``predictions.parquet``, ``trades.parquet``,
+``trials.parquet``, ``model.cbm``, ``model.json``.
 A stage whose bars, knobs and code have not changed is not run again.
 """
 

@@ -19,6 +19,7 @@ from pregao.learning.assess import assess
 from pregao.learning.folds import last_fold
 from pregao.learning.labels import Examples, examples, seen_bars, stacked
 from pregao.learning.params import ModelParams, Params, read_params
+from pregao.learning.pictures import pictures
 from pregao.learning.pipeline import ERROR_FILE, STAGES
 from pregao.learning.reasons import usual_ranges
 from pregao.market.store import Store
@@ -46,7 +47,8 @@ def _peer(key: str, bars: Bars, params: Params, features: FeatureSet) -> Example
 
 
 def evaluate() -> None:
-    """The assessment: ``evaluation.json``, ``predictions.parquet``, ``trades.parquet``, ``trials.parquet``."""
+    """The assessment: ``evaluation.json``, ``predictions.parquet``, ``trades.parquet``, ``trials.parquet``, and
+    ``pictures.json``."""
     params = _params()
     bars, plan = _market(params)
     rows = Examples.read(Path("examples.parquet"))
@@ -55,6 +57,7 @@ def evaluate() -> None:
     found.trading.trades.to_parquet("trades.parquet", compression="zstd", index=False)
     found.returns.to_parquet("trials.parquet", compression="zstd")
     _write("evaluation.json", found.report)
+    _write("pictures.json", pictures(bars, plan, found.predictions, found.report, params.seed))
     figures, overfit = found.report["trading"], found.report["overfitting"]
     print(
         f"AUC {found.report['prediction']['auc']:.3f}, net return {figures['net_return']:.2%} out of sample, "

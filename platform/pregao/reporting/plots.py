@@ -112,6 +112,49 @@ def over_time(
     return _whole(frame, body, labels)
 
 
+def across(
+    frame: Frame,
+    x: Floats,
+    lines: Sequence[Line],
+    x_label: Callable[[float, int], str],
+    *,
+    rule: float | None = None,
+) -> Markup:
+    """Lines over a quantity.
+
+    Args:
+        x: ascending, finite, shape ``(n,)``, ``n >= 1``; few enough to be drawn all.
+        lines: drawn in order, the last on top; one value for each ``x``.
+        x_label: text of a value on the x axis.
+        rule: a value of y to mark with a dashed line.
+    """
+    first, last = float(x[0]), float(x[-1])
+    span = last - first or 1.0
+    low, high = _reach([line.y for line in lines], (None, None), rule)
+
+    def down(value: float) -> float:
+        return (high - value) / (high - low) * frame.height
+
+    levels, decimals = ticks(low, high, frame.about)
+    values, x_decimals = ticks(first, last, 7) if last > first else ([first], 4)
+    at = [(value - first) / span * WIDTH for value in values]
+    body = [
+        Markup('<path class="grid" d="{}"/>').format(
+            "".join([f"M0 {down(v):.1f}H{WIDTH}" for v in levels] + [f"M{u:.1f} 0V{frame.height}" for u in at])
+        )
+    ]
+    if rule is not None:
+        body.append(Markup('<path class="rule" d="M0 {}H{}"/>').format(f"{down(rule):.1f}", WIDTH))
+    for line in lines:
+        known = np.flatnonzero(np.isfinite(line.y))
+        u, v = (x[known] - first) / span * WIDTH, (high - line.y[known]) / (high - low) * frame.height
+        d, _ = _paths(u, v, np.zeros(len(known), np.int64), line.stepped, down(low))
+        body.append(Markup('<path class="line {}" d="{}"/>').format(line.style, d))
+    labels = [_level(down(v) / frame.height, frame.label(v, decimals)) for v in levels]
+    labels += _moments(at, [x_label(v, x_decimals) for v in values])
+    return _whole(frame, body, labels)
+
+
 def histogram(frame: Frame, edges: Floats, counts: Ints, x_label: Callable[[float, int], str]) -> Markup:
     """Bars of counts, losses and gains apart.
 

@@ -131,6 +131,7 @@
           ...model.aliases.map((alias) => make("span", { class: `pg-badge ${alias === "champion" ? "good" : ""}` }, has(`alias_${alias}`) ? T(`alias_${alias}`) : alias)),
           make("span", { class: "pg-pill", "data-status": { passed: "running", failed: "failed" }[said] ?? "" }, `${T("col_gate")}: ${T(`gate_${said}`)}`),
           make("time", {}, format.local(model.created))),
+        make("a", { class: "small", target: "_blank", rel: "noopener", href: `/api/models/${encodeURIComponent(model.name)}/${model.version}/report` }, T("model_report")),
         make("div", { class: "pg-columns" },
           gate(model),
           facts(T("out_of_sample"), FIGURES.filter((name) => name in model.metrics).map((name) => [T(`metric_${name}`), figure(name, model.metrics[name])])),

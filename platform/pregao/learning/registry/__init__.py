@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from pregao.core.errors import PregaoError
+from pregao.core.errors import NotFoundError, PregaoError
 from pregao.learning.gate import Verdict
 from pregao.learning.lineage import ModelInfo as ModelInfo
 from pregao.learning.lineage import info_of, tags_of
@@ -92,6 +94,28 @@ def list_models(name: str | None = None) -> list[ModelInfo]:
                 last = aliases.last_promoted(known)
                 found += [info_of(version, model.aliases, last) for version in known]
         return sorted(found, key=lambda m: (m.created_ns, int(m.version)), reverse=True)
+
+
+def report_page(name: str, alias_or_version: str) -> str:
+    """The report on a version as one HTML page, see `pregao.learning.page`.
+
+    Raises:
+        NotFoundError: if there is no such model or version, or it was registered without one.
+        PregaoError: if the registry cannot be reached.
+    """
+    if not connection.exists():
+        raise aliases.no_model(name)
+    with connection.talking():
+        client = connection.client()
+        number = aliases.resolve(client, name, alias_or_version)
+        run_id = client.get_model_version(name, number).run_id
+        kept = client.list_artifacts(run_id, "report") if run_id else []
+        if f"report/{runs.PAGE}" not in {entry.path for entry in kept}:
+            raise NotFoundError(
+                f"Version {number} of {name} has no report.", "Train it again with `pregao retrain`, which makes one."
+            )
+        with TemporaryDirectory() as folder:
+            return Path(client.download_artifacts(run_id, f"report/{runs.PAGE}", folder)).read_text(encoding="utf-8")
 
 
 def promote(name: str, version: str, by: str = "person") -> ModelInfo:

@@ -18,6 +18,7 @@ from pregao.settings import settings
 
 _FILES = (
     "evaluation.json",
+    "pictures.json",
     "model.json",
     "params.yaml",
     "dvc.lock",
@@ -26,6 +27,8 @@ _FILES = (
     "trials.parquet",
 )
 """What a run keeps of its workspace."""
+PAGE = "report.html"
+"""The report as one page, in the run's folder ``report``."""
 _SAME = ("model_digest", "report_digest", "gate")
 """Versions with these tags alike are one."""
 
@@ -46,6 +49,7 @@ def log_run(
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
+    from pregao.learning.page import page
     from pregao.learning.plots import draw
 
     experiment = _experiment(client, workspace.name)
@@ -84,7 +88,10 @@ def log_run(
         )
         with TemporaryDirectory() as folder:
             (Path(folder) / "plots").mkdir()
-            draw(report, meta["importance"], Path(folder) / "plots")
+            pictures = workspace.document("pictures.json")
+            draw(report, pictures, meta["importance"], Path(folder) / "plots")
+            facts = {**tags, "name": workspace.name, "data": workspace.version.short}
+            (Path(folder) / PAGE).write_text(page(report, pictures, meta, verdict, facts), encoding="utf-8")
             (Path(folder) / "gate.json").write_text(json.dumps(verdict.to_json(), indent=1))
             for file in _FILES:
                 (Path(folder) / file).write_bytes((workspace.root / file).read_bytes())
