@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from pregao_flows.reports import leave, table
+from pregao_flows.retrain_many import Many, failures, retrain_many, sentence
 
 if TYPE_CHECKING:
     from pregao.learning.gate import Verdict
@@ -69,20 +70,60 @@ def register(workspace: Workspace) -> tuple[Verdict, Registered]:
 
 
 @flow(name="retrain")
-def retrain(instrument: str | None = None, timeframe: str | None = None) -> State[Any]:
-    """Retrain one model, or, as every night, all that are registered; what has not changed costs seconds.
+def retrain(
+    instrument: str | None = None,
+    timeframe: str | None = None,
+    instruments: list[str] | None = None,
+    cluster: str | None = None,
+) -> State[Any]:
+    """Retrain one model, many, or, as every night, all that are registered; what has not changed costs seconds.
 
     Args:
-        instrument: key or unambiguous symbol; none is every registered model.
-        timeframe: such as 15m; given with the instrument.
+        instrument: key or unambiguous symbol.
+        timeframe: such as 15m; without it, whatever timeframes of the instruments have a registered model.
+        instruments: several; each is a task, and one that fails stops none of the others.
+        cluster: address of a Dask scheduler whose workers share the work, such as tcp://10.0.0.5:8786.
     """
-    if instrument is not None and timeframe is not None:
-        return Completed(message=_retrain(instrument, timeframe))
-    from pregao.learning.registry import list_models
+    asked = ([instrument] if instrument is not None else []) + (instruments or [])
+    if timeframe is not None and asked:
+        wanted = [(one, timeframe) for one in asked]
+    else:
+        from pregao.learning.registry import list_models
 
-    known = sorted({(model.instrument, model.timeframe) for model in list_models()})
-    wanted = [one for one in known if instrument in (None, one[0]) and timeframe in (None, one[1])]
-    return Completed(message="; ".join(_retrain(*one) for one in wanted) or "No model is registered yet.")
+        known = sorted({(model.instrument, model.timeframe) for model in list_models()})
+        wanted = [one for one in known if (not asked or one[0] in asked) and timeframe in (None, one[1])]
+    if not wanted:
+        return Completed(message="No model is registered yet.")
+    if len(wanted) == 1 and cluster is None:
+        return Completed(message=_retrain(*wanted[0]))
+    many = retrain_many(wanted, cluster)
+    if not many.done and len(many.failed) == 1:
+        raise next(iter(many.failed.values()))
+    return _report(many)
+
+
+def _report(many: Many) -> State[Any]:
+    """The report of all, and the gate's page of each."""
+    from pregao.market.store import Store
+
+    rows: list[list[object]] = []
+    for label, report in many.done.items():
+        told = _verdict(report["name"], report["version"], report["gate"])
+        symbol = Store().instrument(report["instrument"]).symbol
+        _gate_page(f"{symbol} {report['timeframe']}", report["gate"], report | {"summary": told}, told)
+        verdict = "champion" if report["promoted"] else "passed" if report["gate"]["passed"] else "refused"
+        rows.append([label, report["version"], "new" if report["created"] else "as before", verdict,
+                     report["model_digest"][:12], told])  # fmt: skip
+    promoted = sum(report["promoted"] for report in many.done.values())
+    summary = f"{len(many.done)} models trained, {promoted} promoted"
+    page = [f"# {summary}", table(["series", "version", "", "gate", "digest", "what the gate said"], rows)]
+    if many.failed:
+        page += ["## Failed", table(["series", "why"], [[k, sentence(v)] for k, v in many.failed.items()])]
+    document = {"models": list(many.done.values()), "failed": {k: sentence(v) for k, v in many.failed.items()}}
+    leave("retrain many", "\n\n".join(page), document, summary)
+    if many.failed:
+        return Failed(message=f"{summary}; failed: {failures(many.failed)}")
+    return Completed(message=summary)
 
 
 def _retrain(instrument: str, timeframe: str) -> str:
@@ -93,7 +134,8 @@ def _retrain(instrument: str, timeframe: str) -> str:
         stage(workspace)
     registry.join()
     verdict, registered = register(workspace)
-    summary = _summary(workspace, verdict, registered)
+    gate = verdict.to_json()
+    summary = _verdict(workspace.name, registered.version, gate)
     report = {
         "name": workspace.name,
         "instrument": workspace.instrument.key,
@@ -103,15 +145,18 @@ def _retrain(instrument: str, timeframe: str) -> str:
         "created": registered.created,
         "promoted": registered.promoted,
         "data_version": workspace.version.md5,
-        "gate": verdict.to_json(),
+        "gate": gate,
         "summary": summary,
     }
-    rows: list[list[object]] = [
-        ["passed" if reason.passed else "**refused**", reason.name, reason.text] for reason in verdict.reasons
-    ]
-    page = f"# {summary}\n\n" + table(["", "reason", "figure"], rows)
-    leave(f"gate {workspace.instrument.symbol} {workspace.timeframe}", page, report, summary)
+    _gate_page(f"{workspace.instrument.symbol} {workspace.timeframe}", gate, report, summary)
     return summary
+
+
+def _gate_page(label: str, gate: dict[str, Any], report: dict[str, Any], summary: str) -> None:
+    rows: list[list[object]] = [
+        ["passed" if reason["passed"] else "**refused**", reason["name"], reason["text"]] for reason in gate["reasons"]
+    ]
+    leave(f"gate {label}", f"# {summary}\n\n" + table(["", "reason", "figure"], rows), report, summary)
 
 
 def _open_registry() -> None:
@@ -124,8 +169,8 @@ def _open_registry() -> None:
         prepare()
 
 
-def _summary(workspace: Workspace, verdict: Verdict, registered: Registered) -> str:
-    model = f"{workspace.name} version {registered.version}"
-    if verdict.passed:
+def _verdict(name: str, version: str | None, gate: dict[str, Any]) -> str:
+    model = f"{name} version {version}"
+    if gate["passed"]:
         return f"{model}: the gate passed it, so it is champion"
-    return f"{model}: the gate refused it: " + "; ".join(r.text for r in verdict.reasons if not r.passed)
+    return f"{model}: the gate refused it: " + "; ".join(r["text"] for r in gate["reasons"] if not r["passed"])

@@ -15,18 +15,16 @@ from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from distributed import Client
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.futures import as_completed
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.tasks import Task
-from prefect_dask import DaskTaskRunner
 
-from pregao.core.errors import PregaoError
 from pregao.settings import settings
 from pregao_flows import client
+from pregao_flows.cluster import runner_at, workers_at
 
 if TYPE_CHECKING:
     from pregao.strategies.sweeping.resuming import Give, Make
@@ -34,7 +32,6 @@ if TYPE_CHECKING:
 
 PARTS = 8
 """Tasks for each worker: enough that none waits long for the last, and few, since each costs the server its time."""
-_CONNECT_S = 10
 
 _asked: ContextVar[tuple[Sweep, list[int], int, Give]] = ContextVar("asked")
 _one_at_a_time = Lock()
@@ -102,17 +99,8 @@ def on_cluster(work: Sweep, address: str) -> Make:
         raise client.ServerDownError(
             f"The Prefect server does not answer at {settings().prefect_api}.", "Start it with `pregao up`."
         )
-    try:
-        with Client(address, timeout=_CONNECT_S, set_as_default=False) as cluster:
-            workers = len(cluster.scheduler_info(n_workers=-1)["workers"])
-    except (OSError, ValueError) as error:
-        raise PregaoError(
-            f"No Dask scheduler answers at {address}.",
-            "Start one with `dask scheduler`, and workers with `dask worker`.",
-        ) from error
-    if workers == 0:
-        raise PregaoError(f"The Dask cluster at {address} has no workers.", f"Start some: dask worker {address}")
-    on_dask = sweep.with_options(task_runner=DaskTaskRunner(address=address, client_kwargs={"timeout": _CONNECT_S}))
+    workers = workers_at(address)
+    on_dask = sweep.with_options(task_runner=runner_at(address))
 
     def make(runs: list[int], give: Give) -> None:
         _asked.set((work, runs, workers, give))
