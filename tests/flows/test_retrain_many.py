@@ -13,6 +13,7 @@ import pytest
 from learning_project import project
 
 from pregao.core.bars import Bars
+from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.learning.registry import list_models
 from pregao.market.sources import Request
@@ -97,9 +98,9 @@ def test_a_worker_on_other_ground_trains_nothing(
 
     with folder(tmp_path / "home"):
         ground = ground_here()
-        with pytest.raises(Exception, match="code is .* and the flow's is another"):
+        with pytest.raises(UsageError, match=r"code is .* and the flow's is another"):
             trained(EDGE, "15m", ground | {"code": "another"})
         monkeypatch.setenv("PREGAO_MLFLOW_URI", "http://127.0.0.1:1")
         settings.cache_clear()
-        with pytest.raises(Exception, match=r"registry is http://127.0.0.1:1"):
+        with pytest.raises(UsageError, match=r"registry is http://127.0.0.1:1"):
             trained(EDGE, "15m", ground)
