@@ -25,8 +25,8 @@ from pregao_flows.secrets import revealed
 
 if TYPE_CHECKING:
     from pregao.market.ingest import Gathered
-    from pregao.market.reports import IngestReport
     from pregao.market.refresh import Job
+    from pregao.market.reports import IngestReport
 
 
 def _worth_another_try(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
