@@ -108,7 +108,7 @@ def journal(model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 @pytest.fixture
 def session(journal: Journal, model: str) -> str:
     """A session of the AI that replays slowly enough to be changed on its way."""
-    return start(a_spec(strategy="catboost-ai", feed={"speed": 40}), journal)
+    return start(a_spec(strategy="catboost-ai", feed={"speed": 40}, isolated=True), journal)
 
 
 class Running:

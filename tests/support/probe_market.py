@@ -35,5 +35,6 @@ def random_walk(n: int, seed: int = 1) -> Bars:
 def a_spec(**changes: Any) -> SessionSpec:
     values: dict[str, Any] = {
         "instrument": INSTRUMENT.key, "timeframe": "1m", "strategy": "probe", "feed": {"speed": 0}, "seed": 7,
+        "isolated": False,
     }  # fmt: skip
     return spec_of(values | changes)

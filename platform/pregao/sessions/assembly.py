@@ -18,6 +18,7 @@ from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
 from pregao.market.store import Store
 from pregao.sessions import champion, following
+from pregao.sessions.isolation import Isolated, Limits
 from pregao.sessions.machine import Machine
 from pregao.sessions.records import Body
 from pregao.sessions.spec import Live, Replay, SessionSpec
@@ -92,6 +93,9 @@ class Assembly:
     def desk(self) -> Desk:
         """A new desk with a new strategy; for a replay it is warmed up on the bars before the first."""
         strategy = configured(self.spec.strategy, self.spec.config)
+        if self.spec.isolated:
+            limits = Limits(self.spec.deadline, self.spec.memory)
+            strategy = Isolated(strategy, self.spec.strategy, self.spec.config, limits)
         desk = desk_for(self.plan, strategy, self.spec.seed, self.model)
         if self.before is not None:
             tail = self.before[max(len(self.before) - desk.history, 0) :]

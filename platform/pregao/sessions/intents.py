@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import traceback
 from dataclasses import asdict, fields
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pregao.core.bars import Bar
 from pregao.sessions.records import Body, canonical
 from pregao.strategies.contract import Enter, Exit, Intent, Note, Wait
-from pregao.strategies.desk import Desk
+
+if TYPE_CHECKING:
+    from pregao.strategies.desk import Desk
 
 _REASON = 500
 """Characters of a reason that are kept."""
@@ -44,8 +46,8 @@ def ask(desk: Desk, bar: Bar, memory: str) -> Decision:
         bodies = tuple(body_of(intent) for intent in desk.decide(bar))
         return Decision(bodies, canonical(desk.strategy.save()))
     except Exception as error:  # a plugin may raise anything, and must hurt only its own session
-        told = f"{type(error).__name__}: {error}"[:_REASON]
-        text = traceback.format_exc()
+        told = getattr(error, "told", f"{type(error).__name__}: {error}")[:_REASON]
+        text = getattr(error, "traceback", "") or traceback.format_exc()
     try:
         desk.strategy.load(json.loads(memory))
     except Exception:  # the same plugin: it is paused anyway, and its first fault is the one to show

@@ -21,6 +21,7 @@ from pregao.sessions.assembly import assemble
 from pregao.sessions.champion import RegistryAwayError, Watch, loaded
 from pregao.sessions.following import Asked, Following, is_late, told
 from pregao.sessions.intents import ask
+from pregao.sessions.isolation import Isolated
 from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Batch
 from pregao.sessions.records import ENDED, Projection, Status
@@ -135,7 +136,7 @@ class _Session:
         try:
             return self._loop(stop)
         finally:
-            for part in (self._followed, self._watch):
+            for part in (self._followed, self._watch, self._isolated()):
                 if part is not None:
                     part.close()
 
@@ -167,6 +168,10 @@ class _Session:
         if offer is not None:
             told = {"version": offer.version, "was": self.machine.model_version, "reason": offer.reason}
             self._commit(self.machine.offered(told, offer.model))
+
+    def _isolated(self) -> Isolated | None:
+        strategy = self.machine.desk.strategy
+        return strategy if isinstance(strategy, Isolated) else None
 
     def _beat(self) -> None:
         with suppress(*LOST):  # a database that stays away shows at the next bar

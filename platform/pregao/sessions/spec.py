@@ -113,6 +113,9 @@ class SessionSpec(BaseModel):
     model: str | None = Field(default=None, description="Registered model name; None takes the instrument's own")
     seed: int = Field(default=0, ge=0, lt=2**31)
     risk: Risk = Risk()
+    isolated: bool = Field(default=True, description="The strategy runs in a process of its own")
+    deadline: float = Field(default=5.0, gt=0, le=600, description="Seconds that the strategy may think about a bar")
+    memory: int = Field(default=1_024, ge=64, le=1_048_576, description="Megabytes that the strategy may use")
     approval_bars: int = Field(default=3, ge=1, le=1_000, description="Bars that a proposal waits for approval")
 
     @model_validator(mode="after")

@@ -56,3 +56,74 @@ class Probe:
 
     def load(self, state: JsonDict) -> None:
         self.seen, self.mean = state["seen"], state["mean"]
+
+
+class HarmConfig(StrategyConfig):
+    how: str = Field("", title="How", description="What it does to itself at its tenth bar")
+    at: int = Field(10, ge=1, title="At", description="At which bar")
+
+
+class Harm:
+    """A strategy that is fine until it is not."""
+
+    api = 1
+    title = "Harm"
+    Config = HarmConfig
+
+    def __init__(self, config: HarmConfig) -> None:
+        self.config = config
+        self.seen = 0
+        self.hoard: list[bytearray] = []
+
+    def warmup(self) -> int:
+        return 1
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Iterable[Intent]:
+        self.seen += 1
+        if self.seen == 3:
+            return (Enter("long", 1.0, "in"),)
+        if self.seen == self.config.at or (self.config.how in ("leak", "print") and self.seen > self.config.at):
+            self.harm()
+        return (Note(f"bar {self.seen}"),)
+
+    def harm(self) -> None:
+        import ctypes
+        import os
+        import signal
+
+        match self.config.how:
+            case "hang":
+                while True:
+                    pass
+            case "sleep":
+                time.sleep(1_000)
+            case "exit":
+                os._exit(7)
+            case "quit":
+                raise SystemExit("enough")
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "segfault":
+                ctypes.string_at(0)
+            case "leak":
+                self.hoard.append(bytearray(b"x" * (20 * 2**20)))
+            case "swallow":
+                self.hoard.append(bytearray(b"x" * (2_000 * 2**20)))
+            case "fork":
+                os.fork()
+            case "bomb":
+                for _ in range(20):
+                    if os.fork() == 0:
+                        time.sleep(1_000)
+            case "print":
+                print("noise" * 100_000, flush=True)
+            case "close":
+                os.closerange(3, 100)
+            case "state":
+                self.config = HarmConfig(how="unsaveable")
+
+    def save(self) -> JsonDict:
+        return {"seen": object()} if self.config.how == "unsaveable" else {"seen": self.seen}  # type: ignore[dict-item]
+
+    def load(self, state: JsonDict) -> None:
+        self.seen = state["seen"]

@@ -1,0 +1,250 @@
+"""A strategy in a process of its own, with a deadline and a bound on its memory: whatever it does hurts only itself.
+
+`Isolated` has the methods of a strategy and takes its place at the desk. Each call is a message to
+`pregao.sessions.cell`; while the strategy thinks, the cell asks back for what it looks up (account, closes, features,
+signal, model), so nothing is sent that is not wanted. A cell that hangs, dies, grows too large or answers nonsense is
+ended with everything that it has started, and the session's runner gets a `StrategyFault`; the next call starts a new
+one, with the strategy's last good state.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+
+from pregao.core.bars import Bar, Bars
+from pregao.core.errors import PregaoError
+from pregao.sessions.intents import intent_of
+from pregao.strategies.contract import Context, Intent, Model
+
+START_S = 60.0
+"""A cell may import for so long."""
+ANSWER_BYTES = 16 * 1024 * 1024
+"""An answer is not longer than this."""
+_STEP_S = 0.05
+
+
+class StrategyFault(PregaoError):  # noqa: N818  # it is the strategy's fault, not an error of the platform
+    """A strategy failed: it raised, or its process was ended. ``told`` is its own error in one line, ``traceback`` says
+    where it was raised."""
+
+    def __init__(self, told: str, traceback: str = "") -> None:
+        super().__init__(told)
+        self.told = told
+        self.traceback = traceback or told
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a strategy may use: seconds for an answer, and megabytes of memory with all that it has started."""
+
+    deadline_s: float = 5.0
+    memory_mb: int = 1_024
+
+
+class Isolated:
+    """A strategy as the desk sees it; the real one is in a cell, started at the first question.
+
+    Args:
+        local: the same strategy here, configured, never asked about a bar: for its warm-up and its class's facts.
+        name, config: how the cell makes its own.
+        limits: what it may use.
+        log: where what it prints goes; None throws it away.
+    """
+
+    def __init__(self, local: Any, name: str, config: dict[str, Any], limits: Limits, log: Path | None = None) -> None:
+        self._local = local
+        self._warmup = int(local.warmup())
+        self._arguments = name, json.dumps(config)
+        self._limits = limits
+        self._log = log
+        self._state: dict[str, Any] = local.save()
+        self._stale = False
+        self._cell: subprocess.Popen[bytes] | None = None
+        self._line: Connection | None = None
+        self._opened = False
+        self._model: Model | None = None
+        if callable(getattr(local, "signals", None)):
+            self.signals = self._signals
+
+    def __getattr__(self, name: str) -> Any:
+        """The facts of the strategy's class: its title, its feature set, whether it needs a model."""
+        if name.startswith("_") or name == "signals":
+            raise AttributeError(name)
+        return getattr(self._local, name)
+
+    def warmup(self) -> int:
+        """See `contract.Strategy.warmup`."""
+        return self._warmup
+
+    def save(self) -> dict[str, Any]:
+        """The state after the last answer."""
+        return self._state
+
+    def load(self, state: dict[str, Any]) -> None:
+        """The state to go on from, told to the cell with the next question."""
+        self._state, self._stale = state, True
+
+    def on_bar(self, context: Context, bar: Bar) -> tuple[Intent, ...]:
+        """See `contract.Strategy.on_bar`. Raises `StrategyFault`."""
+        asked: dict[str, Any] = {"bar": tuple(bar), "now_ns": context.now_ns, "missed": context.missed}
+        self._start()
+        if not self._opened:
+            asked["open"] = context.instrument, context.timeframe, context.seed
+        if not self._opened or context.model is not self._model:
+            model = context.model
+            asked["model"] = None if model is None else (model.name, str(model.version), dict(model.meta))
+        answer = self._ask(asked, context)
+        self._opened, self._model = True, context.model
+        try:
+            intents = tuple(intent_of(body) for body in answer["intents"])
+            state = answer["state"]
+            if not isinstance(state, dict):
+                raise TypeError(f"save() returned {type(state).__name__}, not a dictionary")
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._end(f"its answer cannot be read: {error}") from error
+        self._state = state
+        return intents
+
+    def close(self) -> None:
+        """End the cell and all that it has started; may be called twice."""
+        cell, line = self._cell, self._line
+        self._cell = self._line = None
+        self._opened = False
+        if line is not None:
+            line.close()
+        if cell is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(cell.pid, signal.SIGKILL)
+            cell.wait()
+
+    def __del__(self) -> None:
+        with suppress(Exception):  # at the interpreter's end its modules may be gone
+            self.close()
+
+    def _signals(self, history: Bars) -> NDArray[np.int8]:
+        self._start()
+        answer = self._ask({"signals": history}, None)
+        return np.array(answer["signals"], dtype=np.dtype(answer["dtype"]))
+
+    def _start(self) -> None:
+        if self._cell is not None:
+            return
+        ours, theirs = socket.socketpair()
+        output = self._log.open("ab") if self._log is not None else subprocess.DEVNULL
+        try:
+            self._cell = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "pregao.sessions.cell"),
+                    *(str(theirs.fileno()), str(os.getpid())), *self._arguments,
+                ],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )  # fmt: skip
+        finally:
+            theirs.close()
+            if not isinstance(output, int):
+                output.close()
+        self._line = Connection(ours.detach())
+        self._opened, self._stale = False, True
+        self._heard(START_S)
+
+    def _ask(self, asked: dict[str, Any], context: Context | None) -> dict[str, Any]:
+        """One question, and all that is asked back on the way to its answer."""
+        if self._stale:
+            asked, self._stale = {**asked, "state": self._state}, False
+        self._say(asked)
+        until = time.monotonic() + self._limits.deadline_s
+        while True:
+            answer = self._heard(until - time.monotonic())
+            if "want" in answer:
+                self._say(self._told(answer["want"], context))
+                continue
+            self._weigh()
+            if "error" in answer:
+                raise StrategyFault(str(answer["error"]), str(answer.get("traceback", "")))
+            return answer
+
+    def _told(self, want: Any, context: Context | None) -> dict[str, Any]:
+        if context is None:
+            return {"failed": "there is nothing to look up now"}
+        try:
+            what, *rest = want
+            if what in ("account", "closes", "features", "signal"):
+                found = getattr(context, what)
+                return {"told": tuple(found) if what == "account" else found}
+            if what in ("probability", "explain", "reasons") and context.model is not None:
+                features = np.array(rest[0], np.float64)
+                return {"told": getattr(context.model, what)(features, *rest[1:])}
+        except StrategyFault:
+            raise
+        except Exception as error:  # what it asks may be nonsense; it is told, and may handle it
+            return {"failed": f"{type(error).__name__}: {error}"}
+        return {"failed": f"{want!r} cannot be looked up"}
+
+    def _say(self, message: dict[str, Any]) -> None:
+        assert self._line is not None
+        try:
+            self._line.send_bytes(pickle.dumps(message))
+        except OSError as error:
+            raise self._end(self._how_it_ended()) from error
+
+    def _heard(self, timeout_s: float) -> dict[str, Any]:
+        """The next message; its process is watched meanwhile."""
+        line = self._line
+        assert line is not None
+        until = time.monotonic() + timeout_s
+        try:
+            while not line.poll(min(_STEP_S, max(until - time.monotonic(), 0.0))):
+                self._weigh()
+                if time.monotonic() >= until:
+                    raise self._end(f"it did not answer within {self._limits.deadline_s:g} s")
+            answer = json.loads(line.recv_bytes(ANSWER_BYTES))
+            if isinstance(answer, dict):
+                return answer
+            raise self._end("it did not speak as a strategy's process does")
+        except (EOFError, OSError) as error:
+            raise self._end(self._how_it_ended()) from error
+        except ValueError as error:
+            raise self._end("it did not speak as a strategy's process does") from error
+
+    def _weigh(self) -> None:
+        """End a cell that, with all that it has started, takes too much memory."""
+        assert self._cell is not None
+        used = 0
+        with suppress(psutil.Error):
+            process = psutil.Process(self._cell.pid)
+            used = process.memory_info().rss
+            if used * 4 > self._limits.memory_mb * 2**20:  # children are looked for when it begins to matter
+                used += sum(child.memory_info().rss for child in process.children(recursive=True))
+        if used > self._limits.memory_mb * 2**20:
+            raise self._end(f"it took {used // 2**20:,} MB of memory; {self._limits.memory_mb:,} are allowed")
+
+    def _how_it_ended(self) -> str:
+        if self._cell is None:
+            return "its process was ended"
+        with suppress(subprocess.TimeoutExpired):
+            status = self._cell.wait(2.0)
+            if status < 0:
+                return f"its process was ended by {signal.Signals(-status).name}"
+            return f"its process ended by itself, with status {status}"
+        return "it cut its line"
+
+    def _end(self, why: str) -> StrategyFault:
+        self.close()
+        return StrategyFault(f"The strategy's process was stopped: {why}.")
