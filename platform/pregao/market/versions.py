@@ -28,8 +28,10 @@ from pregao.market.store import Store
 from pregao.settings import keep_quiet, settings
 
 _DVC_FILE = "bars.dvc"
-_TRACKED = (_DVC_FILE, ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "quality")
-_IGNORED = "/bars\n/.lock*\n/.tmp\n"
+_OUTCOMES = "outcomes"
+_OUTCOMES_FILE = f"{_OUTCOMES}.dvc"
+_TRACKED = (_DVC_FILE, _OUTCOMES_FILE, ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "quality")
+_IGNORED = "/bars\n/outcomes\n/.lock*\n/.tmp\n"
 _REMOTE = "storage"
 
 
@@ -93,6 +95,22 @@ class Versions:
             if others:
                 message += f"; of an interrupted ingest: {', '.join(str(change) for change in others)}"
             return self._record(message)
+
+    def commit_outcomes(self, message: str) -> str:
+        """Record the outcomes dataset as it is now, beside the bars; its md5, empty if there is none.
+
+        It has revisions of its own in the same repository, is sent by `push` with everything else, and is no version of
+        the bars. Without a change there is no new revision.
+        """
+        if not (self.root / _OUTCOMES).is_dir():
+            return ""
+        with self.store.alone(), disk_errors(self.root):
+            self._set_up()
+            with _repo(self.root) as repo:
+                repo.add(str(self.root / _OUTCOMES), relink=False)
+            self._git("add", "--", _OUTCOMES_FILE)
+            self._commit_staged(message)
+            return str(yaml.safe_load((self.root / _OUTCOMES_FILE).read_bytes())["outs"][0]["md5"])
 
     def diff(self, old: Version | str, new: Version | str) -> Changes:
         """What changed from one version to another, in bars, by series.
