@@ -4,6 +4,9 @@
 
 Its sessions are of the test strategy ``probe`` on the test market: one finished, one let go of with an open position
 and a command that waits, one let go of with a proposal, one that was paused by a fault and resumed.
+
+Make it from a checkout in a folder that says nothing, such as ``/tmp/pregao``: tracebacks are in the journal, with the
+paths of their files, and cannot be changed afterwards without writing its hashes anew.
 """
 
 from __future__ import annotations
@@ -54,7 +57,9 @@ def main(target: Path) -> None:
             lines = list(connection.iterdump())
         here = re.escape(os.uname().nodename)
         text = "\n".join(re.sub(rf"{here}:\d+", "old-machine:1", line) for line in lines) + "\n"
+        # A traceback in a journal names the files of this machine, and the journal's hashes hold them there.
         assert folder not in text
+        assert "/tmp/pregao/" in text, "run it in /tmp/pregao"
         target.write_text(text)
 
 
