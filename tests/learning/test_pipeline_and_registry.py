@@ -128,6 +128,21 @@ def test_the_panel_shows_the_report_of_a_version(first: RetrainReport) -> None:
         assert http.get(wrong).status_code == 404
 
 
+def test_the_doctor_looks_at_the_models(first: RetrainReport, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pregao.operations import doctor
+
+    (finding,) = doctor.models(settings())
+    assert (finding.level, finding.check) == ("ok", "Models")
+    assert "1 of them champion" in finding.found
+    slow = [replace(info, inference="CatBoost, since it has 3 outputs") for info in registry.list_models()]
+    monkeypatch.setattr(registry, "list_models", lambda: slow)
+    (finding,) = doctor.models(settings())
+    assert finding.level == "warn"
+    assert f"{NAME} by CatBoost, since it has 3 outputs" in finding.found
+    shown = CliRunner().invoke(pregao, ["models"], catch_exceptions=False)
+    assert f"{NAME} version 1 is evaluated by CatBoost, since it has 3 outputs." in shown.stdout
+
+
 def test_the_champion_loads_and_explains(first: RetrainReport) -> None:
     model = registry.load(NAME)
     assert isinstance(model, LoadedModel)

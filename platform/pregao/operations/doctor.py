@@ -236,6 +236,26 @@ def store(settings: Settings) -> Iterator[Finding]:
     yield Finding("Store", "ok", f"{len(instruments)} instruments, {series} series, in {settings.data}")
 
 
+def models(settings: Settings) -> Iterator[Finding]:
+    """The registered models: how many have a champion, and whether a live bar goes through compiled trees."""
+    if not settings.mlflow_uri and not (settings.mlruns / "mlflow.db").exists():
+        yield Finding("Models", "ok", "none yet; train one with `pregao retrain`")
+        return
+    from pregao.learning.model import COMPILED
+    from pregao.learning.registry import CHAMPION, list_models
+
+    found = list_models()
+    champions = [info for info in found if CHAMPION in info.aliases]
+    names = {info.name for info in found}
+    slow = [f"{info.name} by {info.inference}" for info in champions if info.inference != COMPILED]
+    told = f"{len(found)} versions of {len(names)} models, {len(champions)} of them champion"
+    if slow:
+        mend = "Train again with `pregao retrain`; until then a decision takes some ten times longer."
+        yield Finding("Models", "warn", f"{told}; not evaluated by compiled trees: {', '.join(slow[:3])}", mend)
+    else:
+        yield Finding("Models", "ok", told)
+
+
 def _name(check: Callable[[Settings], Iterator[Finding]]) -> str:
     return check.__name__.replace("_", " ").capitalize()
 
@@ -252,6 +272,7 @@ CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
     network,
     databases,
     store,
+    models,
 )
 
 
