@@ -87,6 +87,7 @@ def whole(client: Any, name: str) -> None:
         assert registry.load(name, info.version).meta["digest"] == info.model_digest
 
 
+@pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_line_cut_at_any_request(
     when: str, workspace: tuple[Workspace, Verdict], line: Line, counted: Requests
