@@ -203,6 +203,12 @@ def session_runs(session_id: str) -> list[FlowRun]:
     return _runs(["SCHEDULED", *ACTIVE], tags=[_tag(session_id)])
 
 
+def was_cancelled(session_id: str) -> bool:
+    """Whether somebody cancelled the session's latest run: the session is to be stopped then, not gone on with."""
+    latest = _runs(["SCHEDULED", *ACTIVE, *FINAL], tags=[_tag(session_id)], limit=1)
+    return bool(latest) and latest[0].state_type == "CANCELLED" and latest[0].message != SHUTDOWN
+
+
 def active_runs() -> list[FlowRun]:
     """Runs that have a process, the newest first. A suspended one has none: it waits to be scheduled again."""
     return [run for run in _runs(ACTIVE) if run.state != "Suspended"]

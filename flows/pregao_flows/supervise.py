@@ -19,6 +19,9 @@ SETTLE_SECONDS = 60.0
 def supervise() -> State[Any]:
     """Start the sessions again whose heartbeat is stale.
 
+    One whose run was cancelled while it could not be told why (the server did not answer, the process was killed) is
+    told to stop, and brought to its end.
+
     Two runs of one session do no harm, since the journal lets only the latest write; but the older one ends with an
     error that would worry a person, so a run that has just been asked for is waited for.
     """
@@ -27,16 +30,17 @@ def supervise() -> State[Any]:
     log = get_run_logger()
     journal = Journal()
     try:
-        unattended = journal.unattended()
+        launched = []
+        for session in journal.unattended():
+            if any(_settling(run) for run in client.session_runs(session.id)):
+                continue
+            if client.was_cancelled(session.id):
+                journal.command(session.id, "stop")
+            client.launch(session.id)
+            launched.append(session.id)
+            log.warning("Session %s had no runner: started again", session.id)
     finally:
         journal.close()
-    launched = []
-    for session in unattended:
-        if any(_settling(run) for run in client.session_runs(session.id)):
-            continue
-        client.launch(session.id)
-        launched.append(session.id)
-        log.warning("Session %s had no runner: started again", session.id)
     return Completed(message=f"Started again: {', '.join(launched) or 'none'}.")
 
 

@@ -164,6 +164,25 @@ def test_a_killed_session_is_found_and_goes_on_once(journal: Journal, session: s
     assert len(list(journal.verified(session))) >= row.last_seq
 
 
+@pytest.mark.skipif("PREGAO_KILLS" not in os.environ, reason="a minute: PREGAO_KILLS=1 lets it run")
+def test_a_cancel_that_the_process_could_not_hear_still_stops_the_session(
+    journal: Journal, session: str, served: Servers
+) -> None:
+    """A process that is stuck is killed after half a minute, and its run is Cancelled while the session is not stopped:
+    `supervise` brings it to its end."""
+    run_id = client.launch(session)
+    trading(journal, session)
+    os.kill(process_of(session, served).pid, signal.SIGSTOP)
+    client.cancel(run_id)
+    until(lambda: state(run_id), "Cancelled", 90)
+    assert journal.session(session).status == "running"
+    with journal.writing() as connection:  # as if half a minute had passed
+        connection.execute(text("UPDATE sessions SET heartbeat_ns = 1, created_ns = 1 WHERE id = :id"), {"id": session})
+    supervised = client.wait(client.ask(client.SUPERVISE, {}), 45)
+    assert session in supervised.message
+    until(lambda: journal.session(session).status, "stopped")
+
+
 def test_two_processes_for_one_session_do_no_harm(journal: Journal, session: str) -> None:
     first = client.launch(session)
     trading(journal, session)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from killable import runner
+from killable import Point, runner
 from venue import Altered, Market, MarketClock, Status, Venue
 from venue.truth import true_bars
 from yahoo.fixtures import yahoo
@@ -218,6 +218,42 @@ def test_killed_while_it_holds_a_position_its_exits_fill_where_the_venue_would_h
     told = next(r for r in rows(journal, killed, "intent") if r.ts_ns > late[-1].ts_ns)
     assert told.body["action"] == "enter" or told.body["reason"] == f"missed {len(late)}"
     assert bars_of(journal, killed) == truth(venue, bars_of(journal, killed)[0].open_ns, held.bars + away + 1)
+    assert audit(journal, killed).identical
+
+
+def test_killed_again_and_again_while_it_catches_up_it_ends_like_one_that_was_not(
+    venue: Venue, follow: Any, journal: Journal, database: str, home: Any
+) -> None:
+    """Both are away for twenty-five bars with a position; one catches up at once, the other is killed on the way."""
+    wide = {"take_profit": "0.2", "stop_loss": "0.2", "config": {"every": 2, "leave": 1_000}, "isolated": False}
+    calm, killed = follow(**wide), follow(**wide)
+    with Running(journal, calm), Running(journal, killed):
+        begun(venue, journal, calm)
+        wait(lambda: sum(STREAM in c.streams for c in list(venue.streams.connections)) == 2)
+        while not (journal.session(calm).position_lots and journal.session(killed).position_lots):
+            bars = journal.session(killed).bars
+            play(venue, journal, calm, 1)
+            wait(lambda: journal.session(killed).bars == bars + 1)  # noqa: B023
+    held = journal.session(calm).bars
+    venue.advance(minutes=25)
+    for point in ("in the projection", "in the journal's rows", "before a commit", "after a commit", "in the trades"):
+        process = runner(str(home), database, killed, Point(point, 1 if point == "in the trades" else 4))
+        wait(lambda: process.exitcode is not None or journal.session(killed).bars == held + 25)  # noqa: B023
+        process.kill()
+        process.join()
+    for session_id in (calm, killed):
+        with Running(journal, session_id):
+            wait(lambda: journal.session(session_id).bars == held + 25)  # noqa: B023
+
+    def lived(session_id: str) -> list[tuple[int, str, str]]:
+        """But for the last bar, which may have come in time for one and late for the other."""
+        kinds = ("bar", "fill", "order", "intent", "memory")
+        found = rows(journal, session_id, *kinds)
+        last = next(r.seq for r in reversed(found) if r.kind == "bar")
+        return [(r.ts_ns, r.kind, r.text) for r in found if r.seq < last]
+
+    assert lived(killed) == lived(calm)
+    assert len(journal.runs(killed)) >= 6
     assert audit(journal, killed).identical
 
 

@@ -41,7 +41,7 @@ def report(session_id: str, html: Path | None, language: str, as_json: bool) -> 
     finally:
         journal.close()
     held = buy_and_hold(result.bars, result.plan)
-    model = f"{row.model_name} version {row.model_version}" if row.model_name else ""
+    model = f"{row.model_name} version {row.trading_version}" if row.model_name else ""
     sheet = sheet_of(
         result,
         row.spec.strategy,

@@ -57,7 +57,7 @@ def lineage(journal: Journal, session_id: str, seq: int | None = None) -> list[S
         _step(
             "decision", decision, session, "" if fill is None else "a person asked for it, or the end of the session"
         ),
-        *_made_of(rows[0], session),
+        *_made_of(rows[0], session, _version_at(rows if decision is None else rows[: decision.seq], session)),
     ]
 
 
@@ -106,7 +106,13 @@ def _decision(rows: list[JournalRow], fill: JournalRow) -> JournalRow | None:
     return None
 
 
-def _made_of(started: JournalRow, session: SessionRow) -> list[Step]:
+def _version_at(rows: list[JournalRow], session: SessionRow) -> str | None:
+    """The version of the model that was asked in the last of these rows: champions take over while a session runs."""
+    taken = (row.body["version"] for row in reversed(rows) if row.kind == "model" and not row.body["reason"])
+    return next(taken, session.model_version)
+
+
+def _made_of(started: JournalRow, session: SessionRow, version: str | None) -> list[Step]:
     """Strategy, model, run, data and code."""
     facts = started.body
     model: dict[str, Any] = {"strategy": facts.get("strategy"), "strategy_version": facts.get("strategy_version")}
@@ -119,11 +125,11 @@ def _made_of(started: JournalRow, session: SessionRow) -> list[Step]:
             Step("data", 1, data, "" if data["version"] else _unversioned(facts)),
             Step("code", 1, code),
         ]
-    model |= {"name": session.model_name, "version": session.model_version}
+    model |= {"name": session.model_name, "version": version}
     try:
         from pregao.learning import registry
 
-        found = [m for m in registry.list_models(session.model_name) if m.version == session.model_version]
+        found = [m for m in registry.list_models(session.model_name) if m.version == version]
     except PregaoError as error:
         return [
             Step("model", 1, model),
@@ -132,7 +138,7 @@ def _made_of(started: JournalRow, session: SessionRow) -> list[Step]:
             Step("code", 1, code),
         ]
     if not found:
-        missing = f"version {session.model_version} of {session.model_name} is not in the registry any more"
+        missing = f"version {version} of {session.model_name} is not in the registry any more"
         return [
             Step("model", 1, model, missing), Step("run", None, {}, missing),
             Step("data", 1, data | {"trained_on": facts.get("trained_on")}), Step("code", 1, code),
