@@ -26,6 +26,9 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 
 API = 1
+"""The version of this contract."""
+APIS = (1,)
+"""The versions that still load; see "How the contract changes" in docs/strategies.md."""
 JsonDict = dict[str, Any]
 _LOG = logging.getLogger("pregao.strategy")
 

@@ -7,7 +7,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
 from pregao.core.errors import PregaoError, UsageError, unknown
-from pregao.strategies.contract import API, StrategyConfig
+from pregao.strategies.contract import API, APIS, StrategyConfig
 
 GROUP = "pregao.strategies"
 State = Literal["ok", "broken", "ambiguous"]
@@ -52,7 +52,7 @@ class Plugin:
                 f"{type(error).__name__}: {error}.",
                 f"Mend or reinstall it: pip install --force-reinstall {self.distribution}",
             ) from error
-        problem = _breach(found)
+        problem = breach_of(found)
         if problem:
             raise BrokenPluginError(
                 f"The strategy {self.name!r} of {self.distribution} {self.version} does not keep the contract: "
@@ -74,11 +74,17 @@ class Plugin:
         )  # fmt: skip
 
 
-def _breach(found: Any) -> str:
-    """What a loaded object lacks of the contract; empty if nothing."""
+def breach_of(found: Any) -> str:
+    """What a loaded object lacks of the contract, as the end of a sentence; empty if nothing."""
     if not isinstance(found, type):
         return f"it is a {type(found).__name__}, not a class"
-    if getattr(found, "api", None) != API:
+    api = getattr(found, "api", None)
+    if type(api) is int and api > API:
+        return (
+            f"it is written for api {api} of the contract, and this platform speaks {API}; "
+            "upgrade Pregão (pip install --upgrade pregao), or install an older version of the plugin"
+        )
+    if api not in APIS:
         return f"its api is {getattr(found, 'api', 'missing')}, this platform speaks {API}"
     config = getattr(found, "Config", None)
     if not (isinstance(config, type) and issubclass(config, StrategyConfig)):
