@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from prefect import flow, get_run_logger, runtime
@@ -20,9 +20,16 @@ from prefect.states import Completed, Failed
 
 from pregao.core.errors import PregaoError, UsageError
 from pregao_flows.client import SHUTDOWN
+from pregao_flows.reports import leave, table
+
+if TYPE_CHECKING:
+    from pregao.sessions.records import SessionRow
 
 POLL_SECONDS = 2.0
 """How often the run's own state is read: Pause and Suspend reach a flow without tasks in no other way."""
+
+PAGE_SECONDS = 30.0
+"""How often the run's page tells how the session stands."""
 
 ASKS = 3
 """How often, after a termination signal, the server is asked why, before it is taken to be gone."""
@@ -94,15 +101,18 @@ def paper_trade(session_id: str) -> State[Any]:
     log = get_run_logger()
     loop = Loop(session_id)
     log.info("Session %s runs", session_id)
+    page = Page(session_id)
     try:
         with get_client(sync_client=True) as client:
-            _attend(loop, client)
+            _attend(loop, client, page)
+        page.tell()
     except TerminationSignal:
         if _own_state_message() == SHUTDOWN:
             loop.leave()
             log.info("Session %s waits to be gone on with", session_id)
         else:
             loop.end()
+            page.tell()
             log.info("Session %s was stopped", session_id)
         raise
     if _is_fenced(loop.error):
@@ -122,10 +132,65 @@ def _is_fenced(error: BaseException | None) -> bool:
     return isinstance(error, FencedError)
 
 
-def _attend(loop: Loop, client: SyncPrefectClient) -> None:
+class Page:
+    """How the session stands, on the run's own page: an artifact, told anew when it has changed."""
+
+    def __init__(self, session_id: str) -> None:
+        self._session_id = session_id
+        self._told = ""
+        self._due = 0.0
+
+    def tell_sometimes(self) -> None:
+        """As `tell`, but not more than once in `PAGE_SECONDS`."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + PAGE_SECONDS
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell how the session stands; a server or a database that is away is told the next time."""
+        from sqlalchemy.exc import DBAPIError
+
+        from pregao.sessions.journal import Journal
+        from pregao.sessions.views import session_view
+
+        try:
+            journal = Journal()
+            try:
+                row = journal.session(self._session_id)
+            finally:
+                journal.close()
+            shown = _page(row)
+            if shown != self._told:
+                leave(f"session {row.id}", shown, session_view(row), f"How session {row.id} stands.")
+                self._told = shown
+        except (PregaoError, DBAPIError, OSError, PrefectException, httpx.HTTPError):
+            return
+
+
+def _page(row: SessionRow) -> str:
+    quote = row.instrument.quote
+    figures: list[list[object]] = [
+        ["State", row.status],
+        ["Market", f"{row.instrument.key}, {row.spec.timeframe}"],
+        ["Strategy", f"{row.spec.strategy} ({row.spec.mode})"],
+        ["Model", f"{row.model_name} version {row.trading_version}" if row.model_name else "none"],
+        ["Bars", f"{row.bars:,}" + (f" of {row.bars_total:,}" if row.bars_total else "")],
+        ["Equity", f"{row.equity:,.2f} {quote}"],
+        ["P&L", f"{row.pnl:+,.2f} {quote} ({row.pnl_percent:+.2f} %)"],
+        ["Fees", f"{row.fees:,.2f} {quote}"],
+        ["Position", f"{row.position:g}"],
+        ["Trades", f"{row.trades_count}, {row.win_count} won"],
+    ]
+    notes = [row.error or "", *row.details.get("notices", {}).values()]
+    told = "\n".join(f"- {note}" for note in notes if note)
+    return f"# Session {row.id}\n\n{table(['', 'Simulated money'], figures)}\n\n{told}\n"
+
+
+def _attend(loop: Loop, client: SyncPrefectClient, page: Page) -> None:
     """Return when the loop has ended; follow the run's state meanwhile."""
     paused = False
     while not loop.join(POLL_SECONDS):
+        page.tell_sometimes()
         state = _own_state(client)
         if state is None or state.is_running() or state.is_cancelling():
             if paused and state is not None and state.is_running():

@@ -134,6 +134,9 @@ def test_a_session_that_ends_completes_its_run(journal: Journal, session: str) -
     control.command(session, "stop")
     until(lambda: state(run_id), "Completed")
     assert client.get(run_id).message == f"Session {session}: stopped."
+    told = client.report(run_id)  # the run's page says how it ended
+    row = journal.session(session)
+    assert (told["status"], told["pnl"], told["bars"]) == ("stopped", pytest.approx(row.pnl), row.bars)
 
 
 def test_an_unknown_session_fails_with_its_sentence(served: Servers) -> None:
