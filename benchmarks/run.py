@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ARGUMENTS = {"path_rules_against_minutes": ["--json"]}
+ARGUMENTS = {"path_rules_against_minutes": ["--json"], "classics_record": ["--json"]}
 
 
 def main(wanted: list[str]) -> int:

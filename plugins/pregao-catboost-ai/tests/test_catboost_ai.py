@@ -19,12 +19,17 @@ from pregao.core.timeframe import Timeframe
 from pregao.features.sets import feature_set
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import backtest, desk_for
+from pregao.strategies.conformance import StrategyConformance
 from pregao.strategies.contract import Enter, Intent, Note, Reason
 from pregao.strategies.registry import configured, discover
 from pregao_catboost_ai.strategy import CatBoostAI, CatBoostAIConfig
 
 WARMUP = feature_set("core25").warmup
 META = {"threshold": 0.002, "payoff": {"win": 0.02, "loss": -0.01}, "feature_set": "core25"}
+
+
+class TestConformance(StrategyConformance):
+    strategy = "catboost-ai"
 
 
 class FixedModel:
