@@ -158,7 +158,7 @@ def test_with_a_killed_runner_the_strategy_goes_too(begin: Any, journal: Journal
 
 def test_a_question_costs_little(home: Path, plugin: None, capsys: pytest.CaptureFixture[str]) -> None:
     """A bar of a strategy apart beside the same here, in one run; the disk's part is in both."""
-    Store().write(random_walk(1_500))
+    Store().write(random_walk(500))
     journal = Journal()
     took = {}
     for apart in (False, True):
@@ -166,7 +166,7 @@ def test_a_question_costs_little(home: Path, plugin: None, capsys: pytest.Captur
         run(session_id, journal, stop=lambda: journal.session(session_id).bars >= 100)  # noqa: B023  # it is started
         begun, bars = time.perf_counter(), journal.session(session_id).bars
         run(session_id, journal)
-        took[apart] = (time.perf_counter() - begun) / (1_500 - bars) * 1_000
+        took[apart] = (time.perf_counter() - begun) / (500 - bars) * 1_000
     with capsys.disabled():
         print(f"\na bar: {took[False]:.2f} ms here, {took[True]:.2f} ms apart, on {os.cpu_count()} cores")
     assert took[True] < 10 * took[False] + 5
