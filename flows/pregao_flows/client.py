@@ -22,8 +22,9 @@ from pregao.settings import settings
 INGEST = "ingest/ingest"
 RETRAIN = "retrain/retrain"
 PAPER_TRADE = "paper-trade/paper-trade"
+MONITOR = "monitor/monitor"
 SUPERVISE = "supervise/supervise"
-DEPLOYMENTS = (INGEST, RETRAIN, PAPER_TRADE, SUPERVISE)
+DEPLOYMENTS = (INGEST, RETRAIN, MONITOR, PAPER_TRADE, SUPERVISE)
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 ACTIVE = ("PENDING", "RUNNING", "CANCELLING", "PAUSED")

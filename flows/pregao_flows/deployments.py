@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import EntrypointType, RunnerDeployment
+from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron, Interval
 
 from pregao_flows.ingest import ingest
+from pregao_flows.monitor import DRIFT, GROWN, monitor
 from pregao_flows.paper_trade import paper_trade
 from pregao_flows.retrain import retrain
 from pregao_flows.supervise import supervise
@@ -20,6 +22,14 @@ SUPERVISE_SECONDS = 60
 INGEST_CRON = "2 * * * *"
 """Without parameters it goes on with what is stored: soon after the full hour, when bars have closed."""
 RETRAIN_CRON = "30 3 * * *"
+MONITOR_CRON = "20 */6 * * *"
+CALLED_FOR = DeploymentEventTrigger(
+    name="retrain what has drifted or outgrown its model",
+    expect={DRIFT, GROWN},
+    match={"prefect.resource.id": "pregao.model.*"},
+    parameters={"instrument": "{{ event.payload.instrument }}", "timeframe": "{{ event.payload.timeframe }}"},
+)
+"""The monitor's events start a training of the one model that they are about."""
 
 
 def deployments() -> list[RunnerDeployment]:
@@ -40,6 +50,13 @@ def deployments() -> list[RunnerDeployment]:
             entrypoint_type=module,
             concurrency_limit=one,
             schedules=[Cron(RETRAIN_CRON, timezone="UTC", slug="nightly")],
+            triggers=[CALLED_FOR],
+        ),
+        monitor.to_deployment(
+            "monitor",
+            entrypoint_type=module,
+            concurrency_limit=one,
+            schedules=[Cron(MONITOR_CRON, timezone="UTC", slug="every-six-hours")],
         ),
         supervise.to_deployment(
             "supervise",

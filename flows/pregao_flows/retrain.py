@@ -108,12 +108,12 @@ def _report(many: Many) -> State[Any]:
 
     rows: list[list[object]] = []
     for label, report in many.done.items():
-        told = _verdict(report["name"], report["version"], report["gate"])
+        said = _verdict(report["name"], report["version"], report["gate"])
         symbol = Store().instrument(report["instrument"]).symbol
-        _gate_page(f"{symbol} {report['timeframe']}", report["gate"], report | {"summary": told}, told)
+        _gate_page(f"{symbol} {report['timeframe']}", report["gate"], report | {"summary": said}, said)
         verdict = "champion" if report["promoted"] else "passed" if report["gate"]["passed"] else "refused"
         rows.append([label, report["version"], "new" if report["created"] else "as before", verdict,
-                     report["model_digest"][:12], told])  # fmt: skip
+                     report["model_digest"][:12], said])  # fmt: skip
     promoted = sum(report["promoted"] for report in many.done.values())
     summary = f"{len(many.done)} models trained, {promoted} promoted"
     page = [f"# {summary}", table(["series", "version", "", "gate", "digest", "what the gate said"], rows)]
@@ -153,10 +153,24 @@ def _retrain(instrument: str, timeframe: str) -> str:
 
 
 def _gate_page(label: str, gate: dict[str, Any], report: dict[str, Any], summary: str) -> None:
+    from pregao.learning.changes import told
+
     rows: list[list[object]] = [
         ["passed" if reason["passed"] else "**refused**", reason["name"], reason["text"]] for reason in gate["reasons"]
     ]
-    leave(f"gate {label}", f"# {summary}\n\n" + table(["", "reason", "figure"], rows), report, summary)
+    parts = [f"# {summary}", table(["", "reason", "figure"], rows)]
+    learnt = _learnt(report["name"], report["version"])
+    if learnt:
+        columns = ["", f"champion, version {learnt['champion']}", "this version"]
+        parts += ["## What it has learnt that the champion had not", table(columns, told(learnt))]
+    leave(f"gate {label}", "\n\n".join(parts), report | {"changes": learnt}, summary)
+
+
+def _learnt(name: str, version: str) -> dict[str, Any]:
+    """What a version's tags tell of the champion of its day and itself."""
+    from pregao.learning.registry import list_models
+
+    return next((model.changes for model in list_models(name) if model.version == version), {})
 
 
 def _open_registry() -> None:

@@ -137,6 +137,12 @@ def test_prefect_yaml_says_what_is_served() -> None:
         assert [s.get("cron") for s in one.get("schedules", [])] == [getattr(s, "cron", None) for s in schedules]
         seconds = [getattr(s, "interval", None) for s in schedules]
         assert [s.get("interval") for s in one.get("schedules", [])] == [s and s.total_seconds() for s in seconds]
+        triggers = [{k: getattr(t, k) for k in ("name", "type", "parameters")} for t in deployment.triggers]
+        told = [{k: t[k] for k in ("name", "type", "parameters")} for t in one.get("triggers", [])]
+        assert told == triggers
+        for trigger, written_one in zip(deployment.triggers, one.get("triggers", []), strict=True):
+            assert set(written_one["expect"]) == trigger.expect
+            assert written_one["match"] == dict(trigger.match.root)
     assert written == {}
 
 

@@ -31,6 +31,8 @@ class ModelInfo:
         inference: how it is evaluated live, see `pregao.learning.model.LoadedModel`.
         promotion: ``{"by": "gate" | "person", "ns": …, "before": version}`` of the last promotion, empty if never
             promoted.
+        changes: what it had learnt that the champion of its day had not, see `pregao.learning.changes`; empty without
+            one.
     """
 
     name: str
@@ -54,6 +56,7 @@ class ModelInfo:
     code_version: str
     inference: str
     promotion: dict[str, Any]
+    changes: dict[str, Any]
 
 
 def tags_of(
@@ -132,4 +135,5 @@ def info_of(version: Any, aliases: Mapping[str, Any], last: str | None) -> Model
         code_version=tags.get("code_version", ""),
         inference=tags.get("inference", ""),
         promotion=promotion,
+        changes=json.loads(tags.get("changes", "{}")),
     )

@@ -6,7 +6,8 @@ to the last bit. A difference means that the bars, the features or the model are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,12 @@ class Skew:
 
     @property
     def skewed(self) -> bool:
-        """Whether anything is not as it was."""
-        return bool(self.missing or self.differing or self.bars or self.absent)
+        """Whether anything is not as it was. What was not ingested (yet) is no difference."""
+        return bool(self.differing or self.bars)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return asdict(self) | {"skewed": self.skewed}
 
 
 def joined(*parts: Bars | None) -> Bars | None:

@@ -8,6 +8,7 @@ way back. A version is created with all its tags once everything else is stored,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,11 +17,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from pregao.core.errors import NotFoundError, PregaoError
+from pregao.learning.changes import changes
 from pregao.learning.gate import Verdict
 from pregao.learning.lineage import ModelInfo as ModelInfo
 from pregao.learning.lineage import info_of, tags_of
 from pregao.learning.model import LoadedModel as LoadedModel
-from pregao.learning.model import inference_of
+from pregao.learning.model import UnusableError, inference_of
 from pregao.learning.model import model_name as model_name
 from pregao.learning.pipeline import Workspace
 from pregao.learning.registry import aliases, connection, runs
@@ -103,6 +105,19 @@ def report_page(name: str, alias_or_version: str) -> str:
         NotFoundError: if there is no such model or version, or it was registered without one.
         PregaoError: if the registry cannot be reached.
     """
+    return _kept(name, alias_or_version, runs.PAGE, "report").decode()
+
+
+def predictions(name: str, alias_or_version: str = CHAMPION) -> bytes:
+    """The out-of-sample predictions of a version as Parquet, see `pregao.learning.evaluate.walk`.
+
+    Raises as `report_page`.
+    """
+    return _kept(name, alias_or_version, "predictions.parquet", "predictions")
+
+
+def _kept(name: str, alias_or_version: str, file: str, what: str) -> bytes:
+    """What a version's run keeps of its workspace."""
     if not connection.exists():
         raise aliases.no_model(name)
     with connection.talking():
@@ -110,12 +125,12 @@ def report_page(name: str, alias_or_version: str) -> str:
         number = aliases.resolve(client, name, alias_or_version)
         run_id = client.get_model_version(name, number).run_id
         kept = client.list_artifacts(run_id, "report") if run_id else []
-        if f"report/{runs.PAGE}" not in {entry.path for entry in kept}:
+        if f"report/{file}" not in {entry.path for entry in kept}:
             raise NotFoundError(
-                f"Version {number} of {name} has no report.", "Train it again with `pregao retrain`, which makes one."
+                f"Version {number} of {name} has no {what}.", "Train it again with `pregao retrain`, which makes one."
             )
         with TemporaryDirectory() as folder:
-            return Path(client.download_artifacts(run_id, f"report/{runs.PAGE}", folder)).read_text(encoding="utf-8")
+            return Path(client.download_artifacts(run_id, f"report/{file}", folder)).read_bytes()
 
 
 def promote(name: str, version: str, by: str = "person") -> ModelInfo:
@@ -163,12 +178,26 @@ def log_and_register(workspace: Workspace, verdict: Verdict) -> Registered:
         else:
             classifier = CatBoostClassifier().load_model(str(workspace.root / "model.cbm"))
             tags["inference"] = inference_of(classifier, len(meta["features"]))
+            tags["changes"] = json.dumps(_changes(client, name, meta, report, verdict))
             run_id, model_id = runs.log_run(client, workspace, verdict, report, meta, tags, classifier)
             version = runs.register(client, name, run_id, model_id, tags)
             promoted = verdict.passed
         if promoted and aliases.alias(client, name, CHAMPION) != version:
             aliases.promote(client, name, version, "gate")
         return Registered(version, run_id, created=known is None, promoted=promoted)
+
+
+def _changes(client: Any, name: str, meta: dict[str, Any], report: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
+    """A new model beside the champion of now; empty if there is none, or none that can be used."""
+    version = aliases.alias(client, name, CHAMPION)
+    if version is None:
+        return {}
+    try:
+        champion = _load(settings().tracking_uri, name, version)
+    except UnusableError:
+        return {}
+    metrics = json.loads(client.get_model_version(name, version).tags.get("metrics", "{}"))
+    return changes(champion.meta, version, metrics, meta, report, verdict)
 
 
 def _alone(name: str) -> Any:

@@ -1,0 +1,178 @@
+"""Watch what has been learnt: gather what came of decisions, check that they can be computed again, look for drift.
+
+What calls for something is told as a Prefect event, on which the deployment of `retrain` has a trigger:
+
+- ``pregao.drift``: a champion's predictions, their worth or their calibration have left their bounds;
+- ``pregao.grown``: the data has grown by a set share since the newest version was trained;
+- ``pregao.skew``: the stored bars give other chances than those that a session acted on. Nothing is retrained: either
+  the venue has revised its bars, or something is wrong.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.concurrency.sync import concurrency
+from prefect.events import emit_event
+from prefect.states import Completed, Failed
+
+from pregao.core.errors import PregaoError
+from pregao_flows.limits import DVC_LIMIT
+from pregao_flows.reports import leave, table
+from pregao_flows.retrain_many import failures, sentence
+
+if TYPE_CHECKING:
+    from pregao.learning.watching import Watched
+
+DRIFT, GROWN, SKEW = "pregao.drift", "pregao.grown", "pregao.skew"
+_DAY_NS = 86_400 * 10**9
+
+
+@task(name="gather outcomes", cache_policy=NO_CACHE, persist_result=False)
+def gather() -> dict[str, Any]:
+    """Bring the outcomes dataset up to date with the sessions' journals, and record its version."""
+    from pregao.market.store import Store
+    from pregao.market.versions import Versions
+    from pregao.sessions.journal import Journal
+    from pregao.sessions.outcomes import collect
+
+    journal = Journal()
+    try:
+        found = collect(journal, Store(), get_run_logger().info)
+    finally:
+        journal.close()
+    decisions = sum(one["decisions"] for one in found["sessions"])
+    with concurrency(DVC_LIMIT, occupy=1, strict=True, lease_duration=60):
+        version = Versions().commit_outcomes(f"Outcomes of {decisions} decisions in {len(found['sessions'])} sessions")
+    return found | {"version": version}
+
+
+@task(name="check skew", cache_policy=NO_CACHE, persist_result=False)
+def check_skew(days: int) -> list[dict[str, Any]]:
+    """Compute the decisions of the sessions of the last days again, from the bars as they are stored now."""
+    from pregao.market.store import Store
+    from pregao.sessions.journal import Journal
+    from pregao.sessions.outcomes import skews
+
+    found: list[dict[str, Any]] = []
+    journal = Journal()
+    try:
+        since = time.time_ns() - days * _DAY_NS
+        for session in journal.sessions():
+            if session.model_name is None or session.bars == 0 or session.updated_ns < since:
+                continue
+            try:
+                compared = skews(journal, Store(), session.id)
+            except PregaoError as error:
+                found.append({"session": session.id, "failed": sentence(error)})
+                continue
+            found += [
+                {"session": session.id, "model": session.model_name, "version": version, **skew.to_json()}
+                for version, skew in compared.items()
+            ]
+    finally:
+        journal.close()
+    return found
+
+
+@task(name="watch", task_run_name="watch {name}", cache_policy=NO_CACHE, persist_result=False)
+def watch_one(name: str, instrument: str, timeframe: str) -> Watched:
+    """Drift and growth of one model."""
+    from pregao.learning.watching import watch
+
+    return watch(name, instrument, timeframe)
+
+
+@flow(name="monitor")
+def monitor(grown: float = 0.1, days: int = 7) -> State[Any]:
+    """Gather outcomes, check skew, watch every registered model; one that fails stops none of the others.
+
+    Args:
+        grown: by which part the data must have grown since the newest version was trained to be worth a training.
+        days: sessions that were traded within so many days are checked for skew.
+    """
+    from pregao.learning.registry import list_models
+
+    failed: dict[str, BaseException] = {}
+    outcomes = _kept(gather(return_state=True), "outcomes", failed)
+    skews = _kept(check_skew(days, return_state=True), "skew", failed) or []
+    models = sorted({(m.name, m.instrument, m.timeframe) for m in list_models()})
+    watched = [_kept(watch_one(*model, return_state=True), model[0], failed) for model in models]
+    events: list[list[str]] = []
+    for one in skews:
+        if one.get("skewed"):
+            events.append([SKEW, one["session"], f"{one['differing']} of {one['compared']} chances differ"])
+            emit_event(SKEW, {"prefect.resource.id": f"pregao.session.{one['session']}"}, payload=one)
+    for found in watched:
+        if found is not None:
+            events += _told(found, grown)
+    summary = f"{len(models)} models watched; " + (
+        "; ".join(f"{event} {what}: {why}" for event, what, why in events) or "nothing calls for anything"
+    )
+    document = {
+        "outcomes": outcomes,
+        "skew": skews,
+        "models": [found.to_json() for found in watched if found is not None],
+        "events": [dict(zip(("event", "of", "why"), event, strict=True)) for event in events],
+        "failed": {name: sentence(error) for name, error in failed.items()},
+    }
+    leave("monitor", _page(summary, document), document, summary)
+    if failed:
+        return Failed(message=f"{summary}; failed: {failures(failed)}")
+    return Completed(message=summary)
+
+
+def _kept(state: State[Any], name: str, failed: dict[str, BaseException]) -> Any:
+    result = state.result(raise_on_failure=False)
+    if isinstance(result, BaseException):
+        failed[name] = result
+        return None
+    return result
+
+
+def _told(found: Watched, grown: float) -> list[list[str]]:
+    """Emit what calls for a training of this model: one event, since one training answers to all."""
+    reasons = [f"{f.name} {f.value:.3f} is outside {_bounds(f.low, f.high)}" for f in found.drifted]
+    event, why = DRIFT, "; ".join(reasons)
+    if not reasons:
+        if found.grown < grown:
+            return []
+        event, why = GROWN, f"the data has grown by {found.grown:.0%}"
+    payload = found.to_json() | {"why": why}
+    emit_event(event, {"prefect.resource.id": f"pregao.model.{found.name}"}, payload=payload)
+    return [[event, found.name, why]]
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    return f"{'…' if low is None else f'{low:.3f}'} to {'…' if high is None else f'{high:.3f}'}"
+
+
+def _page(summary: str, document: dict[str, Any]) -> str:
+    parts = [f"# {summary}", "## Models"]
+    rows: list[list[object]] = [
+        [model["name"], model["champion"] or "none", f"{model['grown']:+.1%}", model["window"], model["note"]]
+        for model in document["models"]
+    ]
+    parts.append(table(["model", "champion", "data since trained", "bars judged", "note"], rows))
+    found: list[list[object]] = [
+        [model["name"], f["name"], "-" if f["value"] is None else f"{f['value']:.4f}", _bounds(f["low"], f["high"]),
+         "**drifted**" if f["drifted"] else "as before"]
+        for model in document["models"]
+        for f in model["findings"]
+        if f["drifted"] or not f["name"].startswith("feature ")
+    ]  # fmt: skip
+    parts.append(table(["model", "figure", "now", "bounds", ""], found))
+    parts.append("## Outcomes")
+    columns = ("session", "decisions", "traded", "simulated", "open", "not_reproduced", "net_traded", "net_simulated")
+    gathered = (document["outcomes"] or {}).get("sessions", [])
+    parts.append(table(list(columns), [[one[c] for c in columns] for one in gathered]))
+    parts.append("## Skew")
+    columns = ("session", "version", "compared", "missing", "differing", "worst", "bars", "absent", "failed")
+    parts.append(table(list(columns), [[one.get(c, "") for c in columns] for one in document["skew"]]))
+    if document["failed"]:
+        parts += ["## Failed", table(["what", "why"], [[k, v] for k, v in document["failed"].items()])]
+    return "\n\n".join(parts)
