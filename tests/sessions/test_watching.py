@@ -80,7 +80,7 @@ def test_a_curve_in_marks(values: list[float], width: int, marks: str) -> None:
 
 def read(terminal: int, until: str, seconds: float) -> str:
     seen, end = "", time.monotonic() + seconds
-    while until not in seen:
+    while not re.search(until, seen):
         left = end - time.monotonic()
         assert left > 0, seen[-3_000:]
         if select.select([terminal], [], [], min(left, 0.5))[0]:
@@ -102,7 +102,7 @@ def test_on_a_terminal_it_goes_on_until_ctrl_c_and_the_session_beyond(begin: Any
     watching = subprocess.Popen([PREGAO, "trade", "watch", session_id], stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     try:
-        shown = read(ours, "bar 8/", 60)
+        shown = read(ours, r"bar ([5-9]|\d\d+)/", 60)  # a busy machine leaves some out
         assert "simulated money" in shown
         assert shown.count("equity") > 3  # drawn again and again
         watching.send_signal(signal.SIGINT)
