@@ -8,21 +8,22 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
-from pregao.core.money import CEIL, FLOOR, PPM, mul_ppm
+from pregao.core.money import PPM
+from pregao.sessions.hand import Hand
 from pregao.sessions.intents import Decision, intent_of
 from pregao.sessions.records import Body, Entry, Projection, Status, Trade, canonical
-from pregao.sessions.risk import Guard, Wish, rules_of
+from pregao.sessions.risk import Guard, rules_of
 from pregao.sessions.roundtrips import RoundTrips
+from pregao.sessions.rows import bar_body, event_row
 from pregao.sessions.spec import SessionSpec
-from pregao.simulation import layout
 from pregao.simulation.events import Event
-from pregao.strategies.contract import Enter, Exit, Intent, Model
-from pregao.strategies.desk import Desk, fraction_ppm
+from pregao.strategies.contract import Exit, Model
+from pregao.strategies.desk import Desk
 
 SNAPSHOT_BARS = 100
 """A snapshot is due after so many bars: recovery replays fewer than that."""
@@ -99,6 +100,7 @@ class Machine:
         self.late = 0
         self.late_from_ns = 0
         self.guard = Guard(rules_of(spec.risk), desk.plan)
+        self.hand = Hand(spec, desk, self.guard)
         self.model_version = str(desk.model.version) if desk.model is not None else ""
         self.offer = self.first_version = self.model_version
 
@@ -140,12 +142,13 @@ class Machine:
         self.bars += 1
         self.last = bar
         self.peak_quanta = max(self.peak_quanta, self.desk.engine.account.equity_quanta)
-        body = self._bar_body(bar)
+        body = bar_body(bar, self.desk, self.peak_quanta)
         batch.entries.append(Entry(bar.close_ns, "bar", body | {"late": True} if late else body))
         self._record(batch, events)
         self._age_proposal(batch)
         self._came(batch, bar, late)
-        self._trail(batch)
+        for moved in self.hand.trail(bar.close):
+            self._record(batch, moved)
         self.guard.close(bar.close_ns, self.desk.engine.account.equity_quanta)
         if not late:
             self._watch_losses(batch)
@@ -296,28 +299,6 @@ class Machine:
             if not self.stale:
                 self.notices.pop("feed", None)
 
-    def _bar_body(self, bar: Bar) -> Body:
-        account = self.desk.engine.account
-        levels = {order.role: order.price_ticks for order in self.desk.engine.open_orders()}
-        return {
-            "t": bar.open_ns, "o": bar.open, "h": bar.high, "l": bar.low, "c": bar.close, "v": repr(bar.volume),
-            "eq": account.equity_quanta, "pnl": account.equity_quanta - self.desk.plan.cash_quanta,
-            "peak": self.peak_quanta, "cash": account.cash_quanta, "fees": account.fees_quanta,
-            "pos": account.position_lots, "cost": account.cost_quanta, "held": account.bars_held,
-            "tp": levels.get("take_profit"), "sl": levels.get("stop_loss"),
-        }  # fmt: skip
-
-    def _trail(self, batch: Batch) -> None:
-        """Move a trailing stop loss to its distance from this close, if that is nearer to the market."""
-        if not self.spec.trailing or self.last is None:
-            return
-        for order in self.desk.engine.open_orders():
-            if order.role == "stop_loss":
-                away = mul_ppm(self.last.close, self.desk.plan.stop_loss_ppm, CEIL)
-                level = self.last.close + order.side * away
-                if (level - order.price_ticks) * order.side < 0:
-                    self._record(batch, self.desk.engine.amend(order.order_id, price_ticks=level))
-
     def _watch_losses(self, batch: Batch) -> None:
         """Act on the limits that need no entry to be reached: see `risk.Rules`."""
         guard = self.guard
@@ -327,7 +308,7 @@ class Machine:
             self.notices["risk"] = (
                 f"The equity fell {fall / 1e4:.2f} % below its peak: the position was closed and the session paused."
             )
-            self._record(batch, self._apply(Exit("drawdown")))
+            self._record(batch, self.hand.apply(Exit("drawdown")))
             self._hold(batch, "risk")
         elif guard.day_is_lost and not guard.halted:
             guard.halted = True
@@ -335,7 +316,7 @@ class Machine:
             self._tell_risk(batch, "daily loss", guard.rules.daily_loss_ppm, loss)
             self.notices["risk"] = f"{loss / 1e4:.2f} % were lost today (UTC): no more entries until tomorrow."
             self._withdraw(batch, "withdrawn")
-            for order_id in self._entries():
+            for order_id in self.hand.entries():
                 self._record(batch, self.desk.engine.cancel(order_id))
         elif not guard.halted and self.notices.get("risk", "").endswith("tomorrow."):
             del self.notices["risk"]
@@ -346,31 +327,13 @@ class Machine:
     def _record(self, batch: Batch, events: list[Event]) -> None:
         """Order events as rows, and the round trips that they close."""
         bar_ns = self.last.open_ns if self.last is not None else self.start_ns
-        for e in events:
-            common: Body = {"t": bar_ns, "id": e.order_id, "order": e.order_kind, "role": e.role, "side": e.side,
-                            "qty": e.qty_lots, "price": e.price_ticks}  # fmt: skip
-            if e.kind == "fill":
-                common |= {
-                    "ref": e.reference_ticks, "slip": e.slippage_ticks, "fee": e.fee_quanta, "pnl": e.realised_quanta,
-                    "pos": e.position_lots, "cash": e.cash_quanta, "rule": e.rule, "amb": e.ambiguous,
-                    "spread": e.spread_ticks, "impact": e.impact_ticks, "liq": e.liquidity, "tier": e.tier,
-                }  # fmt: skip
-                batch.entries.append(Entry(e.ts_ns, "fill", common))
-                trade = self.trips.fill(e)
-                if trade is not None:
-                    batch.trades.append(trade)
-                    if trade.pnl_quanta < 0:
-                        self.guard.lost(self.bars)
-            else:
-                common |= {"state": e.kind, "reason": e.reason}
-                if e.amount_quanta:
-                    common |= {
-                        "amount": e.amount_quanta,
-                        "pnl": e.realised_quanta,
-                        "pos": e.position_lots,
-                        "cash": e.cash_quanta,
-                    }
-                batch.entries.append(Entry(e.ts_ns, "order", common))
+        for event in events:
+            batch.entries.append(event_row(event, bar_ns))
+            trade = self.trips.fill(event) if event.kind == "fill" else None
+            if trade is not None:
+                batch.trades.append(trade)
+                if trade.pnl_quanta < 0:
+                    self.guard.lost(self.bars)
 
     def _follow(self, batch: Batch, decision: Decision) -> None:
         """Journal what the strategy wants, and do what the mode lets it do."""
@@ -400,82 +363,27 @@ class Machine:
         if action == "note":
             return "note", []
         if action == "wait":
-            return "", self._apply(intent_of(body))
+            return "", self.hand.apply(intent_of(body))
         if self.spec.mode == "observe":
             return "observe", []
         if action == "exit":
             self._withdraw(batch, "withdrawn")
         elif self.spec.mode == "approve":
-            if self._busy():
+            if self.hand.busy:
                 return "ignored", []
             if self.proposal is not None and self.proposal.intent["side"] == body["side"]:
                 return "waiting", []
-            return ("approval" if self._allowed(body, limits) is not None else "risk"), []
+            return ("approval" if self.hand.allowed(body, self.bars, limits) is not None else "risk"), []
         if action == "exit":
-            events = self._apply(intent_of(body))
+            events = self.hand.apply(intent_of(body))
             return ("" if events else "ignored"), events
-        if self._busy():
+        if self.hand.busy:
             return "ignored", []
-        entry = self._allowed(body, limits)
+        entry = self.hand.allowed(body, self.bars, limits)
         if entry is None:
             return "risk", []
-        events = self._apply(entry)
+        events = self.hand.apply(entry)
         return ("" if events else "ignored"), events
-
-    def _allowed(self, body: Body, limits: Body) -> Enter | None:
-        """An entry, cut down to what the limits leave of it; None for nothing."""
-        intent = intent_of(body)
-        assert isinstance(intent, Enter)
-        p = intent.probability
-        chance = None if p is None else round(min(max(p, 0.0), 1.0) * PPM) if p == p else 0  # NaN is no chance
-        wanted = fraction_ppm(intent)
-        verdict = self.guard.judge(Wish(wanted, chance, self._exposure()), self.bars)
-        if verdict.limit:
-            limits |= {"limit": verdict.limit, "left": verdict.fraction_ppm}
-        wrong = self._wrong_side(intent)
-        if wrong:
-            limits |= {"limit": wrong, "left": 0}
-        return replace(intent, fraction=verdict.fraction_ppm / PPM) if verdict.fraction_ppm and not wrong else None
-
-    def _exposure(self) -> int:
-        """What the position is worth at the last close, and what waiting entries are going to be, in quanta."""
-        engine, tick_quanta = self.desk.engine, self.desk.plan.instrument.tick_quanta
-        held = abs(engine.account.position_lots) * engine.account.last_ticks * tick_quanta
-        waiting = (o.value_quanta or o.qty_lots * o.price_ticks * tick_quanta for o in engine.open_orders())
-        return held + sum(value for value, o in zip(waiting, engine.open_orders(), strict=True) if o.role == "entry")
-
-    def _levels(self) -> tuple[int, int]:
-        """Take profit and stop loss as prices in ticks; 0 where they are distances."""
-        spec, tick = self.spec, self.desk.plan.instrument.tick_size
-        return int((spec.take_profit_price or 0) / tick), int((spec.stop_loss_price or 0) / tick)
-
-    def _wrong_side(self, intent: Enter) -> str:
-        """Which exit has its price on the wrong side of the market; empty if none has."""
-        profit, stop = self._levels()
-        last, side = self.desk.engine.account.last_ticks, 1 if intent.side == "long" else -1
-        if profit and (profit - last) * side <= 0:
-            return "take profit price"
-        return "stop loss price" if stop and (last - stop) * side <= 0 else ""
-
-    def _apply(self, intent: Intent) -> list[Event]:
-        profit, stop = self._levels()
-        if not isinstance(intent, Enter) or not (profit or stop):
-            return self.desk.apply([intent])
-        if self._busy():
-            return []
-        value = mul_ppm(self.desk.plan.entry_quanta, fraction_ppm(intent), FLOOR)
-        return self.desk.engine.submit(
-            layout.MARKET, 1 if intent.side == "long" else -1, value_quanta=value, role=layout.ENTRY,
-            take_profit_ticks=profit, stop_loss_ticks=stop, take_profit_ppm=0 if profit else None,
-            stop_loss_ppm=0 if stop else None,
-        )  # fmt: skip
-
-    def _busy(self) -> bool:
-        """Whether a position or an entry is there, so that another entry would be ignored."""
-        return self.desk.engine.account.position_lots != 0 or bool(self._entries())
-
-    def _entries(self) -> list[int]:
-        return [order.order_id for order in self.desk.engine.open_orders() if order.role == "entry"]
 
     # Proposals
 
@@ -527,7 +435,7 @@ class Machine:
     def _hold(self, batch: Batch, by: str) -> None:
         """Pause: no new entry from now on, also not one that was already decided; exits stay."""
         self._withdraw(batch, "withdrawn")
-        for order_id in self._entries():
+        for order_id in self.hand.entries():
             self._record(batch, self.desk.engine.cancel(order_id))
         self.status = "paused"
         batch.entries.append(Entry(self.now_ns, "paused", {"by": by}))
@@ -547,7 +455,7 @@ class Machine:
             return "the session is already stopping"
         self.stopping = True
         self._withdraw(batch, "withdrawn")
-        self._record(batch, self._apply(Exit("stop")))
+        self._record(batch, self.hand.apply(Exit("stop")))
         self._stop_if_flat(batch)
         return ""
 
@@ -558,7 +466,7 @@ class Machine:
 
     def _flatten(self, batch: Batch, body: Body) -> str:
         self._withdraw(batch, "withdrawn")
-        events = self._apply(Exit("flatten"))
+        events = self.hand.apply(Exit("flatten"))
         self._record(batch, events)
         return "" if events else "there is nothing to close"
 
@@ -569,11 +477,11 @@ class Machine:
         if self.stale or self.held_ns:
             return "the market is not heard now"
         limits: Body = {}
-        intent = self._allowed(self.proposal.intent, limits)
+        intent = self.hand.allowed(self.proposal.intent, self.bars, limits)
         if intent is None:
             return f"the limits do not allow it now: {limits['limit']}"
         self._withdraw(batch, "approved")
-        events = self._apply(intent)
+        events = self.hand.apply(intent)
         self._record(batch, events)
         return "" if events else "a position is already open"
 

@@ -1,0 +1,45 @@
+"""Journal rows of what happened at the account: a bar with the account after it, an event of an order."""
+
+from __future__ import annotations
+
+from pregao.core.bars import Bar
+from pregao.sessions.records import Body, Entry
+from pregao.simulation.events import Event
+from pregao.strategies.desk import Desk
+
+
+def bar_body(bar: Bar, desk: Desk, peak_quanta: int) -> Body:
+    """A closed bar and the account after it."""
+    account = desk.engine.account
+    levels = {order.role: order.price_ticks for order in desk.engine.open_orders()}
+    return {
+        "t": bar.open_ns, "o": bar.open, "h": bar.high, "l": bar.low, "c": bar.close, "v": repr(bar.volume),
+        "eq": account.equity_quanta, "pnl": account.equity_quanta - desk.plan.cash_quanta,
+        "peak": peak_quanta, "cash": account.cash_quanta, "fees": account.fees_quanta,
+        "pos": account.position_lots, "cost": account.cost_quanta, "held": account.bars_held,
+        "tp": levels.get("take_profit"), "sl": levels.get("stop_loss"),
+    }  # fmt: skip
+
+
+def event_row(event: Event, bar_ns: int) -> Entry:
+    """A fill, or whatever else became of an order or a position.
+
+    Args:
+        bar_ns: open time of the bar that it belongs to.
+    """
+    e = event
+    body: Body = {"t": bar_ns, "id": e.order_id, "order": e.order_kind, "role": e.role, "side": e.side,
+                  "qty": e.qty_lots, "price": e.price_ticks}  # fmt: skip
+    if e.kind == "fill":
+        body |= {
+            "ref": e.reference_ticks, "slip": e.slippage_ticks, "fee": e.fee_quanta, "pnl": e.realised_quanta,
+            "pos": e.position_lots, "cash": e.cash_quanta, "rule": e.rule, "amb": e.ambiguous,
+            "spread": e.spread_ticks, "impact": e.impact_ticks, "liq": e.liquidity, "tier": e.tier,
+        }  # fmt: skip
+        return Entry(e.ts_ns, "fill", body)
+    body |= {"state": e.kind, "reason": e.reason}
+    if e.amount_quanta:
+        body |= {
+            "amount": e.amount_quanta, "pnl": e.realised_quanta, "pos": e.position_lots, "cash": e.cash_quanta,
+        }  # fmt: skip
+    return Entry(e.ts_ns, "order", body)
