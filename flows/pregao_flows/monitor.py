@@ -20,7 +20,7 @@ from prefect.concurrency.sync import concurrency
 from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
-from pregao.core.errors import PregaoError
+from pregao.core.errors import PregaoError, UsageError
 from pregao_flows.limits import DVC_LIMIT
 from pregao_flows.reports import leave, table
 from pregao_flows.retrain_many import failures, sentence
@@ -30,9 +30,10 @@ if TYPE_CHECKING:
 
 DRIFT, GROWN, SKEW = "pregao.drift", "pregao.grown", "pregao.skew"
 _DAY_NS = 86_400 * 10**9
+_PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
 
 
-@task(name="gather outcomes", cache_policy=NO_CACHE, persist_result=False)
+@task(name="gather outcomes", **_PLAIN)
 def gather() -> dict[str, Any]:
     """Bring the outcomes dataset up to date with the sessions' journals, and record its version."""
     from pregao.market.store import Store
@@ -51,7 +52,7 @@ def gather() -> dict[str, Any]:
     return found | {"version": version}
 
 
-@task(name="check skew", cache_policy=NO_CACHE, persist_result=False)
+@task(name="check skew", **_PLAIN)
 def check_skew(days: int) -> list[dict[str, Any]]:
     """Compute the decisions of the sessions of the last days again, from the bars as they are stored now."""
     from pregao.market.store import Store
@@ -79,12 +80,29 @@ def check_skew(days: int) -> list[dict[str, Any]]:
     return found
 
 
-@task(name="watch", task_run_name="watch {name}", cache_policy=NO_CACHE, persist_result=False)
+@task(name="watch", task_run_name="watch {name}", **_PLAIN)
 def watch_one(name: str, instrument: str, timeframe: str) -> Watched:
     """Drift and growth of one model."""
     from pregao.learning.watching import watch
 
     return watch(name, instrument, timeframe)
+
+
+@task(name="judge the meta-model", task_run_name="judge the meta-model of {name}", **_PLAIN)
+def judge_meta(name: str, instrument: str, timeframe: str) -> dict[str, Any]:
+    """Whether a model of when to trust the model would be worth it, by the outcomes that there are."""
+    from pregao.learning import meta, outcomes
+    from pregao.learning.params import read_params
+    from pregao.market.store import Store
+    from pregao.settings import settings
+
+    params = read_params(settings().home / "params.yaml")
+    rows = outcomes.read(Store().root, instrument, timeframe)
+    try:
+        found = meta.judge(rows[rows["model"] == name] if len(rows) else rows, params.folds, params.model, params.seed)
+    except UsageError as error:
+        return {"name": name, "off": error.message}
+    return {"name": name, **found.to_json()}
 
 
 @flow(name="monitor")
@@ -102,6 +120,7 @@ def monitor(grown: float = 0.1, days: int = 7) -> State[Any]:
     skews = _kept(check_skew(days, return_state=True), "skew", failed) or []
     models = sorted({(m.name, m.instrument, m.timeframe) for m in list_models()})
     watched = [_kept(watch_one(*model, return_state=True), model[0], failed) for model in models]
+    metas = [_kept(judge_meta(*model, return_state=True), f"meta-model of {model[0]}", failed) for model in models]
     events: list[list[str]] = []
     for one in skews:
         if one.get("skewed"):
@@ -117,6 +136,7 @@ def monitor(grown: float = 0.1, days: int = 7) -> State[Any]:
         "outcomes": outcomes,
         "skew": skews,
         "models": [found.to_json() for found in watched if found is not None],
+        "meta": [one for one in metas if one is not None],
         "events": [dict(zip(("event", "of", "why"), event, strict=True)) for event in events],
         "failed": {name: sentence(error) for name, error in failed.items()},
     }
@@ -173,6 +193,9 @@ def _page(summary: str, document: dict[str, Any]) -> str:
     parts.append("## Skew")
     columns = ("session", "version", "compared", "missing", "differing", "worst", "bars", "absent", "failed")
     parts.append(table(list(columns), [[one.get(c, "") for c in columns] for one in document["skew"]]))
+    parts.append("## Meta-model")
+    columns = ("name", "off", "trades", "signals", "kept", "net_all", "net_kept", "p", "helps")
+    parts.append(table(list(columns), [[one.get(c, "") for c in columns] for one in document["meta"]]))
     if document["failed"]:
         parts += ["## Failed", table(["what", "why"], [[k, v] for k, v in document["failed"].items()])]
     return "\n\n".join(parts)

@@ -104,3 +104,22 @@ def test_a_worker_on_other_ground_trains_nothing(
         settings.cache_clear()
         with pytest.raises(UsageError, match=r"registry is http://127.0.0.1:1"):
             trained(EDGE, "15m", ground)
+
+
+def test_a_registry_that_is_away_fails_the_registering_and_the_rest_is_kept(
+    served: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with folder(tmp_path / "home"):
+        monkeypatch.setenv("PREGAO_MLFLOW_URI", f"http://127.0.0.1:{free_port('127.0.0.1')}")
+        settings.cache_clear()
+        state, report = retrained(instruments=[EDGE, SHORT])
+        assert state.type == "FAILED"
+        assert report["models"] == []
+        assert "failed: it does not answer. " in report["failed"][f"{EDGE} 15m"]
+        assert "pregao doctor" in report["failed"][f"{EDGE} 15m"]
+        assert "too few to learn from" in report["failed"][f"{SHORT} 15m"]
+        monkeypatch.delenv("PREGAO_MLFLOW_URI")
+        settings.cache_clear()
+        assert list_models() == []
+        _, again = retrained(instruments=[EDGE])
+        assert (again["version"], again["created"]) == ("1", True)
