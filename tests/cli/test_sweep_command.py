@@ -148,7 +148,7 @@ def test_a_killed_sweep_goes_on_and_ends_with_the_same_file(stored: Path, tmp_pa
 def test_ctrl_c_keeps_what_was_made(stored: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     asked = [
-        "sweep", "--strategy", "swept-slowly", "--data", "ONE", *MONEY, "--grid", "span=3:50:1", "--grid",
+        "sweep", "--strategy", "swept-slowly", "--data", "ONE", *MONEY, "--grid", "span=3:300:1", "--grid",
         "rise=20,30,40,50", "--jobs", "2", "--out", str(out),
     ]  # fmt: skip
     command = [sys.executable, "-c", "from pregao.cli import main; main()", *asked]
@@ -163,7 +163,7 @@ def test_ctrl_c_keeps_what_was_made(stored: Path, tmp_path: Path) -> None:
     assert process.returncode == 130
     assert "Interrupted." in err
     assert "Traceback" not in err
-    assert 0 < sum(pq.read_metadata(file).num_rows for file in parts(out)) < 192
+    assert 0 < sum(pq.read_metadata(file).num_rows for file in parts(out)) < 1_192
 
 
 def parts(out: Path) -> list[Path]:

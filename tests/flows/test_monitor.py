@@ -106,6 +106,7 @@ def called_for(before: int, key: str, seconds: float = 60) -> str:
     return str(newest["id"])
 
 
+@pytest.mark.long
 def test_what_the_monitor_finds_starts_a_training_of_that_model(name: str) -> None:
     store = Store()
     known = store.instrument("DRIFT/USDT")

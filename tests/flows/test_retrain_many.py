@@ -106,6 +106,7 @@ def test_a_worker_on_other_ground_trains_nothing(
             trained(EDGE, "15m", ground)
 
 
+@pytest.mark.long
 def test_a_registry_that_is_away_fails_the_registering_and_the_rest_is_kept(
     served: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
