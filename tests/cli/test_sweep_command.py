@@ -153,14 +153,16 @@ def test_ctrl_c_keeps_what_was_made(stored: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
     command = [sys.executable, "-c", "from pregao.cli import main; main()", *asked]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        # A shell that runs the tests in the background lets what it starts ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not parts(out) and time.monotonic() < deadline:
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
     _, err = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "Interrupted." in err
     assert "Traceback" not in err
     assert 0 < sum(pq.read_metadata(file).num_rows for file in parts(out)) < 1_192
