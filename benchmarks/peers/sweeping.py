@@ -56,6 +56,7 @@ def ours(file: Path, folder: Path, repeats: int) -> tuple[list[dict[str, Any]], 
         row["bar_settings_per_cpu_s"] = rate(done[n], done[n].report["all_cpu_s"])
         row["all_cpu_s"] = done[n].report["all_cpu_s"]
     two["faster_than_one_core"] = two["bar_settings_per_s"] / one["bar_settings_per_s"]
+    two["side_by_side"] = 2 * rate(done[2], done[2].report["side_by_side_wall_s"]) / one["bar_settings_per_s"]
     digests = [done[n].report["digests"] for n in out]
     return [one, two], results[1], sum(a != b for a, b in zip(*digests, strict=True))
 
@@ -87,6 +88,7 @@ def line_of(row: dict[str, Any]) -> str:
     line += f"{row['bar_settings_per_cpu_s']:>12,} of CPU  {row['peak_mb']:>6,} MB"
     if "faster_than_one_core" in row:
         line += f"  {row['faster_than_one_core']:.2f} times one core"
+        line += f" (two whole sweeps side by side: {row['side_by_side']:.2f} times)"
     if "ratio_cpu" in row:
         line += (
             f"\n    same {row['same_settings']:,} of {row['settings']:,} settings; ours on one core / its, CPU: "

@@ -1,10 +1,13 @@
 """Our sweep, as `pregao sweep` runs it, under the profile of vectorbt: in one process, or in ``--variant`` many.
 
-Signals, runs, all figures and the digest of every run are in the time.
+Signals, runs, all figures and the digest of every run are in the time. Beside it stands how long two whole sweeps take,
+each in a process of its own, at the same time (``side_by_side_wall_s``): what the machine's cores are together is told
+by that, and no sweep in two processes can be faster.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 import time
@@ -50,6 +53,26 @@ def cpu_s() -> float:
     return sum(os.times()[:4])
 
 
+def side_by_side(work: Sweep) -> float:
+    """Seconds that two processes need for a whole sweep each, from when both are there."""
+    context = multiprocessing.get_context("fork")
+    ready = context.Barrier(3)
+
+    def whole() -> None:
+        ready.wait()
+        for _ in run(work, work.runs, 1):
+            pass
+
+    both = [context.Process(target=whole) for _ in range(2)]
+    for process in both:
+        process.start()
+    ready.wait()
+    began = time.perf_counter()
+    for process in both:
+        process.join()
+    return time.perf_counter() - began
+
+
 def main() -> None:
     """Run the sweep and report."""
     sys.path.insert(0, str(PLUGIN))
@@ -67,13 +90,14 @@ def main() -> None:
     first, timed = Timed(), Timed()
     first.repeat(1, lambda: None, made)
     rows = timed.repeat(given.repeats, lambda: None, made)
+    beside = [side_by_side(work) for _ in range(given.repeats)] if given.variant == "2" else []
     results = np.array(
         [(f.final_equity, f.trades, f.bar_sharpe, f.max_drawdown, f.hit_rate) for _, f in rows], sweep.RESULT
     )
     report(
         given, "Pregão", pregao.__version__, timed, np.zeros(0, TRADE), float(results["final_equity"].max()),
         import_s=took, first_run_s=first.run_wall_s[0], settings=len(results), all_cpu_s=cpu[1:],
-        digests=[f.digest for _, f in rows],
+        digests=[f.digest for _, f in rows], side_by_side_wall_s=beside,
     )  # fmt: skip
     np.save(given.out.with_suffix(".sweep.npy"), results)
 
