@@ -148,7 +148,8 @@ def test_without_a_start_intraday_bars_begin_where_yahoo_keeps_them(yahoo):
 def test_a_longer_history_than_yahoo_keeps_is_refused_with_what_there_is(yahoo, timeframe, days, kept):
     with pytest.raises(UsageError, match=f"Yahoo keeps bars of {timeframe} for {kept} days") as refused:
         ask(yahoo, "NEWCO", timeframe=timeframe, start_ns=days_ago(days))
-    day = pd.Timestamp(days_ago(kept - 1)).strftime("%Y-%m-%d")
+    first = pd.Timestamp(time.time_ns()) - pd.Timedelta(days=kept) + pd.Timedelta(hours=1)  # an hour to be sure
+    day = (first.floor("D") + pd.Timedelta(days=1)).strftime("%Y-%m-%d")
     assert f"--since {day}" in refused.value.mend
     ask(yahoo, "NEWCO", timeframe=timeframe, start_ns=at(day))
 
