@@ -52,6 +52,7 @@ def retrained(**asked: Any) -> tuple[Any, dict[str, Any]]:
     return state, client.report(str(state.state_details.flow_run_id))
 
 
+@pytest.mark.long
 def test_a_cluster_makes_the_same_models_and_one_failure_stops_no_other(served: Servers, tmp_path: Path) -> None:
     three = [EDGE, SHORT, NOISE]
     with folder(tmp_path / "here"):

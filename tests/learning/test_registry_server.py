@@ -21,8 +21,8 @@ from pregao.learning.pipeline import Workspace
 from pregao.settings import settings
 
 pytestmark = pytest.mark.servers
-EVERY = int(os.environ.get("PREGAO_CUTS", "24"))
-"""The line is cut at every 24th request; ``PREGAO_CUTS=1``: at each, and the server is killed at three steps."""
+EVERY = int(os.environ.get("PREGAO_CUTS", "48"))
+"""The line is cut at every 48th request; ``PREGAO_CUTS=1``: at each, and the server is killed at three steps."""
 
 
 @pytest.fixture(scope="module")
