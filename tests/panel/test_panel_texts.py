@@ -10,6 +10,7 @@ import pytest
 
 from pregao_ui.numbers import day, money, number, parse_day, signed_money
 from pregao_ui.texts import dictionary, language_of, script, text
+from pregao_ui.widgets import PAGES
 
 UI = Path(str(files("pregao_ui")))
 
@@ -33,6 +34,7 @@ def sources() -> str:
 def test_every_text_that_is_asked_for_is_there() -> None:
     asked = set(re.findall(r"""(?<!def )\b(?:T|label|say)\(["'](\w+)["']""", sources()))
     asked |= set(re.findall(r"""text\(language, ["'](\w+)["']""", sources()))
+    asked |= set(PAGES.values())
     asked |= set(re.findall(r'data-t(?:-title|-label)?="(\w+)"', sources()))
     assert len(asked) > 100
     assert asked <= set(dictionary("en"))

@@ -16,7 +16,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from pregao import __version__
 from pregao_ui import api, assets, texts
 from pregao_ui.fast_gradio import gr
-from pregao_ui.pages.lists import models_page, sessions_page
+from pregao_ui.pages.models import models_page
+from pregao_ui.pages.sessions import sessions_page
 from pregao_ui.pages.trade import trade_page
 from pregao_ui.security import Guard
 from pregao_ui.services import Services

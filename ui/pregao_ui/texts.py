@@ -1,6 +1,6 @@
 """The panel's texts in each language: one dictionary for Gradio, for the server and for the page's own script.
 
-``locales/<language>.json`` hold the same keys. ``{name}`` in a text is filled in by whoever shows it. Gradio
+``locales/<language>.json`` and, for parts of the panel, ``locales/<part>.<language>.json`` hold the same keys. ``{name}`` in a text is filled in by whoever shows it. Gradio
 gets the keys with a prefix, since a bare ``label`` or ``model`` would collide with its own dictionary.
 """
 
@@ -23,8 +23,10 @@ _PREFIX = "pg_"
 @cache
 def dictionary(language: str) -> dict[str, str]:
     """All texts of one of `LANGUAGES`."""
-    raw = files("pregao_ui").joinpath("locales", f"{language}.json").read_text(encoding="utf-8")
-    texts: dict[str, str] = json.loads(raw)
+    texts: dict[str, str] = {}
+    for file in sorted(files("pregao_ui").joinpath("locales").iterdir(), key=lambda file: file.name):
+        if file.name == f"{language}.json" or file.name.endswith(f".{language}.json"):
+            texts |= json.loads(file.read_text(encoding="utf-8"))
     return texts
 
 

@@ -22,10 +22,15 @@ SCRIPTS = (
     "lists.js",
     "live.js",
     "ticket.js",
-    "pages.js",
+    "topbar.js",
+    "sessions.js",
+    "models.js",
 )
 # Gradio waits for the scripts of a component's head before it runs js_on_load; the same head twice loads once.
 _HEAD = "".join(f'<script src="/ui/{name}"></script>' for name in SCRIPTS)
+
+PAGES = {"/": "trade", "/sessions": "sessions", "/models": "models"}
+"""The pages of the top bar: path -> key of the text."""
 
 _TOPBAR = """
 <a class="pg-skip" href="#live-column" data-t="skip"></a>
@@ -33,8 +38,7 @@ _TOPBAR = """
   <a class="name" href="/" aria-label="Pregão"><svg viewBox="0 0 18 18" aria-hidden="true" fill="none"
     stroke="currentColor" stroke-width="2"><path d="M4 3v12M9 1v16M14 5v8"/><path stroke-width="5"
     d="M4 7v5M9 4v6M14 7v4"/></svg><span>Pregão</span></a>
-  <nav><a href="/" data-t="trade"></a><a href="/sessions" data-t="sessions"></a><a href="/models"
-    data-t="models"></a></nav>
+  <nav>NAV</nav>
   <span class="pg-badge money" data-t="simulated" data-t-title="simulated_long"></span>
   <div class="side" role="group" data-t-label="language">
     <button type="button" data-language="en" lang="en">EN</button>
@@ -115,7 +119,8 @@ def _widget(template: str, script: str, value: Any = None, **options: Any) -> gr
 def topbar() -> gr.HTML:
     """The bar of every page: pages, the badge of simulated money, language, colours. Own, not `gr.Navbar`, which
     does not translate the names of the pages."""
-    return _widget(_TOPBAR, "Pregao.topbar(element)", elem_id="topbar")
+    links = "".join(f'<a href="{path}" data-t="{key}"></a>' for path, key in PAGES.items())
+    return _widget(_TOPBAR.replace("NAV", links), "Pregao.topbar(element)", elem_id="topbar")
 
 
 def live() -> gr.HTML:
