@@ -47,8 +47,8 @@ def test_models_are_an_empty_list_before_the_first_training(panel: Any) -> None:
 
 def test_the_document_describes_every_route(panel: Any) -> None:
     paths = panel.http.get("/api/openapi.json").json()["paths"]
-    assert {"/api/sessions", "/api/sessions/{session_id}/events", "/api/sessions/{session_id}/commands"} <= set(paths)
-    assert "post" in paths["/api/sessions"]
+    assert {f"/api/v1/sessions{rest}" for rest in ("", "/{session_id}/events", "/{session_id}/commands")} <= set(paths)
+    assert "post" in paths["/api/v1/sessions"]
 
 
 def test_a_session_as_it_stands(panel: Any, finished: str) -> None:

@@ -18,7 +18,7 @@ FORM = """
 import json, gradio, pregao
 from pregao_ui import forms
 from pregao_ui.services import Services
-found = {s.name: s for s in Services().strategies}["mean-reverter"]
+found = {s.name: s for s in Services().strategies.all}["mean-reverter"]
 with gradio.Blocks():
     made = [(f.name, f.component.label, f.component.value, f.component.info) for f in forms.fields(found.settings, {})]
 print(json.dumps({"title": found.title, "fields": made, "pregao": pregao.__file__}))

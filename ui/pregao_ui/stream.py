@@ -147,12 +147,12 @@ class Hub:
         """Read what is new for each watched session, hand it to the loop; whether there is more to read."""
         more = False
         for session_id, channel in list(self._channels.items()):
-            rows = self.services.rows(session_id, channel.last, CHUNK)
+            rows = self.services.sessions.rows(session_id, channel.last, CHUNK)
             if rows:
                 first, channel.last = channel.last + 1, rows[-1]["s"]
                 self._hand_out(session_id, _Message(first, channel.last, rows_event("rows", rows)))
                 more = more or len(rows) == CHUNK
-            document = self.services.session(session_id).model_dump_json()
+            document = self.services.sessions.one(session_id).model_dump_json()
             if document != channel.document:
                 channel.document = document
                 self._hand_out(session_id, _Message(0, 0, session_event(document)))
@@ -177,11 +177,11 @@ class Hub:
         viewer = await self._join(session_id)
         try:
             yield b"retry: 1000\n\n"
-            document = await asyncio.to_thread(self.services.session, session_id)
+            document = await asyncio.to_thread(self.services.sessions.one, session_id)
             yield session_event(document.model_dump_json())
             if after is None:
-                after = await asyncio.to_thread(self.services.tail_start, session_id, tail or 0)
-            while rows := await asyncio.to_thread(self.services.rows, session_id, after, CHUNK):
+                after = await asyncio.to_thread(self.services.sessions.tail_start, session_id, tail or 0)
+            while rows := await asyncio.to_thread(self.services.sessions.rows, session_id, after, CHUNK):
                 after = rows[-1]["s"]
                 yield rows_event("history", rows)
             yield f"id: {after}\nevent: live\ndata: {after}\n\n".encode()
@@ -199,7 +199,7 @@ class Hub:
                     if message.first == after + 1:
                         yield message.frame
                     else:  # the history ended inside this batch: only what follows it
-                        rows = await asyncio.to_thread(self.services.rows, session_id, after, CHUNK)
+                        rows = await asyncio.to_thread(self.services.sessions.rows, session_id, after, CHUNK)
                         yield rows_event("rows", [row for row in rows if row["s"] <= message.last])
                     after = message.last
         finally:
@@ -208,7 +208,7 @@ class Hub:
     async def _join(self, session_id: str) -> _Viewer:
         viewer = _Viewer()
         if session_id not in self._channels:
-            last = await asyncio.to_thread(self.services.tail_start, session_id, 0)
+            last = await asyncio.to_thread(self.services.sessions.tail_start, session_id, 0)
             self._channels.setdefault(session_id, _Channel(last))
         self._channels[session_id].viewers.add(viewer)
         return viewer

@@ -16,7 +16,7 @@ from pregao.sessions.spec import Replay, SessionSpec
 from pregao.strategies.contract import Model
 from pregao.strategies.registry import load
 from pregao_ui.numbers import day, money, number, parse_day, signed_money, span
-from pregao_ui.schemas import InstrumentOut
+from pregao_ui.schemas.market import InstrumentOut
 from pregao_ui.services import Services, Span
 from pregao_ui.texts import text
 
@@ -110,14 +110,14 @@ def review(ticket: Ticket, services: Services, language: str) -> Review:
     """Check a ticket and say what it would risk. Nothing is changed."""
     told = Review(empty=not services.store.instruments(), dated=ticket.start == DATE)
     instrument, timeframe = _market(ticket, services, language, told)
-    strategy = services.strategy(ticket.strategy)
+    strategy = services.strategies.usable(ticket.strategy)
     if strategy is None:
-        told.errors["strategy"] = text(language, "no_strategies" if not services.strategies else "err_gone")
+        told.errors["strategy"] = text(language, "no_strategies" if not services.strategies.all else "err_gone")
     else:
         _check_settings(ticket, language, told)
     if instrument is None or timeframe is None:
         return told
-    champion = services.champion(instrument, timeframe)
+    champion = services.models.champion(instrument, timeframe)
     if strategy is not None and strategy.needs_model and champion is None:
         told.errors["strategy"] = text(
             language, "warn_no_model", symbol=instrument.symbol, timeframe=timeframe, key=instrument.key
@@ -196,7 +196,7 @@ def _span(
             first, last = day(language, have.first_ns), day(language, have.last_ns)
             told.errors["date"] = text(language, "err_date_range", first=first, last=last)
             return None
-    return services.span(instrument, timeframe, start_ns)
+    return services.market.span(instrument, timeframe, start_ns)
 
 
 def _spec(

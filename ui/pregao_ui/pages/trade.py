@@ -19,7 +19,7 @@ from pregao.sessions.control import SpecError
 from pregao.strategies.contract import Model
 from pregao_ui import forms, widgets
 from pregao_ui.fast_gradio import gr
-from pregao_ui.schemas import StoredInstrument
+from pregao_ui.schemas.market import StoredInstrument
 from pregao_ui.services import Services
 from pregao_ui.texts import label, language_of, text
 from pregao_ui.ticket import BEGINNING, DATE, UNSEEN, Review, Ticket, exits_of, review
@@ -121,7 +121,7 @@ def _settings_form(services: Services, strategy: Any, settings: Any) -> None:
 
     @gr.render(inputs=[strategy, settings], triggers=[strategy.change], queue=False, show_progress="hidden")
     def form(name: str | None, edited: Mapping[str, Any] | None) -> None:
-        chosen = services.strategy(name)
+        chosen = services.strategies.usable(name)
         if chosen is None or chosen.settings is None:
             return
         gr.Markdown(chosen.summary, elem_classes="pg-hint")
@@ -215,7 +215,7 @@ def _start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
         told = review(ticket, services, language)
         if told.spec is None:
             return _verdict(told, asked=True)
-        launched = services.start(told.spec)
+        launched = services.sessions.start(told.spec)
     except SpecError as error:
         names = {"config": "strategy", "model": "strategy", "feed.start": "start", "feed.version": "start"}
         told.errors = {names.get(name, name): why for name, why in error.problems.items()}
@@ -234,7 +234,7 @@ def _start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
 
 def _stored(services: Services) -> list[StoredInstrument]:
     try:
-        return services.instruments()
+        return services.market.instruments()
     except PregaoError:  # told by the check that follows
         return []
 
@@ -253,7 +253,7 @@ def _trained_exits(
     services: Services, key: str | None, timeframe: str | None, strategy: str | None
 ) -> tuple[float, float, int] | None:
     """The exits that a strategy's model was trained for; None for a strategy without one."""
-    chosen = services.strategy(strategy)
+    chosen = services.strategies.usable(strategy)
     model = _trained(services, key, timeframe) if chosen is not None and chosen.needs_model else None
     if model is None:
         return None
@@ -266,16 +266,16 @@ def _trained(services: Services, key: str | None, timeframe: str | None) -> Mode
     if not key or not timeframe:
         return None
     try:
-        return services.champion(services.store.instrument(key), Timeframe.parse(timeframe))
+        return services.models.champion(services.store.instrument(key), Timeframe.parse(timeframe))
     except PregaoError:  # told by the review, beside its field
         return None
 
 
 def _filled(services: Services, remembered: Mapping[str, Any], language: str) -> list[Any]:
     """The form as this browser left it, or sensible values: a market with a champion, the exits it was trained for."""
-    stored = services.instruments()
+    stored = services.market.instruments()
     known = {i.key: i for i in stored}
-    usable = [s for s in services.strategies if s.state != "broken"]
+    usable = [s for s in services.strategies.all if s.state != "broken"]
     key = remembered.get("instrument")
     if key not in known:
         key = next(iter(_with_champion(services, known)), None) or next(iter(known), None)
@@ -305,14 +305,14 @@ def _filled(services: Services, remembered: Mapping[str, Any], language: str) ->
 
 def _broken(services: Services, language: str) -> str | None:
     """What to say of plugins that cannot be used; None if there are none."""
-    names = [s.name for s in services.strategies if s.state == "broken"]
+    names = [s.name for s in services.strategies.all if s.state == "broken"]
     return text(language, "broken_plugins", names=", ".join(names)) if names else None
 
 
 def _with_champion(services: Services, known: Mapping[str, StoredInstrument]) -> Iterator[str]:
     """The instruments whose model has passed the gate."""
     try:
-        champions = {m.name for m in services.models() if "champion" in m.aliases}
+        champions = {m.name for m in services.models.all() if "champion" in m.aliases}
     except PregaoError:  # the registry cannot be read: the Models page says why
         return
     for key in known:

@@ -1,11 +1,8 @@
-"""What the API says, typed: the same shapes serve the page, scripts and the OpenAPI document.
-
-Times are in seconds since 1970 UTC, money in the instrument's quote currency, rates in per cent.
-"""
+"""Sessions, their trades and their commands as the API tells and takes them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,137 +11,7 @@ from pregao.core.timeframe import Timeframe
 from pregao.sessions.records import CommandKind, SessionRow, Status, Trade
 from pregao.sessions.spec import Live, Mode
 from pregao.sessions.views import shown_body, trade_view
-
-if TYPE_CHECKING:
-    from pregao.learning.lineage import ModelInfo
-
-
-class InstrumentOut(BaseModel):
-    """An instrument, with the decimals that its prices and quantities are shown with."""
-
-    key: str
-    symbol: str
-    asset_class: str
-    base: str
-    quote: str
-    synthetic: bool
-    price_decimals: int
-    quantity_decimals: int
-
-    @classmethod
-    def of(cls, instrument: Instrument) -> InstrumentOut:
-        """The shape for an instrument."""
-        return cls(
-            key=instrument.key,
-            symbol=instrument.symbol,
-            asset_class=instrument.asset_class,
-            base=instrument.base,
-            quote=instrument.quote,
-            synthetic=instrument.synthetic,
-            price_decimals=_decimals(instrument.tick_size),
-            quantity_decimals=_decimals(instrument.lot_size),
-        )
-
-
-def _decimals(step: Any) -> int:
-    """Decimals of a grid's step: 0.25 has 2, 10 has 0."""
-    return max(0, -int(step.normalize().as_tuple().exponent))
-
-
-class SeriesOut(BaseModel):
-    """The bars of one timeframe in the store: how many, and the open times of the first and the last."""
-
-    timeframe: str
-    bars: int
-    first: float
-    last: float
-
-
-class StoredInstrument(InstrumentOut):
-    """An instrument of the store with its series, shortest timeframe first."""
-
-    series: list[SeriesOut]
-
-
-class BarOut(BaseModel):
-    """One bar: open time, prices, volume in base units."""
-
-    t: int
-    o: float
-    h: float
-    l: float  # noqa: E741  # the field's usual name
-    c: float
-    v: float
-
-
-class StrategyOut(BaseModel):
-    """An installed strategy; ``settings`` is the JSON schema of its ``Config``, None if it is broken."""
-
-    name: str
-    title: str
-    summary: str
-    distribution: str
-    version: str
-    state: Literal["ok", "broken", "ambiguous"]
-    error: str
-    needs_model: bool
-    settings: dict[str, Any] | None
-
-
-class ReasonOut(BaseModel):
-    """One criterion of the gate, with its figure and its limit."""
-
-    model_config = ConfigDict(extra="allow")
-
-    name: str
-    passed: bool
-    value: Any = None
-    limit: Any = None
-    text: str = ""
-
-
-class GateOut(BaseModel):
-    """Why a version may trade as champion, or may not."""
-
-    passed: bool
-    reasons: list[ReasonOut]
-
-
-class ModelOut(BaseModel):
-    """A registered version of a model."""
-
-    name: str
-    version: str
-    aliases: list[str]
-    created: float
-    gate: GateOut | None
-    metrics: dict[str, float | None]
-    data_version: str
-    run_id: str
-    params_hash: str
-    feature_hash: str
-    model_digest: str
-    code_version: str
-    promoted_by: str = Field(description="gate, person, or empty if it was never promoted")
-
-    @classmethod
-    def of(cls, info: ModelInfo) -> ModelOut:
-        """The shape for a version of the registry."""
-        return cls(
-            name=info.name,
-            version=info.version,
-            aliases=list(info.aliases),
-            created=info.created_ns / 1e9,
-            gate=GateOut.model_validate(info.gate) if info.gate.get("reasons") else None,
-            metrics=info.metrics,
-            data_version=info.data_version,
-            run_id=info.run_id,
-            params_hash=info.params_hash,
-            feature_hash=info.feature_hash,
-            model_digest=info.model_digest,
-            code_version=info.code_version,
-            promoted_by=str(info.promotion.get("by", "")),
-        )
+from pregao_ui.schemas.market import InstrumentOut
 
 
 class SessionOut(BaseModel):
@@ -277,23 +144,3 @@ class Launched(BaseModel):
     session: str
     launched: bool
     message: str = ""
-
-
-class Health(BaseModel):
-    """What answers: the panel itself always does."""
-
-    version: str
-    prefect: bool
-    prefect_address: str
-    mlflow: bool
-    mlflow_address: str
-    instruments: int
-    sessions: int
-
-
-class Problem(BaseModel):
-    """An answer other than good: what happened, the mend, and the field if one is at fault."""
-
-    message: str
-    mend: str = ""
-    fields: dict[str, str] = Field(default_factory=dict)

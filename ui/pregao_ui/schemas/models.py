@@ -1,0 +1,66 @@
+"""Versions of the model registry as the API tells them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from pregao.learning.lineage import ModelInfo
+
+
+class ReasonOut(BaseModel):
+    """One criterion of the gate, with its figure and its limit."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    passed: bool
+    value: Any = None
+    limit: Any = None
+    text: str = ""
+
+
+class GateOut(BaseModel):
+    """Why a version may trade as champion, or may not."""
+
+    passed: bool
+    reasons: list[ReasonOut]
+
+
+class ModelOut(BaseModel):
+    """A registered version of a model."""
+
+    name: str
+    version: str
+    aliases: list[str]
+    created: float
+    gate: GateOut | None
+    metrics: dict[str, float | None]
+    data_version: str
+    run_id: str
+    params_hash: str
+    feature_hash: str
+    model_digest: str
+    code_version: str
+    promoted_by: str = Field(description="gate, person, or empty if it was never promoted")
+
+    @classmethod
+    def of(cls, info: ModelInfo) -> ModelOut:
+        """The shape for a version of the registry."""
+        return cls(
+            name=info.name,
+            version=info.version,
+            aliases=list(info.aliases),
+            created=info.created_ns / 1e9,
+            gate=GateOut.model_validate(info.gate) if info.gate.get("reasons") else None,
+            metrics=info.metrics,
+            data_version=info.data_version,
+            run_id=info.run_id,
+            params_hash=info.params_hash,
+            feature_hash=info.feature_hash,
+            model_digest=info.model_digest,
+            code_version=info.code_version,
+            promoted_by=str(info.promotion.get("by", "")),
+        )
