@@ -17,7 +17,7 @@ from pregao.simulation import layout
 from pregao.simulation.fees import presets
 from pregao.simulation.terms import PROFILES, Terms
 
-ENGINE = (ROOT / "docs" / "engine.md").read_text(encoding="utf-8")
+ENGINE = (ROOT / "docs" / "reference" / "fill-rules.md").read_text(encoding="utf-8")
 WORDS = " ".join(ENGINE.split())
 RUN = [page for page in PAGES if any(block.runs for block in blocks(page))]
 

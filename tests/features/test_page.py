@@ -1,4 +1,4 @@
-"""docs/features.md says what the code makes: its tables are made from it, and its example is installed and conforms.
+"""The page of features says what the code makes: tables are made from it, and its example is installed and conforms.
 
 `python tests/features/test_page.py` writes the tables anew.
 """
@@ -21,7 +21,7 @@ from pregao.features.conformance import FeatureConformance, market
 from pregao.features.family import Family
 from pregao.features.sets import FEATURE_SETS, feature_set, feature_set_names
 
-PATH = ROOT / "docs" / "features.md"
+PATH = ROOT / "docs" / "reference" / "features.md"
 _NEEDS = {"hours": "trading hours", "market": "another instrument"}
 
 

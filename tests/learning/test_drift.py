@@ -50,7 +50,7 @@ def test_the_index_is_the_textbook_formula() -> None:
 
 
 def test_false_alarms_are_few_where_textbook_limits_alarm_nearly_always() -> None:
-    """80 months in which nothing has changed; the figure of docs/learning.md is from far more of them."""
+    """80 months in which nothing has changed; the figure on the page of the gate is from far more."""
     rng = np.random.default_rng(11)
     months = alarms = textbook = 0
     for _ in range(20):

@@ -1,4 +1,4 @@
-"""What docs/sources.md says is true: its example is installed as a distribution of its own, and conforms."""
+"""What docs/how-to/own-source.md says is true: its example is installed as a distribution of its own, and conforms."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pregao.market.sift import BAD_KINDS
 from pregao.market.sources import source, source_names
 from pregao.market.sources.conformance import SourceConformance
 
-PATH = ROOT / "docs" / "sources.md"
-PAGE = PATH.read_text(encoding="utf-8")
+PATH = ROOT / "docs" / "how-to" / "own-source.md"
+POLICIES = (ROOT / "docs" / "reference" / "sources.md").read_text(encoding="utf-8")
 FRAME = '''
     def _frame(self, symbol, timeframe, start_ns, end_ns):
         """A hundred hours of 2024."""
@@ -79,7 +79,7 @@ def test_one_that_cannot_be_loaded_is_told(home):
 
 
 def test_the_page_lists_every_policy():
-    rows = re.findall(r"^\| (`.*?`.*?) \| (\w+) \| ([\w, ]+) \|$", PAGE, re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?`.*?) \| (\w+) \| ([\w, ]+) \|$", POLICIES, re.MULTILINE)
     told = {
         kind.replace("-", " "): (default, set(may.split(", ")))
         for kinds, default, may in rows

@@ -39,7 +39,7 @@ from pregao.simulation import layout
 from pregao.simulation.backtest import run_signals
 
 BITCOIN = Path(__file__).parents[3] / "shared" / "data" / "crypto" / "BTC-PERP_1m_2022-01.parquet"
-PAGE = Path(__file__).parents[2] / "docs" / "simulation-paths.md"
+PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "inside-a-bar.md"
 QUARTER = Timeframe.parse("15m")
 WIDTHS = [("0.3", "0.3"), ("0.5", "0.25"), ("0.25", "0.5")]
 MARKETS = ("a walk without jumps", "a walk that jumps", "bitcoin")

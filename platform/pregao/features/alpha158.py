@@ -80,7 +80,7 @@ _ROLLING = {
 FORMULAS = _ONE_BAR | {
     f"{name}{window}": formula.replace("#", str(window)) for name, formula in _ROLLING.items() for window in WINDOWS
 }
-"""In qlib's expressions, which `docs/features.md` tells."""
+"""In qlib's expressions, which `docs/reference/features.md` tells."""
 
 
 def _first(name: str) -> int:

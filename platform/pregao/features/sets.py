@@ -93,7 +93,7 @@ class FeatureSet:
                 raise UsageError(
                     f"The feature set {self.name!r} looks at the bars of another instrument, its {name}, which are not "
                     "given.",
-                    "Choose another set, or give them by the Python API, see docs/features.md.",
+                    "Choose another set, or give them by the Python API, see docs/reference/features.md.",
                 )
         return self.stream(bars.timeframe.seconds, hours).extend(bars, others)
 
@@ -143,7 +143,7 @@ def feature_set(name: str) -> FeatureSet:
         if not isinstance(found, FeatureSet) or found.name != name:
             raise PregaoError(
                 f"The feature set {name!r} cannot be loaded: {entry.value} is no FeatureSet of that name.",
-                "See docs/features.md.",
+                "See docs/reference/features.md.",
             )
         return found
     raise unknown("feature set", name, feature_set_names())

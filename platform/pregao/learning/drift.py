@@ -9,8 +9,8 @@ Wiley 1991, chapter 4): ``mean +- t(1 - alpha, k - 1) * sd * sqrt(1 + 1 / k)`` o
 distances, which are skewed. It holds where windows are long beside the memory of the series.
 
 Four things are watched, those that cost money first. The chance of a false alarm, nominally `ALARMS` a month, is shared
-out among all of them and among the checks of a month, so that it holds for any alarm at all (docs/learning.md has what
-was measured):
+out among all of them and among the checks of a month, so that it holds for any alarm at all
+(docs/explanation/why-the-gate-says-no.md has what was measured):
 
 1. ``prediction``: the distribution of the predicted chances (population stability index), 0.3 of it;
 2. ``ic``: the rank correlation of expected value and net result has fallen, 0.3;

@@ -28,7 +28,7 @@ from pregao.core.timeframe import Timeframe
 API = 1
 """The version of this contract."""
 APIS = (1,)
-"""The versions that still load; see "How the contract changes" in docs/strategies.md."""
+"""The versions that still load; see "How the contract changes" in docs/how-to/own-strategy.md."""
 JsonDict = dict[str, Any]
 _LOG = logging.getLogger("pregao.strategy")
 
