@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,21 @@ def lived(journal: Journal, session_id: str) -> list[tuple[int, str, str]]:
     return [(r.ts_ns, r.kind, r.text) for r in rows if r.kind not in ("started", "snapshot")]
 
 
-def cells() -> list[psutil.Process]:
-    """The processes of strategies that this process or its children have started, and what those have started."""
-    found = psutil.Process().children(recursive=True)
-    return [p for p in found if p.is_running() and any("pregao.sessions.cell" in word for word in p.cmdline())]
+def cells(runner: psutil.Process | None = None) -> list[psutil.Process]:
+    """The processes of strategies that a process and its children have started, and what those have started."""
+    found = []
+    for process in (runner or psutil.Process()).children(recursive=True):
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and not _is_nursery(process):
+                found += [process] if any(_is_nursery(parent) for parent in process.parents()) else []
+    return found
+
+
+def _is_nursery(process: psutil.Process) -> bool:
+    """It was started as one; its cells are forks of it, and look the same."""
+    parent = process.parent()
+    named = [any("pregao.sessions.nursery" in word for word in p.cmdline()) for p in (process, parent) if p is not None]
+    return named == [True, False]
 
 
 def wait(true: Callable[[], Any], seconds: float = 30) -> None:
@@ -149,8 +161,7 @@ def test_with_a_killed_runner_the_strategy_goes_too(begin: Any, journal: Journal
     session_id = begin(strategy="harm", config={"how": "hang", "at": 20}, isolated=True, deadline=60)
     process = runner(str(home), journal.url, session_id)
     wait(lambda: journal.session(session_id).bars >= 19)
-    children = psutil.Process(process.pid).children()
-    (cell,) = [p for p in children if "pregao.sessions.cell" in " ".join(p.cmdline())]
+    (cell,) = cells(psutil.Process(process.pid))
     process.kill()
     process.join()
     wait(lambda: not cell.is_running() or cell.status() == psutil.STATUS_ZOMBIE, 10)

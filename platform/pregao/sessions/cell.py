@@ -1,4 +1,4 @@
-"""The process that a strategy lives in, one a session, started by `pregao.sessions.isolation`.
+"""The process that a strategy lives in, one a session, born in the `pregao.sessions.nursery`.
 
 It asks back for what the strategy looks up, and answers with JSON only: nothing that a plugin makes is unpickled by the
 session's runner.
@@ -10,7 +10,6 @@ import json
 import os
 import pickle
 import resource
-import sys
 import threading
 import time
 import traceback
@@ -132,23 +131,25 @@ def _plain(features: NDArray[np.float64]) -> list[float]:
 
 
 def _leave_with(parent: int) -> None:
-    """End when the runner has: a strategy that hangs does not hear that its line is cut."""
+    """End when the nursery has, which ends with the runner: a strategy that hangs does not hear that it is left."""
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(0)
 
 
-def main() -> None:
-    """Arguments: the line's file descriptor, the runner's process id, the strategy's name, its settings as JSON."""
-    line, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
+def live(line: int, parent: int, name: str, config: str) -> None:
+    """Be the strategy's process until the runner hangs up.
+
+    Args:
+        line: file descriptor of the line to the runner.
+        parent: process id of the nursery, without which it ends.
+        name, config: of the strategy; its settings as JSON.
+    """
+    heard = Connection(line)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_BYTES, OUTPUT_BYTES))
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     with suppress(EOFError, ConnectionError):
-        cell = _Cell(line, configured(sys.argv[3], json.loads(sys.argv[4])))
-        line.send_bytes(b'{"ready": true}')
+        cell = _Cell(heard, configured(name, json.loads(config)))
+        heard.send_bytes(b'{"ready": true}')
         cell.serve()
-
-
-if __name__ == "__main__":
-    main()

@@ -10,12 +10,9 @@ one, with the strategy's last good state.
 from __future__ import annotations
 
 import json
-import os
 import pickle
 import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -30,6 +27,7 @@ from numpy.typing import NDArray
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError
 from pregao.sessions.intents import intent_of
+from pregao.sessions.nursery import NURSERY, Cell
 from pregao.strategies.contract import Context, Intent, Model
 
 START_S = 60.0
@@ -75,7 +73,7 @@ class Isolated:
         self._log = log
         self._state: dict[str, Any] = local.save()
         self._stale = False
-        self._cell: subprocess.Popen[bytes] | None = None
+        self._cell: Cell | None = None
         self._line: Connection | None = None
         self._opened = False
         self._model: Model | None = None
@@ -129,9 +127,7 @@ class Isolated:
         if line is not None:
             line.close()
         if cell is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(cell.pid, signal.SIGKILL)
-            cell.wait()
+            cell.end()
 
     def __del__(self) -> None:
         with suppress(Exception):  # at the interpreter's end its modules may be gone
@@ -146,20 +142,12 @@ class Isolated:
         if self._cell is not None:
             return
         ours, theirs = socket.socketpair()
-        output = self._log.open("ab") if self._log is not None else subprocess.DEVNULL
         try:
-            self._cell = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "pregao.sessions.cell"),
-                    *(str(theirs.fileno()), str(os.getpid())), *self._arguments,
-                ],
-                stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=[theirs.fileno()],
-                start_new_session=True,
-            )  # fmt: skip
-        finally:
-            theirs.close()
-            if not isinstance(output, int):
-                output.close()
+            with theirs:
+                self._cell = NURSERY.start(theirs.fileno(), self._arguments, self._log)
+        except OSError as error:
+            ours.close()
+            raise StrategyFault(f"The strategy's process cannot be started: {error}.") from error
         self._line = Connection(ours.detach())
         self._opened, self._stale = False, True
         self._heard(START_S)
@@ -238,11 +226,12 @@ class Isolated:
     def _how_it_ended(self) -> str:
         if self._cell is None:
             return "its process was ended"
-        with suppress(subprocess.TimeoutExpired):
+        with suppress(OSError):
             status = self._cell.wait(2.0)
-            if status < 0:
+            if status is not None and status < 0:
                 return f"its process was ended by {signal.Signals(-status).name}"
-            return f"its process ended by itself, with status {status}"
+            if status is not None:
+                return f"its process ended by itself, with status {status}"
         return "it cut its line"
 
     def _end(self, why: str) -> StrategyFault:
