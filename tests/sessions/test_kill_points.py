@@ -34,7 +34,10 @@ KILLS = int(os.environ.get("PREGAO_KILLS", "0"))
 """How many kills by chance; 0 is the short round."""
 SETTINGS: dict[str, Any] = {
     "config": {"every": 4, "leave": 17}, "take_profit": 1, "stop_loss": 1, "feed": {"speed": 0},
+    "risk": {"profile": "aggressive", "daily_loss": "0.5", "max_drawdown": 5, "cool_down": 3}, "trailing": True,
+    "isolated": KILLS > 0,
 }  # fmt: skip
+"""Every limit binds somewhere in these bars; in the long round the strategy is in its own process too."""
 OFTEN = {
     "taking the session over": 1, "letting go": 1, "in a snapshot": 4, "letting old snapshots go": 1,
     "in the answer to a command": 2, "in the trades": 10, "while it recovers": 60,

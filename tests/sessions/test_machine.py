@@ -68,7 +68,7 @@ def test_an_approved_entry_acts_and_a_rejected_one_does_not() -> None:
 def test_a_proposal_expires_after_its_bars() -> None:
     stage = Stage({0: (ENTER,)}, mode="approve", approval_bars=2)
     stage.bars(2)
-    assert stage.machine.proposal is not None
+    assert stage.machine.proposals.open is not None
     told = [view(r, INSTRUMENT) for r in stage.bars() if r.kind == "proposal"]
     assert [(t["id"], t["state"]) for t in told] == [(1, "expired")]
     assert stage.command("approve") == "there is no open proposal"
@@ -79,7 +79,7 @@ def test_a_proposal_expires_after_its_bars() -> None:
 def test_an_exit_is_not_asked_and_takes_the_proposal_back() -> None:
     stage = Stage({0: (ENTER,), 1: (Exit("no"),), 3: (ENTER,), 6: (Exit("enough"),)}, mode="approve")
     stage.bars(2)
-    assert stage.machine.proposal is None
+    assert stage.machine.proposals.open is None
     stage.bars(2)
     stage.command("approve")
     stage.bars(2)

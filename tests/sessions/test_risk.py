@@ -136,7 +136,7 @@ def test_the_days_loss_takes_a_waiting_entry_and_a_proposal_back() -> None:
     assert stage.command("flatten") == "done"
     stage.machine.desk.strategy.script = {3: (ENTER,)}
     stage.bars()
-    assert stage.machine.proposal is None  # what cannot be done is not proposed either
+    assert stage.machine.proposals.open is None  # what cannot be done is not proposed either
     assert told(stage.rows, "intent")[-1]["why"] == "risk"
 
 
@@ -342,6 +342,6 @@ def test_no_order_ever_leaves_the_limits_whatever_the_strategy_asks(
         elif rules.drawdown_ppm and (peak - equity) / peak >= rules.drawdown_ppm / PPM + 1e-9 and not tripped:
             assert stage.machine.status == "paused"
             tripped = True
-        if mode == "approve" and stage.machine.proposal is not None:
+        if mode == "approve" and stage.machine.proposals.open is not None:
             stage.command("approve")
     stage.check()

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 from probe_market import INSTRUMENT, MINUTE, a_spec, random_walk
 
 from pregao.core.bars import Bar, Bars
+from pregao.sessions.batch import Batch
 from pregao.sessions.intents import Decision, ask
-from pregao.sessions.machine import Batch, Machine
+from pregao.sessions.machine import Machine
 from pregao.sessions.records import JournalRow, canonical, link
 from pregao.sessions.recovery import replay
 from pregao.sessions.spec import SessionSpec

@@ -6,17 +6,17 @@ The runtime feeds it live, recovery feeds it what the journal recorded, and both
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
 
 from pregao.core.bars import Bar
-from pregao.core.errors import PregaoError
 from pregao.core.money import PPM
+from pregao.sessions import saving
+from pregao.sessions.batch import Batch
 from pregao.sessions.hand import Hand
 from pregao.sessions.intents import Decision, intent_of
-from pregao.sessions.records import Body, Entry, Projection, Status, Trade, canonical
+from pregao.sessions.obeying import obey
+from pregao.sessions.proposals import Proposals
+from pregao.sessions.records import Body, Entry, Projection, Status, canonical
 from pregao.sessions.risk import Guard, rules_of
 from pregao.sessions.roundtrips import RoundTrips
 from pregao.sessions.rows import bar_body, event_row
@@ -27,36 +27,8 @@ from pregao.strategies.desk import Desk
 
 SNAPSHOT_BARS = 100
 """A snapshot is due after so many bars: recovery replays fewer than that."""
-STATE = 4
-"""Version of a snapshot's bytes; one of another version is passed over, and the journal replayed instead."""
-_MAGIC = b"PRGS%d\n" % STATE
 
 Decide = Callable[[Bar], Decision]
-
-
-@dataclass
-class Batch:
-    """What one input caused, to be written in one transaction.
-
-    Attributes:
-        entries: the rows, the input's first.
-        trades: round trips that it closed.
-        snapshot: the state after it, if a snapshot is due; its row is the last.
-        outcome: of a command: ``done``, or why it was refused.
-    """
-
-    entries: list[Entry] = field(default_factory=list)
-    trades: list[Trade] = field(default_factory=list)
-    snapshot: bytes | None = None
-    outcome: str = "done"
-
-
-class Proposal(NamedTuple):
-    """An entry that waits for a person. It expires when ``bars_left`` more bars have closed."""
-
-    number: int
-    bars_left: int
-    intent: Body
 
 
 class Machine:
@@ -68,6 +40,7 @@ class Machine:
         bars: bars lived through.
         last: the last of them; None at the beginning.
         memory: the strategy's own state, canonical JSON.
+        proposals: entries that wait for a person.
         peak_quanta: the highest equity at a close so far.
         notices: what the person should read, by what it is about.
         warm_ns: open time of the last bar that it was warmed up on; 0 if that is not its own affair.
@@ -90,8 +63,7 @@ class Machine:
         self.peak_quanta = desk.plan.cash_quanta
         self.memory = canonical(desk.strategy.save())
         self.trips = RoundTrips(desk.plan.instrument.tick_quanta)
-        self.proposal: Proposal | None = None
-        self.proposals = 0
+        self.proposals = Proposals(spec.approval_bars, desk.plan.timeframe.ns, lambda: self.now_ns)
         self.notices: dict[str, str] = {}
         self.warm_ns = 0
         self.stale = ""
@@ -144,16 +116,16 @@ class Machine:
         self.peak_quanta = max(self.peak_quanta, self.desk.engine.account.equity_quanta)
         body = bar_body(bar, self.desk, self.peak_quanta)
         batch.entries.append(Entry(bar.close_ns, "bar", body | {"late": True} if late else body))
-        self._record(batch, events)
-        self._age_proposal(batch)
+        self.record(batch, events)
+        self.proposals.age(batch)
         self._came(batch, bar, late)
         for moved in self.hand.trail(bar.close):
-            self._record(batch, moved)
+            self.record(batch, moved)
         self.guard.close(bar.close_ns, self.desk.engine.account.equity_quanta)
         if not late:
             self._watch_losses(batch)
         if self.stopping:
-            self._stop_if_flat(batch)
+            self.stop_if_flat(batch)
         elif self.status != "running" or late or self.stale:
             self.desk.pass_over()
         else:
@@ -166,18 +138,7 @@ class Machine:
         """A person's command; one that does not apply is refused, and that is journaled too."""
         batch = Batch()
         batch.entries.append(Entry(self.now_ns, "command", {}))  # its outcome is known at the end
-        act = {
-            "pause": self._pause,
-            "resume": self._resume,
-            "stop": self._stop,
-            "flatten": self._flatten,
-            "approve": self._approve,
-            "reject": self._reject,
-        }
-        if kind not in act:
-            batch.outcome = "there is no such command"
-        else:
-            batch.outcome = act[kind](batch, body) or "done"
+        batch.outcome = obey(self, batch, kind, body)
         batch.entries[0].body.update(command=kind, body=body, outcome=batch.outcome)
         return batch
 
@@ -204,7 +165,7 @@ class Machine:
             case "ended":
                 self.error = told["reason"]
                 if self.status == "running":
-                    self._hold(batch, "feed")
+                    self.hold(batch, "feed")
         return batch
 
     def offered(self, told: Body, model: Model | None) -> Batch:
@@ -234,12 +195,12 @@ class Machine:
 
     def projection(self) -> Projection:
         """The session's row as it is now."""
-        account = self.desk.engine.account
+        account, proposal = self.desk.engine.account, self.proposals.body()
         return Projection(
             self.status, self.error, self.bars, self.bars_total, self.last.open_ns if self.last else 0,
             account.equity_quanta, account.equity_quanta - self.desk.plan.cash_quanta, account.fees_quanta,
             account.position_lots, self.trips.count, self.trips.wins,
-            canonical(self._proposal_body("open")) if self.proposal is not None else None,
+            canonical(proposal) if proposal is not None else None,
             self._details(),
         )  # fmt: skip
 
@@ -250,38 +211,12 @@ class Machine:
         return canonical(details) if details else None
 
     def to_bytes(self) -> bytes:
-        """The whole state; `restore` goes on from it. The same history gives the same bytes."""
-        own = {
-            "status": self.status, "error": self.error, "stopping": self.stopping, "bars": self.bars,
-            "last": None if self.last is None else [*self.last[:-1], repr(self.last.volume)],
-            "start_ns": self.start_ns, "peak": self.peak_quanta, "memory": self.memory,
-            "trips": self.trips.state(), "proposal": self.proposal, "proposals": self.proposals,
-            "notices": self.notices, "warm_ns": self.warm_ns, "stale": self.stale, "held_ns": self.held_ns,
-            "gap_ns": self.gap_ns, "late": self.late, "late_from_ns": self.late_from_ns,
-            "risk": self.guard.state(),
-            "model_version": self.model_version, "offer": self.offer,
-        }  # fmt: skip
-        return _MAGIC + canonical(own).encode() + b"\n" + self.desk.to_bytes()
+        """The whole state, see `saving`."""
+        return saving.to_bytes(self)
 
     def restore(self, raw: bytes) -> None:
         """Take back what `to_bytes` gave; raises `PregaoError` if it is not a state of this version."""
-        if not raw.startswith(_MAGIC):
-            raise PregaoError("This is not a saved session of this version of Pregão.")
-        own, desk = raw[len(_MAGIC) :].split(b"\n", 1)
-        state: dict[str, Any] = json.loads(own)
-        self.desk.restore(desk)
-        self.guard.restore(state["risk"])
-        self.status, self.error, self.stopping = state["status"], state["error"], state["stopping"]
-        self.bars, self.start_ns, self.peak_quanta = state["bars"], state["start_ns"], state["peak"]
-        last = state["last"]
-        self.last = None if last is None else Bar._make([*last[:-1], float(last[-1])])
-        self.memory = state["memory"]
-        self.trips.restore(state["trips"])
-        self.proposal = None if state["proposal"] is None else Proposal(*state["proposal"])
-        self.proposals = state["proposals"]
-        for name in ("notices", "warm_ns", "stale", "held_ns", "gap_ns", "late", "late_from_ns", "model_version",
-                     "offer"):  # fmt: skip
-            setattr(self, name, state[name])
+        saving.restore(self, raw)
 
     # What a bar causes
 
@@ -308,32 +243,20 @@ class Machine:
             self.notices["risk"] = (
                 f"The equity fell {fall / 1e4:.2f} % below its peak: the position was closed and the session paused."
             )
-            self._record(batch, self.hand.apply(Exit("drawdown")))
-            self._hold(batch, "risk")
+            self.record(batch, self.hand.apply(Exit("drawdown")))
+            self.hold(batch, "risk")
         elif guard.day_is_lost and not guard.halted:
             guard.halted = True
             loss = (guard.day_equity - guard.equity) * PPM // guard.day_equity
             self._tell_risk(batch, "daily loss", guard.rules.daily_loss_ppm, loss)
             self.notices["risk"] = f"{loss / 1e4:.2f} % were lost today (UTC): no more entries until tomorrow."
-            self._withdraw(batch, "withdrawn")
-            for order_id in self.hand.entries():
-                self._record(batch, self.desk.engine.cancel(order_id))
+            self.proposals.end(batch, "withdrawn")
+            self._cancel_entries(batch)
         elif not guard.halted and self.notices.get("risk", "").endswith("tomorrow."):
             del self.notices["risk"]
 
     def _tell_risk(self, batch: Batch, rule: str, limit: int, reached: int) -> None:
         batch.entries.append(Entry(self.now_ns, "risk", {"rule": rule, "limit": limit, "reached": reached}))
-
-    def _record(self, batch: Batch, events: list[Event]) -> None:
-        """Order events as rows, and the round trips that they close."""
-        bar_ns = self.last.open_ns if self.last is not None else self.start_ns
-        for event in events:
-            batch.entries.append(event_row(event, bar_ns))
-            trade = self.trips.fill(event) if event.kind == "fill" else None
-            if trade is not None:
-                batch.trades.append(trade)
-                if trade.pnl_quanta < 0:
-                    self.guard.lost(self.bars)
 
     def _follow(self, batch: Batch, decision: Decision) -> None:
         """Journal what the strategy wants, and do what the mode lets it do."""
@@ -344,9 +267,9 @@ class Machine:
                 body | {"acted": not why, "why": why, "t": self.last.open_ns if self.last else self.start_ns} | limits
             )
             batch.entries.append(Entry(self.now_ns, "intent", told))
-            self._record(batch, events)
+            self.record(batch, events)
             if why == "approval":
-                self._propose(batch, body)
+                self.proposals.make(batch, body)
         if decision.memory != self.memory:
             self.memory = decision.memory
             batch.entries.append(Entry(self.now_ns, "memory", {"state": decision.memory}))
@@ -354,7 +277,7 @@ class Machine:
             self.error = decision.error
             fault = {"where": "strategy", "message": decision.error, "traceback": decision.traceback}
             batch.entries.append(Entry(self.now_ns, "error", fault))
-            self._hold(batch, "error")
+            self.hold(batch, "error")
 
     def _act(self, batch: Batch, body: Body, limits: Body) -> tuple[str, list[Event]]:
         """Do what an intent says, or say why not: ``observe``, ``approval``, ``waiting``, ``ignored``, ``note``,
@@ -367,11 +290,11 @@ class Machine:
         if self.spec.mode == "observe":
             return "observe", []
         if action == "exit":
-            self._withdraw(batch, "withdrawn")
+            self.proposals.end(batch, "withdrawn")
         elif self.spec.mode == "approve":
             if self.hand.busy:
                 return "ignored", []
-            if self.proposal is not None and self.proposal.intent["side"] == body["side"]:
+            if self.proposals.waits(body["side"]):
                 return "waiting", []
             return ("approval" if self.hand.allowed(body, self.bars, limits) is not None else "risk"), []
         if action == "exit":
@@ -385,111 +308,35 @@ class Machine:
         events = self.hand.apply(entry)
         return ("" if events else "ignored"), events
 
-    # Proposals
+    # What bars and commands cause
 
-    def _propose(self, batch: Batch, body: Body) -> None:
-        self._withdraw(batch, "withdrawn")
-        self.proposals += 1
-        self.proposal = Proposal(self.proposals, self.spec.approval_bars, body)
-        self._tell_proposal(batch, "open")
-
-    def _age_proposal(self, batch: Batch) -> None:
-        if self.proposal is None:
-            return
-        self.proposal = self.proposal._replace(bars_left=self.proposal.bars_left - 1)
-        if self.proposal.bars_left <= 0:
-            self._withdraw(batch, "expired")
-
-    def _withdraw(self, batch: Batch, state: str) -> None:
-        if self.proposal is not None:
-            self._tell_proposal(batch, state)
-            self.proposal = None
-
-    def _tell_proposal(self, batch: Batch, state: str) -> None:
-        batch.entries.append(Entry(self.now_ns, "proposal", self._proposal_body(state)))
-
-    def _proposal_body(self, state: str) -> Body:
-        assert self.proposal is not None
-        number, left, body = self.proposal
-        told = {name: body[name] for name in ("side", "fraction", "p", "ev", "reason", "top")}
-        expires = self.now_ns + left * self.desk.plan.timeframe.ns
-        return told | {"id": number, "state": state, "bars": left, "expires": expires}
-
-    def _named(self, body: Body) -> str:
-        """Why the proposal that a command names cannot be answered; empty if it can."""
-        wanted = body.get("proposal")
-        if self.proposal is None:
-            return "there is no open proposal"
-        if wanted is not None and wanted != self.proposal.number:
-            return f"proposal {wanted} is not open any more"
-        return ""
-
-    # Commands: each returns why it is refused, or an empty text
-
-    def _pause(self, batch: Batch, body: Body) -> str:
-        if self.status == "paused" or self.stopping:
-            return "the session is stopping" if self.stopping else "the session is already paused"
-        self._hold(batch, "person")
-        return ""
-
-    def _hold(self, batch: Batch, by: str) -> None:
+    def hold(self, batch: Batch, by: str) -> None:
         """Pause: no new entry from now on, also not one that was already decided; exits stay."""
-        self._withdraw(batch, "withdrawn")
-        for order_id in self.hand.entries():
-            self._record(batch, self.desk.engine.cancel(order_id))
+        self.proposals.end(batch, "withdrawn")
+        self._cancel_entries(batch)
         self.status = "paused"
         batch.entries.append(Entry(self.now_ns, "paused", {"by": by}))
 
-    def _resume(self, batch: Batch, body: Body) -> str:
-        if self.status != "paused" or self.stopping:
-            return "the session is stopping" if self.stopping else "the session is not paused"
-        self.status, self.error = "running", None
-        if self.guard.drawn_down:
-            self.guard.rearm()
-        self.notices.pop("risk", None)
-        batch.entries.append(Entry(self.now_ns, "resumed", {"by": "person"}))
-        return ""
-
-    def _stop(self, batch: Batch, body: Body) -> str:
-        if self.stopping:
-            return "the session is already stopping"
-        self.stopping = True
-        self._withdraw(batch, "withdrawn")
-        self._record(batch, self.hand.apply(Exit("stop")))
-        self._stop_if_flat(batch)
-        return ""
-
-    def _stop_if_flat(self, batch: Batch) -> None:
+    def stop_if_flat(self, batch: Batch) -> None:
+        """A session that is stopping has ended once it holds nothing."""
         if self.desk.engine.account.position_lots == 0:
             self.status = "stopped"
             batch.entries.append(Entry(self.now_ns, "stopped", self._summary()))
 
-    def _flatten(self, batch: Batch, body: Body) -> str:
-        self._withdraw(batch, "withdrawn")
-        events = self.hand.apply(Exit("flatten"))
-        self._record(batch, events)
-        return "" if events else "there is nothing to close"
+    def record(self, batch: Batch, events: list[Event]) -> None:
+        """Order events as rows, and the round trips that they close."""
+        bar_ns = self.last.open_ns if self.last is not None else self.start_ns
+        for event in events:
+            batch.entries.append(event_row(event, bar_ns))
+            trade = self.trips.fill(event) if event.kind == "fill" else None
+            if trade is not None:
+                batch.trades.append(trade)
+                if trade.pnl_quanta < 0:
+                    self.guard.lost(self.bars)
 
-    def _approve(self, batch: Batch, body: Body) -> str:
-        refused = self._named(body)
-        if refused or self.proposal is None:
-            return refused
-        if self.stale or self.held_ns:
-            return "the market is not heard now"
-        limits: Body = {}
-        intent = self.hand.allowed(self.proposal.intent, self.bars, limits)
-        if intent is None:
-            return f"the limits do not allow it now: {limits['limit']}"
-        self._withdraw(batch, "approved")
-        events = self.hand.apply(intent)
-        self._record(batch, events)
-        return "" if events else "a position is already open"
-
-    def _reject(self, batch: Batch, body: Body) -> str:
-        refused = self._named(body)
-        if not refused:
-            self._withdraw(batch, "rejected")
-        return refused
+    def _cancel_entries(self, batch: Batch) -> None:
+        for order_id in self.hand.entries():
+            self.record(batch, self.desk.engine.cancel(order_id))
 
     # Rows of more than one kind of input
 
@@ -506,4 +353,6 @@ class Machine:
         """The state as it is now; the row that names it comes last and is not part of it."""
         batch.snapshot = self.to_bytes()
         digest = hashlib.sha256(batch.snapshot).hexdigest()
-        batch.entries.append(Entry(self.now_ns, "snapshot", {"bars": self.bars, "sha256": digest, "state": STATE}))
+        batch.entries.append(
+            Entry(self.now_ns, "snapshot", {"bars": self.bars, "sha256": digest, "state": saving.STATE})
+        )

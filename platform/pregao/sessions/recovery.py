@@ -14,9 +14,10 @@ from typing import Any
 
 from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
+from pregao.sessions.batch import Batch
 from pregao.sessions.intents import Decision
 from pregao.sessions.journal import DamagedError, Journal
-from pregao.sessions.machine import Batch, Machine
+from pregao.sessions.machine import Machine
 from pregao.sessions.records import Body, Entry, JournalRow, canonical
 from pregao.sessions.writer import Writer
 

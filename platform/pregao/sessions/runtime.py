@@ -18,12 +18,12 @@ from pregao.core.bars import Bar, Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.market.feeds import Closed, ReplayFeed
 from pregao.sessions.assembly import assemble
+from pregao.sessions.batch import Batch
 from pregao.sessions.champion import RegistryAwayError, Watch, loaded
 from pregao.sessions.following import Asked, Following, is_late, told
 from pregao.sessions.intents import ask
 from pregao.sessions.isolation import Isolated
 from pregao.sessions.journal import Journal
-from pregao.sessions.machine import Batch
 from pregao.sessions.records import ENDED, Projection, Status
 from pregao.sessions.recovery import recover_and_cut
 from pregao.sessions.spec import Live
