@@ -5,88 +5,26 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from probe_market import INSTRUMENT, START_NS
-
-from pregao.operations.browsers import FLAGS, chromium
+from visitors import PHONE, launched, visitors
 
 pytestmark = pytest.mark.browser
-SHOTS = Path(__file__).parents[1] / "shots"
-DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    path = chromium()
-    if path is None:
-        pytest.skip("Chromium is not installed")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as driver:
-        found = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+    with launched() as found:
         yield found
-        found.close()
-
-
-class Visitor:
-    """A browser window of its own memory, and what went wrong in it."""
-
-    def __init__(self, browser: Any, panel: Any, **options: Any) -> None:
-        self.panel = panel
-        self.context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US", **options})
-        self.outside: list[str] = []
-        self.errors: list[str] = []
-        self.page = self.window()
-
-    def window(self) -> Any:
-        page = self.context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("request", lambda request: self._check(request.url))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
-        page.on("dialog", lambda dialog: dialog.accept())
-        return page
-
-    def _check(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
-            self.outside.append(url)
-
-    def open(self, path: str) -> Any:
-        self.page.goto(self.panel.address + path)
-        return self.page
-
-    def text(self, name: str) -> str:
-        return str(self.page.locator(f"[data-bind={name}]").first.inner_text())
-
-    def wait_text(self, name: str, pattern: str) -> str:
-        shown = "document.querySelector(`[data-bind=${name}]`)?.innerText ?? ''"
-        self.page.wait_for_function(f"([name, pattern]) => new RegExp(pattern).test({shown})", arg=[name, pattern])
-        return self.text(name)
-
-    def shoot(self, name: str, full_page: bool = False) -> None:
-        SHOTS.mkdir(exist_ok=True)
-        self.page.wait_for_timeout(400)
-        self.page.screenshot(path=SHOTS / f"{name}.png", full_page=full_page)
 
 
 @pytest.fixture
 def visit(browser: Any, panel: Any) -> Iterator[Any]:
     """Make visitors; at the end none of them has seen an error or asked for anything from outside."""
-    made: list[Visitor] = []
-
-    def visitor(**options: Any) -> Visitor:
-        made.append(Visitor(browser, panel, **options))
-        return made[-1]
-
-    yield visitor
-    for each in made:
-        each.context.close()
-    assert [each.outside for each in made] == [[] for _ in made]
-    assert [each.errors for each in made] == [[] for _ in made]
+    with visitors(browser, panel.address) as made:
+        yield made
 
 
 @pytest.fixture
@@ -227,7 +165,6 @@ def test_the_ticket_answers_as_one_types_and_start_keeps_the_session(panel: Any,
     page.wait_for_selector("#e-date")
     page.fill("#f-date textarea", "2023-11-15")
     page.wait_for_selector(".pg-verdict >> text=from 2023-11-15")
-    visitor.shoot("ticket-desktop-dark")
 
     page.reload()  # what was typed is still there
     page.wait_for_selector(".pg-verdict >> text=from 2023-11-15")
@@ -249,7 +186,6 @@ def test_portuguese_by_the_browser_and_by_choice(panel: Any, visit: Any, running
     assert page.locator("#f-entry_value").inner_text().startswith("Valor de entrada")
     page.wait_for_selector(".pg-verdict >> text=Dinheiro simulado.")
     assert re.fullmatch(r"[\d.]+,\d\d", brazilian.wait_text("equity", r"\d"))
-    brazilian.shoot("trade-desktop-dark-pt")
 
     visitor = visit()
     page = visitor.open(f"/?session={running}")
@@ -267,10 +203,8 @@ def test_dark_and_light(visit: Any, running: str) -> None:
     visitor.wait_text("equity", r"\d")
     background = "getComputedStyle(document.body).backgroundColor"
     dark = page.evaluate(background)
-    visitor.shoot("trade-desktop-dark")
     page.click("[data-do=theme]")
     assert page.evaluate(background) != dark
-    visitor.shoot("trade-desktop-light")
     page.reload()
     visitor.wait_text("equity", r"\d")
     assert page.evaluate(background) != dark
@@ -283,12 +217,10 @@ def test_a_phone_shows_the_figures_first_and_nothing_wider_than_itself(visit: An
     assert page.locator("[data-bind=pnl]").bounding_box()["y"] < PHONE["height"] / 2
     assert page.locator("#topbar .money").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-    visitor.shoot("trade-phone-dark", full_page=True)
     for name in ("sessions", "models"):
         visitor.open(f"/{name}")
         page.wait_for_selector("#page .pg-blank, #page table")
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
-        visitor.shoot(f"{name}-phone-dark")
 
 
 def test_all_sessions_are_listed_and_steered(panel: Any, visit: Any) -> None:
@@ -302,7 +234,6 @@ def test_all_sessions_are_listed_and_steered(panel: Any, visit: Any) -> None:
     page.wait_for_function(
         "([id, old]) => document.querySelector(`tr[data-session=${id}]`).innerText !== old", arg=[running, before]
     )
-    visitor.shoot("sessions-desktop-dark")
     row.get_by_role("button", name="Pause").click()
     row.get_by_text("paused").wait_for()
     row.get_by_role("button", name="Stop").click()
@@ -319,7 +250,6 @@ def test_empty_pages_say_what_to_do(visit: Any) -> None:
     page = visitor.open("/models")
     page.wait_for_selector(".pg-blank >> text=pregao retrain")
     page.wait_for_selector("#topbar .pg-banner >> text=pregao up")
-    visitor.shoot("models-desktop-dark")
 
 
 def test_a_link_to_a_session_that_is_gone_leads_to_the_ticket(visit: Any) -> None:

@@ -25,7 +25,7 @@ LIGHT = {
     "accent_hover": "#1c49a8",
     "accent_soft": "#e8eefb",
     "on_accent": "#ffffff",
-    "up": "#0b7d5c",
+    "up": "#0a7455",
     "down": "#c22f44",
     "up_soft": "#dff2ec",
     "down_soft": "#fbe6e9",

@@ -1,0 +1,72 @@
+"""The whole product for the tests of a module: Prefect, the flows, MLflow and the panel over a trained home."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from trained_home import trained_home
+from visitors import launched, visitors
+
+from pregao.operations.ports import free_port
+from pregao.operations.servers import Servers, running
+from pregao.sessions.journal import Journal
+from pregao.settings import settings
+from pregao_flows import client
+
+
+class Stack:
+    """What runs, and where.
+
+    Attributes:
+        home: the project's folder, which is this process's home too while the module's tests run.
+        servers: each may be ended and started again by a test.
+        address: of the panel.
+    """
+
+    def __init__(self, home: Path, servers: Servers) -> None:
+        self.home = home
+        self.servers = servers
+        self.address = servers.addresses["panel"]
+        self.journal = Journal()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    with launched() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """All servers of a folder of their own, as `pregao up` starts them; the schedule starts no supervision."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if hasattr(request.config, "workerinput") else base
+    home = tmp_path_factory.mktemp("stack")
+    trained_home(shared, home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PREGAO_HOME", str(home))
+        for name in ("PANEL", "PREFECT", "MLFLOW"):
+            patch.setenv(f"PREGAO_{name}_PORT", str(free_port("127.0.0.1")))
+        for name in ("DATABASE_URL", "MLFLOW_URI", "DVC_REMOTE", "PANEL_TOKEN"):
+            patch.delenv(f"PREGAO_{name}", raising=False)
+        patch.setenv("PREFECT_API_URL", "")  # set by what starts the servers, and put back with the rest
+        settings.cache_clear()
+        with running(settings(), "the tests", print) as servers:
+            servers.start()
+            servers.wait()
+            made = Stack(home, servers)
+            supervise = client._request("GET", f"/deployments/name/{client.SUPERVISE}")["id"]
+            client._request("POST", f"/deployments/{supervise}/pause_deployment")
+            yield made
+            made.journal.close()
+    settings.cache_clear()
+
+
+@pytest.fixture
+def visit(browser: Any, stack: Stack) -> Iterator[Any]:
+    """Make visitors of the stack's panel; none of them may see an error or ask for anything from outside."""
+    with visitors(browser, stack.address) as made:
+        yield made

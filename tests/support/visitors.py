@@ -1,0 +1,138 @@
+"""A person's browser: windows of Chromium that note what went wrong, take pictures and ask axe about barriers."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+
+from pregao.operations.browsers import FLAGS, chromium
+
+ROOT = Path(__file__).parents[2]
+DESKTOP, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+COLOURS = 96
+"""Of a picture: flat areas and thin text need no more, and the file is a third of the size."""
+_axe = Axe()
+
+
+def pictures() -> Path | None:
+    """Where pictures are kept: the documents' folder if ``PREGAO_SHOTS`` is set, else nowhere."""
+    return ROOT / "docs" / "images" / "panel" if os.environ.get("PREGAO_SHOTS") else None
+
+
+@contextmanager
+def launched() -> Iterator[Any]:
+    """Chromium without a screen; the test is skipped where there is none."""
+    path = chromium()
+    if path is None:
+        pytest.skip("Chromium is not installed")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield found
+        found.close()
+
+
+class Visitor:
+    """A browser window of its own memory, and what went wrong in it.
+
+    Args:
+        browser: of `launched`.
+        address: of the panel.
+        options: of a context of Playwright: viewport, locale, …
+    """
+
+    def __init__(self, browser: Any, address: str, **options: Any) -> None:
+        self.address = address
+        self.context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US", **options})
+        self.outside: list[str] = []
+        self.errors: list[str] = []
+        self.page = self.window()
+
+    def window(self) -> Any:
+        page = self.context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("request", lambda request: self._check(request.url))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("dialog", lambda dialog: dialog.accept())
+        return page
+
+    def _check(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
+            self.outside.append(url)
+
+    def open(self, path: str) -> Any:
+        self.page.goto(self.address + path)
+        return self.page
+
+    def text(self, name: str) -> str:
+        return str(self.page.locator(f"[data-bind={name}]").first.inner_text())
+
+    def wait_text(self, name: str, pattern: str) -> str:
+        shown = "document.querySelector(`[data-bind=${name}]`)?.innerText ?? ''"
+        self.page.wait_for_function(f"([name, pattern]) => new RegExp(pattern).test({shown})", arg=[name, pattern])
+        return self.text(name)
+
+    def forgive(self, *parts: str) -> None:
+        """What the console said of something that the test itself took away, or asked for in vain, is no error."""
+        self.errors = [error for error in self.errors if not any(part in error for part in parts)]
+
+    def theme(self, name: str) -> None:
+        """Dark or light, as by the button."""
+        if self.page.evaluate("PregaoPreferences.theme") != name:
+            self.page.click("[data-do=theme]")
+
+    def barriers(self) -> list[str]:
+        """What axe finds serious or critical on the page as it stands: rule, impact, element."""
+        found = _axe.run(self.page).response["violations"]
+        return [
+            f"{rule['id']} ({rule['impact']}): {node['html'][:160]}: {_why(node)}"
+            for rule in found
+            if rule["impact"] in ("serious", "critical")
+            for node in rule["nodes"]
+        ]
+
+    def overflow(self) -> int:
+        """Pixels by which the page is wider than the window."""
+        return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+
+    def shoot(self, name: str, full_page: bool = False) -> None:
+        """Take a picture for the documents, if pictures are asked for: few colours, small files."""
+        folder = pictures()
+        if folder is None:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        self.page.wait_for_timeout(500)
+        taken = Image.open(io.BytesIO(self.page.screenshot(full_page=full_page))).convert("RGB")
+        small = taken.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+        small.save(folder / f"{name}.png", optimize=True)
+
+
+def _why(node: dict[str, Any]) -> str:
+    return "; ".join(check["message"] for kind in ("any", "all", "none") for check in node[kind])[:200]
+
+
+@contextmanager
+def visitors(browser: Any, address: str) -> Iterator[Any]:
+    """Make visitors; at the end none of them has seen an error or asked for anything from outside."""
+    made: list[Visitor] = []
+
+    def visitor(**options: Any) -> Visitor:
+        made.append(Visitor(browser, address, **options))
+        return made[-1]
+
+    yield visitor
+    for each in made:
+        each.context.close()
+    assert [each.outside for each in made] == [[] for _ in made]
+    assert [each.errors for each in made] == [[] for _ in made]
