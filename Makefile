@@ -20,7 +20,7 @@ FIND_PYTHON := for name in $(PYTHON) python3 python3.13 python3.12 python3.11; d
 PIP_INDEX := index=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$($(BIN)/python -m pip config get global.index-url 2>/dev/null)}}; \
 	if [ -n "$$index" ]; then export UV_DEFAULT_INDEX="$$index"; fi;
 
-.PHONY: help demo test up lint lock bench set-up clean
+.PHONY: help demo test up lint docs lock bench set-up clean
 
 help: ## What can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ lint: $(STAMP) ## Style, types and the direction of imports
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+docs: $(STAMP) ## Build the site of the documents into site/, links checked; it opens without a server or a network
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet $(ARGS)
+	@echo "Open site/index.html"
+
 bench: $(PREPARED) ## Measure the speeds, each beside a floor in one run
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
@@ -47,7 +51,7 @@ set-up: $(PREPARED) ## Only create the environment
 
 lock: ## Resolve requirements.lock anew: all packages, with hashes, for Python 3.11 to 3.13
 	@test -x $(BIN)/uv || $(MAKE) set-up
-	@$(PIP_INDEX) $(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --only-binary :all: \
+	@$(PIP_INDEX) $(BIN)/uv pip compile pyproject.toml --extra dev --extra docs --universal --python-version 3.11 --only-binary :all: \
 		--generate-hashes --no-header --quiet $(ARGS) --output-file requirements.lock
 
 clean: ## Remove the environment; data, models and sessions stay

@@ -44,9 +44,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=_home, description="Folder of the project: params.yaml, data, runs")
     host: str = Field(default="127.0.0.1", description="Address that the servers listen on")
-    panel_port: int = Field(default=7860, ge=1, le=65535)
-    prefect_port: int = Field(default=4200, ge=1, le=65535)
-    mlflow_port: int = Field(default=5000, ge=1, le=65535)
+    panel_port: int = Field(default=7860, ge=1, le=65535, description="Port of the panel")
+    prefect_port: int = Field(default=4200, ge=1, le=65535, description="Port of the Prefect server")
+    mlflow_port: int = Field(default=5000, ge=1, le=65535, description="Port of MLflow")
     database_url: str = Field(default="", description="SQLAlchemy URL of the sessions; default SQLite in var/")
     mlflow_uri: str = Field(default="", description="MLflow tracking URI; default SQLite in mlruns/")
     dvc_remote: str = Field(default="", description="DVC remote of the data folder; none by default")
