@@ -41,13 +41,16 @@ class Structure:
     @property
     def essential(self) -> frozenset[tuple[str, str]]:
         """The imports that do not follow from others."""
+        below: dict[str, set[str]] = {name: {b for a, b in self.imports if a == name} for name in self.modules}
+        for middle in below:
+            for reached in below.values():
+                if middle in reached:
+                    reached |= below[middle]
         return frozenset(
-            (a, c) for a, c in self.imports
-            if not any((a, b) in self.imports and self._reaches(b, c) for b in self.modules if b not in (a, c))
-        )  # fmt: skip
-
-    def _reaches(self, a: str, c: str) -> bool:
-        return (a, c) in self.imports or any(self._reaches(b, c) for x, b in self.imports if x == a and b != c)
+            (a, c)
+            for a, c in self.imports
+            if not any((a, b) in self.imports and c in below[b] for b in below if b not in (a, c))
+        )
 
 
 @cache

@@ -42,9 +42,9 @@ def document() -> Json:
     return made
 
 
-def page() -> str:
-    """The page as Markdown: the routes by subject, then the shapes of bodies and answers."""
-    made = document()
+def page(made: Json | None = None) -> str:
+    """The page of a document (the panel's unless given) as Markdown: routes by subject, then their shapes."""
+    made = made or document()
     example = next(path for path in made["paths"] if path.endswith("/health"))
     parts = [_HEAD.format(example=example)]
     subjects: dict[str, list[str]] = {}
