@@ -8,7 +8,7 @@ from typing import Any
 import faulty
 import pytest
 
-from pregao.strategies.conformance import CHECKS, Breach, Case, StrategyConformance, checks, examine, isolated, report
+from pregao.strategies.conformance import CHECKS, Breach, Case, StrategyConformance, examine, isolated, past, report
 
 
 class TestGenerator(StrategyConformance):
@@ -91,7 +91,7 @@ def test_a_faulty_strategy_is_found_by_the_check_made_for_it(strategy: type[Any]
 
 
 def test_one_that_says_that_it_depends_on_its_beginning_is_not_held_to_its_warm_up() -> None:
-    checks.warms_up_honestly(Case(faulty.LiesAboutItsWarmUp, {}, anchored=True))
+    past.warms_up_honestly(Case(faulty.LiesAboutItsWarmUp, {}, anchored=True))
 
 
 @pytest.mark.parametrize("check", ["sees only the past", "survives any market", "saves all its state"])

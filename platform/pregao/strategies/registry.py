@@ -131,9 +131,13 @@ def configured(name: str, config: dict[str, Any]) -> Any:
         NotFoundError, BrokenPluginError: as `load`.
         UsageError: naming each setting that is wrong.
     """
+    return made(load(name), name, config)
+
+
+def made(strategy: type[Any], name: str, config: dict[str, Any]) -> Any:
+    """A strategy of a loaded class with its settings; raises `UsageError` as `configured`."""
     from pydantic import ValidationError
 
-    strategy = load(name)
     try:
         settings = strategy.Config(**config)
     except (ValidationError, TypeError) as error:

@@ -42,7 +42,8 @@ class Window:
     def bars(self, instrument: Instrument, timeframe: Timeframe) -> Bars:
         """The bars, at most ``size``."""
         open_ns, opened, high, low, close = (row.copy() for row in self._whole[:, self._rows])
-        return Bars(instrument, timeframe, open_ns, opened, high, low, close, self._volume[self._rows].copy())
+        volume = self._volume[self._rows].copy()
+        return Bars.trusted(instrument, timeframe, open_ns, opened, high, low, close, volume)
 
     def state(self) -> list[list[int] | list[str]]:
         """The bars as JSON; volumes are texts that keep every bit."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, ClassVar
 
-from pregao.strategies.conformance import checks, isolated
+from pregao.strategies.conformance import form, isolated, past, running, signals, state
 from pregao.strategies.conformance.breach import Breach, Outcome, report
 from pregao.strategies.conformance.case import Case
 from pregao.strategies.contract import JsonDict
@@ -27,22 +27,22 @@ from pregao.strategies.registry import load
 __all__ = ["CHECKS", "Breach", "Case", "Outcome", "StrategyConformance", "examine", "report"]
 
 CHECKS: dict[str, Callable[[Case], None]] = {
-    "keeps the contract": checks.keeps_the_contract,
-    "its settings make a form": checks.settings_make_a_form,
+    "keeps the contract": form.keeps_the_contract,
+    "its settings make a form": form.settings_make_a_form,
     "reads no clock": isolated.no_clock,
     "opens no socket": isolated.no_network,
     "touches no file, process or thread": isolated.no_side_effects,
-    "survives any market": checks.survives_any_market,
-    "trades, so that there is something to check": checks.it_trades,
-    "answers the same when run again": checks.repeats_itself,
+    "survives any market": running.survives_any_market,
+    "trades, so that there is something to check": running.it_trades,
+    "answers the same when run again": running.repeats_itself,
     "does not depend on the hash seed or the process": isolated.no_hash_seed,
-    "sees only the past": checks.sees_only_the_past,
-    "warms up honestly": checks.warms_up_honestly,
-    "saves all its state": checks.saves_all_its_state,
+    "sees only the past": past.sees_only_the_past,
+    "warms up honestly": past.warms_up_honestly,
+    "saves all its state": state.saves_all_its_state,
     "keeps no state elsewhere": isolated.no_state_elsewhere,
-    "changes nothing that it is given": checks.changes_nothing_given,
-    "its signals agree with its answers": checks.signals_agree,
-    "answers in time": checks.answers_in_time,
+    "changes nothing that it is given": state.changes_nothing_given,
+    "its signals agree with its answers": signals.signals_agree,
+    "answers in time": running.answers_in_time,
 }
 """The checks in the order in which they are made."""
 _FIRST = ("keeps the contract", "its settings make a form", "reads no clock")
@@ -101,10 +101,10 @@ class StrategyConformance:
         return _case(found, json.dumps(self.config), self.deadline, self.anchored)
 
     def test_it_keeps_the_contract(self) -> None:
-        checks.keeps_the_contract(self.case)
+        form.keeps_the_contract(self.case)
 
     def test_its_settings_make_a_form(self) -> None:
-        checks.settings_make_a_form(self.case)
+        form.settings_make_a_form(self.case)
 
     def test_it_reads_no_clock(self) -> None:
         isolated.no_clock(self.case)
@@ -116,37 +116,37 @@ class StrategyConformance:
         isolated.no_side_effects(self.case)
 
     def test_it_survives_any_market(self) -> None:
-        checks.survives_any_market(self.case)
+        running.survives_any_market(self.case)
 
     def test_it_trades(self) -> None:
-        checks.it_trades(self.case)
+        running.it_trades(self.case)
 
     def test_it_answers_the_same_when_run_again(self) -> None:
-        checks.repeats_itself(self.case)
+        running.repeats_itself(self.case)
 
     def test_it_does_not_depend_on_the_hash_seed_or_the_process(self) -> None:
         isolated.no_hash_seed(self.case)
 
     def test_it_sees_only_the_past(self) -> None:
-        checks.sees_only_the_past(self.case)
+        past.sees_only_the_past(self.case)
 
     def test_it_warms_up_honestly(self) -> None:
-        checks.warms_up_honestly(self.case)
+        past.warms_up_honestly(self.case)
 
     def test_it_saves_all_its_state(self) -> None:
-        checks.saves_all_its_state(self.case)
+        state.saves_all_its_state(self.case)
 
     def test_it_keeps_no_state_elsewhere(self) -> None:
         isolated.no_state_elsewhere(self.case)
 
     def test_it_changes_nothing_that_it_is_given(self) -> None:
-        checks.changes_nothing_given(self.case)
+        state.changes_nothing_given(self.case)
 
     def test_its_signals_agree_with_its_answers(self) -> None:
-        checks.signals_agree(self.case)
+        signals.signals_agree(self.case)
 
     def test_it_answers_in_time(self) -> None:
-        checks.answers_in_time(self.case)
+        running.answers_in_time(self.case)
 
 
 @cache

@@ -14,16 +14,21 @@ from numpy.typing import NDArray
 from pregao.core.bars import COLUMNS, Bar, Bars
 from pregao.features.conformance import market
 from pregao.features.sets import feature_set
+from pregao.simulation.events import Event
 from pregao.simulation.plan import Plan
 from pregao.strategies.answers import StrategyError, intents_of
 from pregao.strategies.backtest import backtest, desk_for
 from pregao.strategies.conformance.breach import Breach
-from pregao.strategies.contract import Context, Intent, JsonDict, Reason
+from pregao.strategies.contract import Account, Context, Intent, JsonDict, Reason
 from pregao.strategies.desk import Desk
 
 Answers = dict[int, str]
 """What a strategy answered of each bar that it was asked about, by the bar's row."""
 SEED = 7
+CUTS = 12
+"""Into two the bars are cut at so many places anywhere, and at twice as many after an order."""
+MARKETS = 3
+"""Where the bars of one market do not say enough, it is run over so many."""
 _BEYOND = 400
 _NOTHING = "nothing"
 
@@ -197,3 +202,34 @@ def first_difference(one: Answers, other: Answers, until: int, since: int = 0) -
     """The first row in ``[since, until)`` that was answered differently, or asked about only once; None if none."""
     rows = sorted(row for row in one.keys() | other.keys() if since <= row < until)
     return next((row for row in rows if one.get(row) != other.get(row)), None)
+
+
+class Observer(Desk):
+    """A desk whose strategy is asked at each bar and whose orders go nowhere: the account is always the same."""
+
+    def __init__(self, case: Case, recorder: Recorder, held: bool) -> None:
+        ready = case.desk(recorder)
+        super().__init__(case.plan, recorder, SEED, ready._features, ready.model)
+        price = float(case.bars.close[0]) * self._tick
+        self._seen = Account(10_000.0, 9_000.0, 1_000 / price, price, 5, False) if held else Account(
+            10_000.0, 10_000.0, 0.0, 0.0, 0, False
+        )  # fmt: skip
+
+    def market(self, bar: Bar) -> list[Event]:
+        """The bar comes; nothing fills."""
+        self.saw(bar, [])
+        return []
+
+    def apply(self, intents: Iterable[Intent]) -> list[Event]:
+        """Nothing is ordered or waited for."""
+        return []
+
+    def account(self) -> Account:
+        """Always the same."""
+        return self._seen
+
+
+def own_copy(bars: Bars) -> Bars:
+    """The same bars in arrays that nobody else holds."""
+    columns = (getattr(bars, name).copy() for name in ("open_ns", *COLUMNS, "volume"))
+    return Bars.trusted(bars.instrument, bars.timeframe, *columns)

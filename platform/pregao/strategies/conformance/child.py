@@ -150,10 +150,12 @@ class Watched(Recorder):
 
 
 def _importing() -> bool:
-    """Whether an import is under way: it reads and writes what it needs."""
+    """Whether an import is under way, or a look at what is installed: they read and write what they need."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if frame.f_code.co_filename.startswith("<frozen importlib") or "zipimport" in frame.f_code.co_filename:
+            return True
+        if str(frame.f_globals.get("__name__")).startswith("importlib.metadata"):
             return True
         frame = frame.f_back
     return False

@@ -1,0 +1,1 @@
+"""Several strategies as one, weighed by their recent records, a strategy for Pregão."""
