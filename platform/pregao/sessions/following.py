@@ -166,6 +166,11 @@ class Following:
         """The venue's time; this machine's while the venue has not been reached."""
         return self._feed.now_ns if self._feed is not None else time.time_ns()
 
+    @property
+    def heard(self) -> bool:
+        """Whether the venue has been reached and every bar that has closed has been read."""
+        return self._feed is not None and self._caught_up(self._feed)
+
     def next_event(self, timeout_s: float) -> Event | None:
         """The next event but forming bars and trades; None if there is none within ``timeout_s`` seconds.
 

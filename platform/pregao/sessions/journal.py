@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,20 +26,24 @@ from pregao.core.instrument import Instrument, folder_name
 from pregao.sessions import schema
 from pregao.sessions.database import open_database
 from pregao.sessions.records import (
+    ACTIVE,
     ENDED,
+    OFFERED,
     Command,
     CommandKind,
     JournalRow,
     Projection,
     Run,
     SessionRow,
+    Status,
     Trade,
     canonical,
     genesis,
     link,
 )
 from pregao.sessions.spec import SessionSpec
-from pregao.sessions.writer import Writer
+from pregao.sessions.together import Together
+from pregao.sessions.writer import FencedError, Writer
 from pregao.settings import settings
 
 
@@ -62,12 +66,16 @@ class Journal:
     Args:
         url: SQLAlchemy URL; by default the installation's own, see `Settings.sessions_url`.
         clock: wall clock in ns, for heartbeats and times of creation only.
+        together: sessions of several threads share their commits, see `together.Together`.
     """
 
-    def __init__(self, url: str | None = None, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, url: str | None = None, clock: Callable[[], int] = time.time_ns, *, together: bool = False
+    ) -> None:
         self.url = url or settings().sessions_url
         self.clock = clock
         self.engine: Engine = open_database(self.url)
+        self.together = Together(self.writing) if together else None
 
     def close(self) -> None:
         """Let go of the database's connections."""
@@ -101,6 +109,14 @@ class Journal:
             self._name_damage(error)
             raise
 
+    def transact(self, write: Callable[[Connection], None]) -> None:
+        """Run one write in a transaction, which may be shared with other sessions of this process."""
+        if self.together is not None:
+            self.together.run(write)
+            return
+        with self.writing() as connection:
+            write(connection)
+
     def create(
         self,
         spec: SessionSpec,
@@ -133,9 +149,11 @@ class Journal:
                 continue  # the id is taken
             return session_id
 
-    def sessions(self) -> list[SessionRow]:
-        """All sessions, newest first."""
+    def sessions(self, statuses: Iterable[Status] | None = None) -> list[SessionRow]:
+        """All sessions, or those of some statuses, newest first."""
         query = select(schema.sessions).order_by(schema.sessions.c.created_ns.desc(), schema.sessions.c.id)
+        if statuses is not None:
+            query = query.where(schema.sessions.c.status.in_(list(statuses)))
         with self.reading() as connection:
             return [_session(row) for row in connection.execute(query).mappings()]
 
@@ -217,7 +235,7 @@ class Journal:
         True if it is new, or its runner has shown itself, less than ``within_s`` seconds ago; false at once if the
         runner was a process of this machine that is gone.
         """
-        if not row.active:
+        if not row.active or row.runner == OFFERED:
             return False
         host, _, process = row.runner.rpartition(":")
         if host == socket.gethostname() and process.isdigit() and not psutil.pid_exists(int(process)):
@@ -226,24 +244,36 @@ class Journal:
 
     def unattended(self, after_s: float = 30.0) -> list[SessionRow]:
         """The sessions that should be running and that no process attends to, see `attended`."""
-        return [row for row in self.sessions() if row.active and not self.attended(row, after_s)]
+        return [row for row in self.sessions(ACTIVE) if not self.attended(row, after_s)]
 
-    def take_ownership(self, session_id: str, runner: str = "") -> Writer:
+    def take_ownership(self, session_id: str, runner: str = "", at_epoch: int | None = None) -> Writer:
         """Become the only process that can write this session, whoever did before.
+
+        Args:
+            at_epoch: take it only if its epoch is still this one: of several that saw it unattended, one gets it.
 
         Raises:
             NotFoundError: if there is no such session.
+            FencedError: if its epoch is not ``at_epoch``.
         """
         s = schema.sessions.c
         runner = runner or f"{socket.gethostname()}:{os.getpid()}"
         self.session(session_id)
-        with self.writing() as connection:
-            took = update(schema.sessions).where(s.id == session_id)
-            connection.execute(took.values(epoch=s.epoch + 1, runner=runner, heartbeat_ns=self.clock()))
-            row = connection.execute(_one(session_id)).mappings().one()
-            tenure = {"epoch": row["epoch"], "runner": runner, "from_seq": row["last_seq"]}
+        took = update(schema.sessions).where(s.id == session_id)
+        if at_epoch is not None:
+            took = took.where(s.epoch == at_epoch)
+        took = took.values(epoch=s.epoch + 1, runner=runner, heartbeat_ns=self.clock())
+        found: dict[str, Any] = {}
+
+        def write(connection: Connection) -> None:
+            if connection.execute(took).rowcount == 0:
+                raise FencedError(f"Another runner has taken session {session_id} first.", "Nothing to do.")
+            found.update(connection.execute(_one(session_id)).mappings().one())
+            tenure = {"epoch": found["epoch"], "runner": runner, "from_seq": found["last_seq"]}
             connection.execute(insert(schema.runs).values(session_id=session_id, started_ns=self.clock(), **tenure))
-        return Writer(self, session_id, row["epoch"], row["last_seq"], row["chain"])
+
+        self.transact(write)
+        return Writer(self, session_id, found["epoch"], found["last_seq"], found["chain"])
 
     def snapshots(self, session_id: str) -> list[tuple[int, bytes]]:
         """The kept snapshots whose SHA-256 is right and is the one that the journal names, newest first."""

@@ -17,6 +17,9 @@ ACTIVE: tuple[Status, ...] = ("created", "running", "paused")
 ENDED: tuple[Status, ...] = ("stopped", "finished")
 """The statuses of sessions that never go on; a failed one goes on once the cause is mended."""
 
+OFFERED = "a host is awaited"
+"""In the place of a runner's name: the session waits for any host to take it, see `pregao.sessions.hosts`."""
+
 CommandKind = Literal["pause", "resume", "stop", "flatten", "approve", "reject"]
 COMMANDS: tuple[CommandKind, ...] = ("pause", "resume", "stop", "flatten", "approve", "reject")
 

@@ -20,17 +20,16 @@ from pregao.market.feeds import Closed, ReplayFeed
 from pregao.sessions.assembly import assemble
 from pregao.sessions.batch import Batch
 from pregao.sessions.champion import RegistryAwayError, Watch, loaded
-from pregao.sessions.following import Asked, Following, is_late, told
+from pregao.sessions.following import is_late, told
 from pregao.sessions.intents import ask
 from pregao.sessions.isolation import Isolated
 from pregao.sessions.journal import Journal
+from pregao.sessions.places import Alone, Followed, Place
 from pregao.sessions.records import ENDED, Projection, Status
 from pregao.sessions.recovery import recover_and_cut
 from pregao.sessions.spec import Live
 from pregao.sessions.writer import LOST, FencedError, UnwritableError, Writer, patiently
 
-POLL_S = 0.1
-"""Commands are looked for this often."""
 HEARTBEAT_S = 2.0
 """A runner without bars shows itself this often."""
 
@@ -58,6 +57,8 @@ def run(
     stop: Callable[[], bool] = lambda: False,
     on_tick: Callable[[Tick], None] | None = None,
     runner: str = "",
+    place: Place | None = None,
+    at_epoch: int | None = None,
 ) -> Status:
     """Run a session until it ends.
 
@@ -66,6 +67,8 @@ def run(
             and any runner can take it up again. To end the session itself, send it the command ``stop``.
         on_tick: called after each committed event.
         runner: a name for this process; by default host and process id.
+        place: what this process's sessions share; None has nothing to share.
+        at_epoch: take the session only if its epoch is still this one, see `Journal.take_ownership`.
 
     Returns:
         The session's status: stopped or finished, or, when it let go, running or paused.
@@ -81,10 +84,10 @@ def run(
     ended = patiently(lambda: journal.session(session_id))
     if ended.status in ENDED:
         return ended.status
-    writer = patiently(lambda: journal.take_ownership(session_id, runner))
+    writer = patiently(lambda: journal.take_ownership(session_id, runner, at_epoch))
     outcome = "killed"
     try:
-        session = patiently(lambda: _Session(journal, writer, on_tick))
+        session = patiently(lambda: _Session(journal, writer, on_tick, place or Alone()))
         outcome = session.live(stop)
         return session.machine.status
     except (FencedError, UnwritableError, RegistryAwayError) as error:
@@ -106,10 +109,11 @@ def run(
 class _Session:
     """A machine, its feed and its writer, together where the journal left them."""
 
-    def __init__(self, journal: Journal, writer: Writer, on_tick: Callable[[Tick], None] | None) -> None:
+    def __init__(self, journal: Journal, writer: Writer, on_tick: Callable[[Tick], None] | None, place: Place) -> None:
         self._journal = journal
         self._writer = writer
         self._on_tick = on_tick
+        self._place = place
         row = journal.session(writer.session_id)
         self._parts = assemble(row.spec, row.model_version, row.instrument)
         if self._parts.instrument != row.instrument:
@@ -124,7 +128,7 @@ class _Session:
             self.machine.desk.take(loaded(self.machine.desk.model.name, self.machine.model_version))
         self._watch: Watch | None = None
         self._feed: ReplayFeed | None = None
-        self._followed: Following | None = None
+        self._followed: Followed | None = None
 
     def live(self, stop: Callable[[], bool]) -> str:
         """Go on until the session ends or ``stop`` says so; returns what happened."""
@@ -148,7 +152,7 @@ class _Session:
                 return "let go"
             now = time.monotonic()
             if now >= poll_at:
-                poll_at = now + POLL_S
+                poll_at = now + self._place.poll_s
                 self._obey()
                 if machine.ended:
                     break
@@ -175,7 +179,7 @@ class _Session:
 
     def _beat(self) -> None:
         with suppress(*LOST):  # a database that stays away shows at the next bar
-            self._writer.heartbeat()
+            self._place.beat(self._writer)
 
     # The beginning
 
@@ -187,8 +191,8 @@ class _Session:
             return True
         assert isinstance(parts.spec.feed, Live)
         failures, wait_until, beat_at = 0, 0.0, 0.0
-        asked = Asked(parts.spec.feed, parts.timeframe, machine.desk.history)
-        while (warm := asked.get(POLL_S)) is None:
+        asked = self._place.history(parts.spec.feed, parts.timeframe, machine.desk.history)
+        while (warm := asked.get(self._place.poll_s)) is None:
             self._obey()
             if machine.ended or stop():
                 return False
@@ -204,9 +208,9 @@ class _Session:
                     self._writer.refresh(waits)
                 elif now > wait_until:
                     wait_until = 0.0
-                    asked = Asked(parts.spec.feed, parts.timeframe, machine.desk.history)
+                    asked = self._place.history(parts.spec.feed, parts.timeframe, machine.desk.history)
                 else:
-                    time.sleep(POLL_S)
+                    time.sleep(self._place.poll_s)
             elif asked.error is not None:
                 raise asked.error
         self._commit(machine.start(int(warm.close_ns[-1]), parts.facts(), [warm.bar(i) for i in range(len(warm))]))
@@ -218,7 +222,7 @@ class _Session:
             return
         if isinstance(feed, Live):
             after_ns = max(machine.last.open_ns if machine.last is not None else machine.warm_ns, self._given_up_ns())
-            self._followed = Following(feed, parts.instrument, parts.timeframe, after_ns, bool(machine.stale))
+            self._followed = self._place.follow(feed, parts.instrument, parts.timeframe, after_ns, bool(machine.stale))
         elif parts.bars is not None:
             self._feed = ReplayFeed(parts.bars, feed.speed, _resume_at(parts.bars, machine.last))
 
@@ -230,7 +234,7 @@ class _Session:
 
     def _replay(self) -> Batch | None:
         assert self._feed is not None
-        bar = self._feed.next(POLL_S)
+        bar = self._feed.next(self._place.poll_s)
         if bar is not None:
             return self._bar(bar)
         return self.machine.finish() if self._feed.finished else None
@@ -238,7 +242,7 @@ class _Session:
     def _follow(self) -> Batch | None:
         """What the next event of the market leads to; None if nothing has come."""
         assert self._followed is not None
-        event = self._followed.next_event(POLL_S)
+        event = self._followed.next_event(self._place.poll_s)
         if isinstance(event, Closed):
             return self._bar(event.bar, is_late(event.bar, self._followed.now_ns))
         known = told(event) if event is not None else None
@@ -259,6 +263,8 @@ class _Session:
 
     def _obey(self) -> None:
         """Carry out the commands that wait, each in a transaction of its own."""
+        if not self._place.called(self._writer.session_id):
+            return
         try:
             waiting = self._journal.inbox(self._writer.session_id)
         except LOST:  # as above

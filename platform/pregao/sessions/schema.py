@@ -5,7 +5,7 @@ Money is in quanta of the instrument's quote currency, prices in ticks, quantiti
 ``trades`` are projections of it, written in the same transaction. ``commands`` is the inbox of each session and
 ``runs`` tells which process ran it when: facts of the wall clock, which never enter the chained journal.
 ``quarantine`` keeps what was cut off a damaged journal. ``broker_orders`` and ``broker_fills`` remember, before it is
-sent, each order to a broker outside, and what became of it.
+sent, each order to a broker outside, and what became of it. ``hosts`` are the processes that run many sessions each.
 
 A change of these tables needs a revision in `pregao.sessions.migrations`; a test holds the two together.
 """
@@ -26,7 +26,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """The revisions of the schema, oldest first; a database at any other is of a newer Pregão."""
 HEAD = REVISIONS[-1]
 
@@ -68,6 +68,22 @@ sessions = Table(
     Column("proposal", Text),
     Column("details", Text),
     Index("sessions_by_creation", "created_ns"),
+    Index("sessions_by_status", "status"),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("name", String(120), primary_key=True),
+    Column("runner", Text, nullable=False),
+    Column("flow", Boolean, nullable=False),
+    Column("capacity", Integer, nullable=False),
+    Column("started_ns", BigInteger, nullable=False),
+    Column("heartbeat_ns", BigInteger, nullable=False),
+    Column("ended_ns", BigInteger),
+    Column("sessions", Integer, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False),
+    Column("cpu_ms", BigInteger, nullable=False),
 )
 
 journal = Table(

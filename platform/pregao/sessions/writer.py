@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import BigInteger, Connection, bindparam, delete, insert, literal, select, update
+from sqlalchemy import BigInteger, Connection, Update, bindparam, delete, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from pregao.core.errors import PregaoError
@@ -58,6 +58,11 @@ def patiently(ask: Callable[[], T]) -> T:
 def is_full(error: DBAPIError) -> bool:
     """Whether there is no room left."""
     return "full" in str(error.orig) or "No space left" in str(error.orig)
+
+
+def _do(connection: Connection, *statements: Update) -> None:
+    for statement in statements:
+        connection.execute(statement)
 
 
 class FencedError(PregaoError):
@@ -119,9 +124,9 @@ class Writer:
 
         def write(connection: Connection) -> None:
             now = self.journal.clock()
+            self._advance(connection, seq, chain, now, projection)  # first: a fenced writer must not change anything
             if cut_after is not None:
                 self._cut(connection, cut_after, now)
-            self._advance(connection, seq, chain, now, projection)
             connection.execute(_JOURNAL, rows)
             if trades:
                 each = [{"session_id": self.session_id, "seq": seq, **t._asdict()} for t in trades]
@@ -137,42 +142,41 @@ class Writer:
 
     def heartbeat(self) -> None:
         """Show that the runner lives. Raises `FencedError` if it is not the owner any more."""
-        s = schema.sessions.c
         with self.journal.writing() as connection:
-            alive = update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
-            if connection.execute(alive.values(heartbeat_ns=self.journal.clock())).rowcount == 0:
-                raise self._fenced()
+            if connection.execute(self._mine().values(heartbeat_ns=self.journal.clock())).rowcount == 0:
+                raise self.fenced()
 
     def refresh(self, projection: Projection) -> None:
         """Show the session as recovery found it; the journal says the same, so nothing is journaled."""
-        s = schema.sessions.c
-        with self.journal.writing() as connection:
-            mine = update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
-            if connection.execute(mine.values(**projection._asdict())).rowcount == 0:
-                raise self._fenced()
+
+        def write(connection: Connection) -> None:
+            if connection.execute(self._mine().values(**projection._asdict())).rowcount == 0:
+                raise self.fenced()
+
+        self.journal.transact(write)
 
     def fail(self, error: str) -> None:
         """Mark the session as failed outside its journal: what went wrong is this machine's, not the market's."""
-        s = schema.sessions.c
-        with self.journal.writing() as connection:
-            mine = update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
-            connection.execute(mine.values(status="failed", error=error, updated_ns=self.journal.clock()))
+        failed = self._mine().values(status="failed", error=error, updated_ns=self.journal.clock())
+        self.journal.transact(lambda connection: _do(connection, failed))
 
     def release(self, outcome: str) -> None:
         """Say that this runner has let go, and why. Harmless when another owns the session already."""
-        s, r = schema.sessions.c, schema.runs.c
-        with self.journal.writing() as connection:
-            mine = update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
-            connection.execute(mine.values(heartbeat_ns=0, runner=""))
-            tenure = update(schema.runs).where(r.session_id == self.session_id, r.epoch == self.epoch)
-            connection.execute(tenure.values(ended_ns=self.journal.clock(), outcome=outcome))
+        r = schema.runs.c
+        tenure = update(schema.runs).where(r.session_id == self.session_id, r.epoch == self.epoch)
+        ended = tenure.values(ended_ns=self.journal.clock(), outcome=outcome)
+        self.journal.transact(lambda connection: _do(connection, self._mine().values(heartbeat_ns=0, runner=""), ended))
+
+    def _mine(self) -> Update:
+        s = schema.sessions.c
+        return update(schema.sessions).where(s.id == self.session_id, s.epoch == self.epoch)
 
     def _advance(self, connection: Connection, seq: int, chain: str, now: int, projection: Projection) -> None:
         """Move the session's row on, if it still is where this writer left it."""
         mine = {"my_id": self.session_id, "my_epoch": self.epoch, "my_seq": self.seq, "my_chain": self.chain}
         moved = {"last_seq": seq, "chain": chain, "updated_ns": now, "heartbeat_ns": now}
         if connection.execute(_ADVANCE, {**mine, **moved, **projection._asdict()}).rowcount == 0:
-            raise self._fenced()
+            raise self.fenced()
 
     def _cut(self, connection: Connection, good: JournalRow, now: int) -> None:
         """Move all rows after a good one into the quarantine; what was made of them is made again by the replay."""
@@ -210,8 +214,7 @@ class Writer:
             try:
                 if error is not None and self._is_at(seq, chain):
                     return
-                with self.journal.writing() as connection:
-                    write(connection)
+                self.journal.transact(write)
                 return
             except LOST as caught:
                 error = caught
@@ -230,10 +233,11 @@ class Writer:
         """Whether the session stands at this row; raises `FencedError` if another runner has taken it."""
         row = self.journal.session(self.session_id)
         if row.epoch != self.epoch:
-            raise self._fenced()
+            raise self.fenced()
         return (row.last_seq, row.chain) == (seq, chain)
 
-    def _fenced(self) -> FencedError:
+    def fenced(self) -> FencedError:
+        """What to raise once another runner owns the session."""
         return FencedError(
             f"Another runner has taken session {self.session_id} over from this one (epoch {self.epoch}).",
             "Nothing to do: the other one goes on with it.",
