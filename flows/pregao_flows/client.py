@@ -23,8 +23,9 @@ INGEST = "ingest/ingest"
 RETRAIN = "retrain/retrain"
 PAPER_TRADE = "paper-trade/paper-trade"
 MONITOR = "monitor/monitor"
+HOST = "host-sessions/host-sessions"
 SUPERVISE = "supervise/supervise"
-DEPLOYMENTS = (INGEST, RETRAIN, MONITOR, PAPER_TRADE, SUPERVISE)
+DEPLOYMENTS = (INGEST, RETRAIN, MONITOR, PAPER_TRADE, HOST, SUPERVISE)
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED", "CRASHED"})
 ACTIVE = ("PENDING", "RUNNING", "CANCELLING", "PAUSED")
@@ -35,6 +36,8 @@ POLL_SECONDS = 0.3
 
 SHUTDOWN = "Pregão is shutting down"
 """Message of the cancellation at shutdown: a session then stays to be resumed; any other cancellation stops it."""
+
+HOST_TAG = "host"
 
 REPORT = "report"
 """Type of the artifact that carries a flow's result as JSON."""
@@ -140,6 +143,16 @@ def ask(deployment: str, parameters: dict[str, Any], name: str | None = None, ta
 def launch(session_id: str) -> str:
     """Run a paper session under Prefect; the flow run's id."""
     return ask(PAPER_TRADE, {"session_id": session_id}, name=session_id, tags=[_tag(session_id)])
+
+
+def run_host(capacity: int) -> str:
+    """Run a host of sessions under Prefect; the flow run's id."""
+    return ask(HOST, {"capacity": capacity}, name=f"host of {capacity}", tags=[HOST_TAG])
+
+
+def host_runs() -> list[FlowRun]:
+    """The runs of hosts that are scheduled or active, the newest first."""
+    return _runs(["SCHEDULED", *ACTIVE], tags=[HOST_TAG])
 
 
 def run_ingest(

@@ -12,6 +12,7 @@ from prefect.deployments.runner import EntrypointType, RunnerDeployment
 from prefect.events import DeploymentEventTrigger
 from prefect.schedules import Cron, Interval
 
+from pregao_flows.host_sessions import host_sessions
 from pregao_flows.ingest import ingest
 from pregao_flows.monitor import DRIFT, GROWN, monitor
 from pregao_flows.paper_trade import paper_trade
@@ -65,4 +66,5 @@ def deployments() -> list[RunnerDeployment]:
             schedules=[Interval(timedelta(seconds=SUPERVISE_SECONDS), anchor_date=first, slug="every-minute")],
         ),
         paper_trade.to_deployment("paper-trade", entrypoint_type=module),
+        host_sessions.to_deployment("host-sessions", entrypoint_type=module),
     ]

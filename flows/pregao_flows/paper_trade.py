@@ -12,13 +12,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from prefect import flow, get_run_logger, runtime
+from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort, Pause, PrefectException, TerminationSignal
 from prefect.states import Completed, Failed
 
 from pregao.core.errors import PregaoError, UsageError
+from pregao_flows import own_run
 from pregao_flows.client import SHUTDOWN
 from pregao_flows.reports import leave, table
 
@@ -30,9 +31,6 @@ POLL_SECONDS = 2.0
 
 PAGE_SECONDS = 30.0
 """How often the run's page tells how the session stands."""
-
-ASKS = 3
-"""How often, after a termination signal, the server is asked why, before it is taken to be gone."""
 
 STOP_SECONDS = 15.0
 """How long a stopping session may take to close its orders and positions; SIGKILL follows 30 s after a cancel."""
@@ -107,7 +105,7 @@ def paper_trade(session_id: str) -> State[Any]:
             _attend(loop, client, page)
         page.tell()
     except TerminationSignal:
-        if _own_state_message() == SHUTDOWN:
+        if own_run.message() == SHUTDOWN:
             loop.leave()
             log.info("Session %s waits to be gone on with", session_id)
         else:
@@ -191,7 +189,7 @@ def _attend(loop: Loop, client: SyncPrefectClient, page: Page) -> None:
     paused = False
     while not loop.join(POLL_SECONDS):
         page.tell_sometimes()
-        state = _own_state(client)
+        state = own_run.state(client)
         if state is None or state.is_running() or state.is_cancelling():
             if paused and state is not None and state.is_running():
                 loop.command("resume")
@@ -207,22 +205,3 @@ def _attend(loop: Loop, client: SyncPrefectClient, page: Page) -> None:
             # Another process has ended this run, or scheduled it again: whoever owns it now goes on.
             loop.leave()
             raise Abort(f"The run is {state.name}.")
-
-
-def _own_state(client: SyncPrefectClient) -> State[Any] | None:
-    """The state of this run on the server; None if it cannot be told: a session does not end with the server."""
-    try:
-        return client.read_flow_run(runtime.flow_run.id).state
-    except (OSError, PrefectException, httpx.HTTPError):
-        return None
-
-
-def _own_state_message() -> str:
-    """What the run's state says; a server that does not answer for some seconds is taken to shut down."""
-    for _ in range(ASKS):
-        with get_client(sync_client=True) as client:
-            state = _own_state(client)
-        if state is not None:
-            return state.message or ""
-        time.sleep(POLL_SECONDS)
-    return SHUTDOWN

@@ -17,7 +17,9 @@ SETTLE_SECONDS = 60.0
 
 @flow(name="supervise")
 def supervise() -> State[Any]:
-    """Start the sessions again whose heartbeat is stale.
+    """Start the sessions again whose heartbeat is stale, and the hosts that have died.
+
+    Sessions that a host has room for are left to it.
 
     One whose run was cancelled while it could not be told why (the server did not answer, the process was killed) is
     told to stop, and brought to its end.
@@ -25,13 +27,21 @@ def supervise() -> State[Any]:
     Two runs of one session do no harm, since the journal lets only the latest write; but the older one ends with an
     error that would worry a person, so a run that has just been asked for is waited for.
     """
+    from pregao.sessions import hosts
     from pregao.sessions.journal import Journal
 
     log = get_run_logger()
     journal = Journal()
     try:
         launched = []
-        for session in journal.unattended():
+        for host in hosts.dead(journal):
+            hosts.leave(journal, host.name)
+            client.run_host(host.capacity)
+            log.warning("Host %s is gone: another one was asked for", host.name)
+        hosted = hosts.room(journal)
+        if not hosted and any(_settling(run) for run in client.host_runs()):
+            return Completed(message="A host is starting; it takes the sessions that nobody runs.")
+        for session in journal.unattended()[hosted:]:
             if any(_settling(run) for run in client.session_runs(session.id)):
                 continue
             if client.was_cancelled(session.id):

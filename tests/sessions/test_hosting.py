@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import threading
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import text
 from venue import Market, MarketClock, Venue
 
+from pregao.cli import main
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError
 from pregao.sessions import hosts
@@ -212,3 +214,18 @@ def test_sessions_of_one_market_hear_it_through_one_line(home: Any, plugin: None
             truth = venue.truth("BTC/USDT", "1m", opens[0] * 1_000, opens[-1] * 1_000 + 60_000)
             assert [r.body["c"] for r in bars] == [int(row.close * 100) for row in truth]
     journal.close()
+
+
+def test_the_commands_say_what_a_host_runs_and_takes(
+    begin: Any, journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = [begin(feed={"speed": 0}), begin(feed={"speed": 0})]
+    main(["trade", "host", *many])
+    assert [journal.session(each).status for each in many] == ["finished", "finished"]
+    main(["trade", "hosts", "--json"])
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["capacity"], row["sessions"], row["live"], row["flow"]) == (2, 0, False, False)
+    with pytest.raises(SystemExit) as wrong:
+        main(["trade", "host", "nobody"])
+    assert wrong.value.code == 2
+    assert "nobody" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def attend(journal: Journal, session_id: str, as_json: bool) -> None:
 
     progress(f"Session {session_id} runs here. Ctrl-C lets go of it.")
     line = _LiveLine()
-    with _interrupts() as interrupted:
+    with interrupts() as interrupted:
         status = run(session_id, journal, stop=interrupted.is_set, on_tick=line)
     line.end()
     row = journal.session(session_id)
@@ -61,7 +61,7 @@ class _LiveLine:
 
 
 @contextmanager
-def _interrupts() -> Iterator[threading.Event]:
+def interrupts() -> Iterator[threading.Event]:
     """An event that Ctrl-C and SIGTERM set, so that a session is let go of between two bars; twice interrupts."""
     asked = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}

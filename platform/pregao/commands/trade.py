@@ -13,6 +13,7 @@ import click
 
 from pregao.commands.attend import attend, state_of
 from pregao.commands.backtest_options import parse_time
+from pregao.commands.hosting import host, hosts
 from pregao.commands.output import json_option, plain, print_json, print_table, progress
 from pregao.commands.parameters import Pair
 from pregao.commands.settings_option import set_option, strategy_settings
@@ -135,14 +136,14 @@ def start(
     }  # fmt: skip
     asked = {"instrument": key, "timeframe": timeframe, "config": settings, "feed": feed, "risk": risk}
     spec = spec_of({**values, **asked})
-    if not here:
-        _require_servers()
     with _journal() as journal:
+        if not here:
+            _require_runner(journal)
         session_id = begin(spec, journal)
         if here:
             attend(journal, session_id, as_json)
             return
-        _launch(session_id)
+        _launch(session_id, journal)
     if as_json:
         print_json({"session": session_id})
         return
@@ -223,13 +224,13 @@ def resume(session_id: str, here: bool, as_json: bool) -> None:
             _tell(_send(journal, session_id, "resume", {}), as_json)
             return
         if not here:
-            _require_servers()
+            _require_runner(journal)
         if row.status == "paused":
             _send(journal, session_id, "resume", {}, wait=False)
         if here:
             attend(journal, session_id, as_json)
             return
-        _launch(session_id)
+        _launch(session_id, journal)
     _tell({"session": session_id, "command": "resume", "outcome": "a runner was asked for"}, as_json)
 
 
@@ -264,11 +265,12 @@ def reject(session_id: str, proposal: int | None, as_json: bool) -> None:
 @json_option
 def list_(every: bool, as_json: bool) -> None:
     """List the sessions, newest first."""
+    from pregao.sessions.records import ACTIVE
     from pregao.sessions.views import session_view
 
     with _journal() as journal:
-        rows = journal.sessions()
-    shown = rows if every else [row for row in rows if row.active or row.status == "failed"]
+        shown = journal.sessions(None if every else [*ACTIVE, "failed"])
+        ended = 0 if shown or every else len(journal.sessions())
     if as_json:
         print_json([session_view(row) for row in shown])
         return
@@ -280,7 +282,6 @@ def list_(every: bool, as_json: bool) -> None:
         )
         for row in shown
     ]  # fmt: skip
-    ended = len(rows) - len(shown)
     empty = f"No session is running; --all shows the {ended} that ended." if ended else "There are no sessions yet."
     print_table("", columns, cells, f"{empty} Start one with `pregao trade start`.")
 
@@ -399,18 +400,17 @@ def _unattended(journal: Journal, session_id: str) -> bool:
     return row.status == "failed" or (row.active and not journal.attended(row, ATTENDED_S))
 
 
-def _require_servers() -> None:
-    """Raise `PregaoError` unless the servers would run a session."""
-    from pregao_flows import client
+def _require_runner(journal: Journal) -> None:
+    from pregao_flows.starting import require_runner
 
-    if not client.server_alive() or not client.served():
-        raise PregaoError(
-            "No server answers that could run the session.",
-            "Start the servers with `pregao up`, or run the session in this terminal with --here.",
-        )
+    require_runner(journal)
 
 
-def _launch(session_id: str) -> None:
-    from pregao_flows.client import launch
+def _launch(session_id: str, journal: Journal) -> None:
+    from pregao_flows.starting import begin
 
-    launch(session_id)
+    begin(session_id, journal)
+
+
+trade.add_command(host)
+trade.add_command(hosts)

@@ -102,7 +102,7 @@ class Host:
         self.runner = f"{socket.gethostname()}:{os.getpid()}"
         self.name = f"{self.runner}:{secrets.token_hex(2)}"
         self.feeds = SharedFeeds()
-        self._capacity = capacity if only is None else max(capacity, len(only))
+        self._capacity = capacity if only is None else len(only)
         self._only = None if only is None else frozenset(only)
         self._flow = flow
         self._on_tick = on_tick

@@ -64,6 +64,12 @@ def live_hosts(journal: Journal) -> list[HostRow]:
     return [host for host in hosts(journal) if is_live(host, journal.clock())]
 
 
+def dead(journal: Journal) -> list[HostRow]:
+    """The hosts under Prefect that have not ended by themselves and have not shown themselves of late."""
+    now = journal.clock()
+    return [host for host in hosts(journal) if host.flow and host.ended_ns is None and not is_live(host, now)]
+
+
 def room(journal: Journal) -> int:
     """How many more sessions the hosts that run now would take."""
     return sum(max(host.capacity - host.sessions, 0) for host in live_hosts(journal))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from pregao.core.errors import PregaoError
+from pregao.sessions.journal import Journal
 from pregao_ui.schemas.sessions import Launched
 
 
 class Flows:
     """The flows of the Prefect server; asked over HTTP, nothing is kept."""
 
-    def launch_session(self, session_id: str) -> Launched:
-        """Ask for a run of a session, unless one is already under way."""
-        from pregao_flows import client
+    def launch_session(self, session_id: str, journal: Journal) -> Launched:
+        """Have a host run a session, or ask for a run of its own, unless one is already under way."""
+        from pregao_flows import client, starting
 
         try:
             if not client.session_runs(session_id):
-                client.launch(session_id)
+                starting.begin(session_id, journal)
         except client.ServerDownError:
             return Launched(session=session_id, launched=False)
         except PregaoError as error:

@@ -61,4 +61,4 @@ class Sessions:
     def launch(self, session_id: str) -> Launched:
         """Ask Prefect to run a session, unless a run of it is already under way."""
         self.journal.session(session_id)
-        return self.flows.launch_session(session_id)
+        return self.flows.launch_session(session_id, self.journal)
