@@ -93,7 +93,9 @@ def test_levels_of_an_open_position_are_on_the_page(panel: Any, visit: Any) -> N
     visitor = visit()
     page = visitor.open(f"/?session={session_id}")
     visitor.wait_text("position", "Long")
-    visitor.wait_text("open", r"at [\d,.]+ · .+ open")
+    visitor.wait_text("open", r".+ open · [\d,.]+ % of the equity")
+    page.wait_for_selector("[data-part=position] tbody tr >> text=stop loss")
+    assert page.locator("[data-part=position] dd").nth(0).inner_text() == "Long"
     assert page.locator("[data-command=flatten]").is_visible()
     page.click("[data-command=flatten]")
     visitor.wait_text("position", "Flat|Long")

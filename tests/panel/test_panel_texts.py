@@ -23,7 +23,28 @@ def test_the_languages_have_the_same_texts_with_the_same_blanks() -> None:
         assert english[key].strip(), key
 
 
-FAMILIES = ("status", "sent", "role", "ev", "act", "gate", "metric", "alias", "err", "speed", "start", "who")
+FAMILIES = (
+    "status",
+    "sent",
+    "role",
+    "ev",
+    "act",
+    "gate",
+    "metric",
+    "alias",
+    "err",
+    "speed",
+    "start",
+    "who",
+    "exits",
+    "risk",
+    "pos",
+    "order",
+    "why",
+    "limit",
+    "by",
+    "summary",
+)
 """First words of keys that are put together where they are used."""
 
 

@@ -10,8 +10,12 @@ import pytest
 from probe_market import INSTRUMENT, START_NS, random_walk
 
 from pregao.market.store import Store
+from pregao.sessions.control import start
+from pregao.sessions.spec import Live
 from pregao_ui.services import Services
 from pregao_ui.ticket import Review, Ticket, review
+from pregao_ui.ticket.cloning import ticket_of
+from pregao_ui.ticket.venues import symbols, venues
 
 GOOD: dict[str, Any] = {
     "asset_class": "crypto", "instrument": INSTRUMENT.key, "timeframe": "1m", "strategy": "ma-cross", "mode": "auto",
@@ -36,19 +40,96 @@ def test_a_good_ticket_becomes_a_session_and_a_sentence(services: Services) -> N
     assert found.spec is not None
     assert (found.spec.entry_value, found.spec.take_profit, found.spec.fee) == (1_000, 2, Decimal("0.1"))
     assert found.spec.feed.start == START_NS
-    said = " ".join(found.summary)
-    assert "Up to **1,000.00** of 10,000.00 USDT in TEST/USDT" in said
-    assert "**+17.60 USDT**" in said  # 2 % less twice (0.1 + 0.02) %
-    assert "**\u221212.40 USDT**" in said
-    assert "Plays 500 bars from 2023-11-14" in said
-    assert "The strategy decides alone. Simulated money." in said
+    assert found.summary == [  # 2 % less twice (0.1 + 0.02) %
+        "Up to **1,000.00 USDT** in TEST/USDT, exits at +2 % (**+17.60**) or \u22121 % (**\u221212.40**), "
+        "the strategy decides alone, simulated money.",
+        "Replays 500 bars from 2023-11-14.",
+        "Costs are in the figures.",
+    ]
+
+
+def test_each_value_is_told_in_money_and_time_beside_it(services: Services) -> None:
+    assert told(services, horizon=60, risk="balanced", entry_value=2_500).hints == {
+        "entry_value": "25 % of the cash",
+        "take_profit": "about +44.00 USDT",
+        "stop_loss": "about \u221231.00 USDT",
+        "horizon": "60 min",
+        "fee": "about 2.50 USDT",
+        "slippage": "about 0.50 USDT",
+        "risk": "At most 2,500.00 USDT in a position. No more entries once a day has lost 300.00 USDT. "
+        "Closes and pauses 1,500.00 USDT below the peak. Rests 4 bars (4 min) after a loss.",
+        "start": "500 bars from 2023-11-14",
+        "speed": "lasts about 4 min",
+    }
 
 
 def test_the_sentence_in_portuguese(services: Services) -> None:
-    said = " ".join(told(services, "pt-BR", horizon=60).summary)
-    assert "Até **1.000,00** de 10.000,00 USDT em TEST/USDT por vez." in said
-    assert "em até 60 barras (60 min)" in said
-    assert said.endswith("Dinheiro simulado.")
+    said = told(services, "pt-BR", horizon=60, mode="approve").summary[0]
+    assert said == (
+        "Até **1.000,00 USDT** em TEST/USDT, saídas em +2 % (**+17,60**) ou \u22121 % (**\u221212,40**), "
+        "em até 60 min, a estratégia propõe e cada entrada espera o seu sim, dinheiro simulado."
+    )
+
+
+def test_exits_as_prices_are_told_as_distances_and_in_money(services: Services) -> None:
+    found = told(services, exits="price", take_profit=1_050, stop_loss=950.5)
+    assert found.spec is not None
+    assert (found.spec.take_profit_price, found.spec.stop_loss_price) == (1_050, Decimal("950.5"))
+    assert found.spec.trailing is False
+    begins = services.market.bars(INSTRUMENT.key, "1m", None, 500)[0].o
+    away = 100 * (1_050 / begins - 1)
+    assert float(found.spec.take_profit) == pytest.approx(away, abs=1e-4)  # what the limits of risk reckon with
+    assert found.hints["take_profit"].startswith(f"+{away:.2f} %".replace(".00 ", " "))
+    assert "exits at 1,050.00 (" in found.summary[0]
+
+
+def test_exits_as_prices_that_the_market_is_not_between_wait_for_it(services: Services) -> None:
+    found = told(services, exits="price", take_profit=3_000, stop_loss=2_000)
+    assert found.spec is not None
+    assert "no entry until the market is between" in found.warnings[0]
+
+
+def test_a_trailing_stop_loss_and_a_risk_profile_reach_the_session(services: Services) -> None:
+    found = told(services, trailing=True, risk="conservative")
+    assert found.spec is not None
+    assert (found.spec.trailing, found.spec.risk.profile) == (True, "conservative")
+    assert "\u22121 % (**\u221212.40**) behind the best close" in found.summary[0]
+    assert told(services, risk="conservative", entry_value=5_000).warnings == [
+        "The risk profile cuts entries to 1,000.00 USDT."
+    ]
+
+
+def test_a_live_market_is_followed_at_its_venue(services: Services) -> None:
+    found = told(services, feed="live", venue="ccxt/binance", instrument="BTC/USDT")
+    assert found.spec is not None
+    assert found.spec.feed == Live(source="ccxt", symbol="BTC/USDT", options={"exchange": "binance"})
+    assert found.spec.instrument == "ccxt/binance/BTC-USDT"
+    assert "Follows the market at Binance" in found.summary[1]
+    assert found.shape == {"feed": "live", "exits": "percent", "start": "beginning"}
+
+
+@pytest.mark.parametrize("asset_class", ["crypto", "stock", "index"])
+def test_each_class_of_assets_has_a_venue_and_markets_to_begin_with(asset_class: str) -> None:
+    for venue in venues(asset_class):
+        assert symbols(venue, asset_class, [])
+        assert venue.feed("X/Y").source in ("ccxt", "yfinance")
+    assert venues(asset_class)
+
+
+def test_a_session_comes_back_as_the_ticket_it_was_started_from(services: Services) -> None:
+    for changes in (
+        {"trailing": True, "risk": "balanced", "horizon": 12, "settings": {"fast": 5}},
+        {"exits": "price", "take_profit": 1_050, "stop_loss": 950.5},
+    ):
+        spec = told(services, **changes).spec
+        assert spec is not None
+        row = services.journal.session(start(spec, services.journal))
+        values = ticket_of(row)
+        own = values.pop("settings")["ma-cross"]
+        again = review(Ticket(**values, settings=own), services, "en").spec
+        assert again is not None
+        assert again == spec.model_copy(update={"feed": again.feed})
+        assert again.feed.start == row.spec.feed.start
 
 
 @pytest.mark.parametrize(
@@ -82,6 +163,21 @@ def test_the_sentence_in_portuguese(services: Services) -> None:
         ({"strategy": "gone"}, {"strategy": "This is no longer there: choose again."}),
         ({"settings": {"fast": 1}}, {"settings-fast": "Must be at least 2."}),
         ({"settings": {"fast": None}}, {"settings-fast": "Fill this in."}),
+        ({"risk": "wild"}, {"risk": "Choose one of: 'none', 'conservative', 'balanced' or 'aggressive'."}),
+        ({"exits": "price", "take_profit": None}, {"take_profit": "Fill this in."}),
+        ({"exits": "price", "take_profit": 900, "stop_loss": 950}, {"take_profit": "Must be above the stop loss."}),
+        ({"exits": "price", "take_profit": 1_050.001}, {"take_profit": "Must be a multiple of 0.01."}),
+        ({"exits": "price", "take_profit": float("nan")}, {"take_profit": "Type a number."}),
+        ({"feed": "live", "venue": "gone"}, {"venue": "Choose where."}),
+        (
+            {"feed": "live", "venue": "yfinance/yahoo", "instrument": " "},
+            {"instrument": "Name a market, such as AAPL."},
+        ),
+        (
+            {"feed": "live", "venue": "ccxt/kraken", "instrument": "BTC/USD", "timeframe": "3m"},
+            {"timeframe": "It has 1m, 5m, 15m, 30m, 1h, 4h, 1d."},
+        ),
+        ({"start": "gone"}, {"start": "This is no longer there: choose again."}),
         ({"start": "date", "date": "soon"}, {"date": "Type a date such as 2023-11-14."}),
         ({"start": "date", "date": "2030-01-01"}, {"date": "The store holds 2023-11-14 to 2023-11-15."}),
     ],
@@ -103,7 +199,7 @@ def test_a_replay_from_a_date_plays_what_is_left(services: Services) -> None:
     found = told(services, start="date", date="2023-11-15")
     assert found.spec is not None
     assert found.spec.feed.start == 1_700_006_400 * 10**9
-    assert f"Plays {500 - 106} bars" in " ".join(found.summary)
+    assert f"Replays {500 - 106} bars" in " ".join(found.summary)
 
 
 def test_a_take_profit_that_does_not_pay_the_costs_is_pointed_out(services: Services) -> None:
@@ -118,9 +214,9 @@ def test_without_a_champion_the_ai_says_how_to_get_one(services: Services) -> No
 
 
 def test_observing_buys_nothing(services: Services) -> None:
-    said = " ".join(told(services, mode="observe").summary)
-    assert "Nothing is bought" in said
-    assert "winning exit" not in said
+    assert told(services, mode="observe").summary[0] == (
+        "Buys nothing and shows what it would do in TEST/USDT, simulated money."
+    )
 
 
 def test_an_empty_store_says_so(home: Path) -> None:

@@ -1,7 +1,8 @@
 """The panel's texts in each language: one dictionary for Gradio, for the server and for the page's own script.
 
-``locales/<language>.json`` and, for parts of the panel, ``locales/<part>.<language>.json`` hold the same keys. ``{name}`` in a text is filled in by whoever shows it. Gradio
-gets the keys with a prefix, since a bare ``label`` or ``model`` would collide with its own dictionary.
+``locales/<language>.json`` and, for parts of the panel, ``locales/<part>.<language>.json`` hold the same keys.
+``{name}`` in a text is filled in by whoever shows it. Gradio gets the keys with a prefix, since a bare ``label`` or
+``model`` would collide with its own dictionary.
 """
 
 from __future__ import annotations
@@ -28,6 +29,16 @@ def dictionary(language: str) -> dict[str, str]:
         if file.name == f"{language}.json" or file.name.endswith(f".{language}.json"):
             texts |= json.loads(file.read_text(encoding="utf-8"))
     return texts
+
+
+@cache
+def feature_words(language: str) -> dict[str, str]:
+    """What `pregao.features.words` says, in another language: by its English, with ``#`` for each number."""
+    if language == "en":
+        return {}
+    raw = files("pregao_ui").joinpath("locales", "features", f"{language}.json").read_text(encoding="utf-8")
+    words: dict[str, str] = json.loads(raw)
+    return words
 
 
 def text(language: str, key: str, /, **values: object) -> str:
@@ -60,6 +71,7 @@ def label(key: str) -> I18nData:
 def script() -> str:
     """The dictionaries as a script of the page: defines ``window.PregaoTexts``."""
     texts: dict[str, Any] = {language: dictionary(language) for language in LANGUAGES}
+    texts["words"] = {language: feature_words(language) for language in LANGUAGES}
     # "</" could end the script element if the file were ever inlined; U+2028 is a line end in old JavaScript
     body = json.dumps(texts, ensure_ascii=False).replace("</", "<\\/").replace("\u2028", "\\u2028")
     return f"window.PregaoTexts = {body};\n"

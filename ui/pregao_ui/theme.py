@@ -130,7 +130,8 @@ def _variables(palette: dict[str, str]) -> str:
 
 def variables() -> str:
     """The palette as CSS variables, light and dark; served with our own styles."""
-    return f":root{{{_variables(LIGHT)}}}\n:root.dark,.dark{{{_variables(DARK)}}}\n"
+    numbers = "--pg-number:var(--font);"  # the digits of IBM Plex Sans are of one width
+    return f":root{{{numbers}{_variables(LIGHT)}}}\n:root.dark,.dark{{{_variables(DARK)}}}\n"
 
 
 def theme() -> gr.themes.Base:

@@ -19,7 +19,9 @@ SCRIPTS = (
     "chart.js",
     "bar.js",
     "cards.js",
-    "lists.js",
+    "trades.js",
+    "decisions.js",
+    "proposal.js",
     "live.js",
     "ticket.js",
     "topbar.js",
@@ -97,8 +99,19 @@ _LIVE = """
     <div class="pg-plot equity" data-chart="equity"></div>
   </section>
   <div class="pg-lower">
-    <section class="pg-panel" data-part="trades"><header><h3 data-t="trades"></h3></header>
-      <div class="pg-scroll" tabindex="0" role="region" data-t-label="trades"><table class="pg-table"><thead><tr>
+    <section class="pg-panel"><header><div class="pg-tabs" role="tablist" data-t-label="account">
+        <button type="button" role="tab" id="tab-position" aria-controls="pane-position"
+          data-t="position_orders"></button>
+        <button type="button" role="tab" id="tab-trades" aria-controls="pane-trades" data-t="trades"></button>
+      </div></header>
+      <div class="pg-scroll" id="pane-position" data-part="position" tabindex="0" role="tabpanel"
+        aria-labelledby="tab-position"><dl class="pg-facts" hidden></dl><table class="pg-table"><thead><tr>
+        <th scope="col" data-t="col_order"></th><th scope="col" data-t="col_side"></th>
+        <th scope="col" class="n" data-t="col_qty"></th><th scope="col" class="n" data-t="col_price"></th>
+        <th scope="col" data-t="col_kind"></th></tr></thead><tbody></tbody></table>
+        <p class="pg-empty" data-t="no_orders"></p></div>
+      <div class="pg-scroll" id="pane-trades" data-part="trades" tabindex="0" role="tabpanel"
+        aria-labelledby="tab-trades" hidden><table class="pg-table"><thead><tr>
         <th scope="col" data-t="col_time"></th><th scope="col" class="n" data-t="col_pnl"></th>
         <th scope="col" class="n" data-t="col_return"></th><th scope="col" data-t="col_side"></th>
         <th scope="col" data-t="col_why"></th><th scope="col" class="n" data-t="col_qty"></th>

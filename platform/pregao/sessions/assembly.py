@@ -31,13 +31,15 @@ from pregao.strategies.registry import configured, discover
 
 
 class SpecError(UsageError):
-    """A session cannot be what was asked for. ``problems`` has one sentence, with its mend, for each wrong field."""
+    """A session cannot be what was asked for. ``problems`` has one sentence, with its mend, for each wrong field, and
+    ``causes`` what was raised there: whoever tells it in another language looks at its kind."""
 
     def __init__(self, problems: Mapping[str, PregaoError]) -> None:
         super().__init__(
             " ".join(problem.message for problem in problems.values()),
             " ".join(dict.fromkeys(problem.mend for problem in problems.values() if problem.mend)),
         )
+        self.causes = dict(problems)
         self.problems = {name: str(problem) for name, problem in problems.items()}
 
 

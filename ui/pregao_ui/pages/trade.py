@@ -9,23 +9,23 @@ the choices of a list in the server's memory and would refuse every value after 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pregao.core.errors import PregaoError
-from pregao.core.timeframe import Timeframe
+from pregao.core.errors import PregaoError, UsageError
 from pregao.sessions.control import SpecError
-from pregao.strategies.contract import Model
 from pregao_ui import forms, widgets
 from pregao_ui.fast_gradio import gr
-from pregao_ui.schemas.market import StoredInstrument
+from pregao_ui.pages import filling
 from pregao_ui.services import Services
 from pregao_ui.texts import label, language_of, text
-from pregao_ui.ticket import BEGINNING, DATE, UNSEEN, Review, Ticket, exits_of, review
+from pregao_ui.ticket import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY, UNSEEN, Review, Ticket, review
+from pregao_ui.ticket.venues import venue
 
-ASSET_CLASSES = ("crypto", "stock", "index")
 MODES = ("observe", "approve", "auto")
+PROFILES = ("none", "conservative", "balanced", "aggressive")
 SPEEDS = (0.5, 1, 2, 5, 10, 50, 200, 0)
 # BrowserState encrypts what it stores; a fixed word keeps it readable after the panel restarts. It holds no secret.
 STORAGE_WORD = "the-ticket-of-this-browser"
@@ -33,33 +33,40 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden",
 
 
 @dataclass(slots=True)
-class _Ticket:
+class _Form:
     """The ticket's components, in the order in which events pass their values."""
 
+    feed: Any
     asset_class: Any
+    venue: Any
     instrument: Any
     timeframe: Any
     strategy: Any
     mode: Any
     cash: Any
     entry_value: Any
+    exits: Any
     take_profit: Any
     stop_loss: Any
+    trailing: Any
     horizon: Any
-    fee: Any
-    slippage: Any
+    risk: Any
     start: Any
     date: Any
     speed: Any
+    fee: Any
+    slippage: Any
     settings: Any
     """Per strategy its settings, as edited; a `gr.BrowserState`."""
 
     def inputs(self) -> list[Any]:
         return [getattr(self, name) for name in NAMES]
 
+    def some(self, names: Sequence[str]) -> list[Any]:
+        return [getattr(self, name) for name in names]
 
-NAMES = tuple(_Ticket.__slots__)
-TYPED = tuple(name for name in NAMES if name not in ("asset_class", "instrument", "timeframe", "strategy", "settings"))
+
+NAMES = tuple(_Form.__slots__)
 
 
 def trade_page(services: Services, blocks: gr.Blocks) -> None:
@@ -77,16 +84,22 @@ def trade_page(services: Services, blocks: gr.Blocks) -> None:
     _wire(services, blocks, form, saved, verdict, start)
 
 
-def _layout(services: Services) -> _Ticket:
+def _layout(services: Services) -> _Form:
     gr.HTML(label("ticket"), html_template="<h2>${value}</h2>", apply_default_css=False)
     part: dict[str, Any] = {}
 
     def add(name: str, kind: Any, *args: Any, **named: Any) -> None:
-        key = {"start": "start_at"}.get(name, name)
-        part[name] = kind(*args, label=label(key), elem_id=f"f-{name}", min_width=80, **named)
+        key = {"start": "start_at", "feed": "feed_of"}.get(name, name)
+        part[name] = kind(*args, **{"label": label(key), "elem_id": f"f-{name}", "min_width": 80, **named})
 
-    add("asset_class", gr.Radio, [(label(name), name) for name in ASSET_CLASSES], value="crypto")
-    add("instrument", gr.Dropdown, [])
+    def choice(name: str, words: Sequence[str], prefix: str = "", **named: Any) -> None:
+        kind = named.pop("kind", gr.Radio)
+        add(name, kind, [(label(f"{prefix}{word}"), word) for word in words], **named)
+
+    add("feed", gr.Radio, [(label("replay"), REPLAY), (label("live_feed"), LIVE)], value=REPLAY)
+    choice("asset_class", filling.ASSET_CLASSES, value="crypto")
+    add("venue", gr.Dropdown, [])
+    add("instrument", gr.Dropdown, [], allow_custom_value=True)
     with gr.Row():
         add("timeframe", gr.Dropdown, [], scale=1)
         add("strategy", gr.Dropdown, [], scale=2)
@@ -94,22 +107,26 @@ def _layout(services: Services) -> _Ticket:
     part["settings"] = gr.BrowserState({}, storage_key="pregao.settings", secret=STORAGE_WORD)
     with gr.Accordion(label("strategy_settings"), open=False, elem_id="settings"):
         _settings_form(services, part["strategy"], part["settings"])
-    add("mode", gr.Radio, [(label(mode), mode) for mode in MODES], value="auto")
+    choice("mode", MODES, value="auto")
     with gr.Row():
         add("cash", gr.Number, 10_000, step=100)
         add("entry_value", gr.Number, 1_000, step=50)
+    choice("exits", (PERCENT, PRICE), "exits_", value=PERCENT)
     with gr.Row():
         add("take_profit", gr.Number, 2, step=0.1)
         add("stop_loss", gr.Number, 1, step=0.1)
+    add("trailing", gr.Checkbox, False)
     with gr.Row():
         add("horizon", gr.Number, 0, step=1)
+        choice("risk", PROFILES, "risk_", value="none", kind=gr.Dropdown)
+    choice("start", (UNSEEN, BEGINNING, DATE), "start_", value=UNSEEN, kind=gr.Dropdown)
+    with gr.Row(elem_id="replay-row"):
+        add("date", gr.Textbox, "", placeholder="2024-05-31")  # shown when it is wanted
         add("speed", gr.Dropdown, [(_speed(speed), speed) for speed in SPEEDS], value=2)
-    add("start", gr.Dropdown, [(label(f"start_{name}"), name) for name in (UNSEEN, BEGINNING, DATE)], value=UNSEEN)
-    add("date", gr.Textbox, "", placeholder="2024-05-31")  # shown by the verdict when it is wanted
     with gr.Accordion(label("costs"), open=False, elem_id="costs"), gr.Row():
         add("fee", gr.Number, 0.1, step=0.01)
         add("slippage", gr.Number, 0.02, step=0.01)
-    return _Ticket(**part)
+    return _Form(**part)
 
 
 def _speed(speed: float) -> Any:
@@ -135,60 +152,54 @@ def _settings_form(services: Services, strategy: Any, settings: Any) -> None:
             )
 
 
-def _wire(services: Services, blocks: gr.Blocks, form: _Ticket, saved: Any, verdict: Any, start: Any) -> None:
+def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdict: Any, start: Any) -> None:
     inputs = form.inputs()
     keep = f"(...values) => Object.fromEntries({json.dumps(list(NAMES))}.map((name, i) => [name, values[i]]))"
 
     def check(request: gr.Request, *values: Any) -> dict[str, Any]:
+        ticket = _ticket(values)
+        if ticket.strategy is None and ticket.timeframe is None:  # the form has not been filled in yet
+            return {"waiting": True}
         try:
-            return _verdict(review(_ticket(values), services, _language(request)))
-        except PregaoError as error:  # the store or the registry cannot be read
+            return _verdict(review(ticket, services, _language(request)))
+        except PregaoError as error:  # the store cannot be read
             return {"problem": str(error)}
 
     def begin(request: gr.Request, *values: Any) -> dict[str, Any]:
-        return _start(_ticket(values), services, _language(request))
+        return _start(_ticket(values), services, _language(request)) | {"asked": time.time_ns()}
 
-    def arrive(remembered: Mapping[str, Any] | None, request: gr.Request) -> list[Any]:
-        try:
-            return _filled(services, remembered or {}, _language(request))
-        except PregaoError:  # told by the check that follows
-            return [gr.skip()] * len(filled)
+    def filled(name: str) -> Any:
+        """What a change of one field brings into others."""
 
-    def market(asset_class: str, strategy: str | None) -> list[Any]:
-        names = _instruments(services, asset_class)
-        value = names[0][1] if names else None
-        return [gr.Dropdown(choices=names, value=value), *series(value, strategy)]
+        def fill(request: gr.Request, *values: Any) -> list[Any]:
+            found = filling.after(name, _ticket(values), services)
+            return [found.get(each, gr.skip()) for each in filling.FOLLOWS[name]]
 
-    def series(instrument: str | None, strategy: str | None) -> list[Any]:
-        names = _timeframes(services, instrument)
-        value = names[0] if names else None
-        return [gr.Dropdown(choices=names, value=value), *exits(instrument, value, strategy)]
+        return fill
 
-    def exits(instrument: str | None, timeframe: str | None, strategy: str | None) -> list[Any]:
-        found = _trained_exits(services, instrument, timeframe, strategy)
-        return [gr.skip()] * 3 if found is None else list(found)
-
-    three = [form.take_profit, form.stop_loss, form.horizon]
-    fill = {
-        "asset_class": (market, [form.asset_class, form.strategy], [form.instrument, form.timeframe, *three]),
-        "instrument": (series, [form.instrument, form.strategy], [form.timeframe, *three]),
-        "timeframe": (exits, [form.instrument, form.timeframe, form.strategy], three),
-        "strategy": (exits, [form.instrument, form.timeframe, form.strategy], three),
-    }
     for name in NAMES:
         component = getattr(form, name)
         if name == "settings":
             component.change(check, inputs, verdict, preprocess=False, **QUIET)
             continue
         event = forms.edited(component)
-        if name in fill:
-            event = event(*fill[name], preprocess=False, **QUIET).then
+        if name in filling.FOLLOWS:
+            event = event(filled(name), inputs, form.some(filling.FOLLOWS[name]), preprocess=False, **QUIET).then
         event(check, inputs, verdict, preprocess=False, trigger_mode="always_last", **QUIET).then(
             None, inputs, saved, js=keep
         )
-    start.click(begin, inputs, verdict, preprocess=False, **QUIET)
-    filled = [getattr(form, name) for name in NAMES if name != "settings"]
-    blocks.load(arrive, saved, filled, **QUIET).then(check, inputs, verdict, preprocess=False, **QUIET)
+    start.click(begin, inputs, verdict, preprocess=False, js="(...values) => Pregao.starting(values)", **QUIET)
+
+    def arrive(remembered: Mapping[str, Any] | None, request: gr.Request) -> list[Any]:
+        try:
+            found = filling.first(remembered or {}, services, _language(request))
+        except PregaoError:  # told by the check that follows
+            found = {}
+        return [found.get(name, gr.skip()) for name in NAMES]
+
+    blocks.load(arrive, saved, inputs, js="(saved) => PregaoArrive(saved)", **QUIET).then(
+        check, inputs, verdict, preprocess=False, **QUIET
+    )
 
 
 def _language(request: gr.Request) -> str:
@@ -204,8 +215,8 @@ def _ticket(values: Sequence[Any]) -> Ticket:
 
 
 def _verdict(told: Review, **more: Any) -> dict[str, Any]:
-    shown = {name: getattr(told, name) for name in ("errors", "summary", "warnings", "market", "empty", "dated")}
-    return {**shown, **more}
+    names = ("errors", "hints", "summary", "warnings", "market", "empty", "shape")
+    return {name: getattr(told, name) for name in names} | more
 
 
 def _start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
@@ -214,13 +225,12 @@ def _start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
     try:
         told = review(ticket, services, language)
         if told.spec is None:
-            return _verdict(told, asked=True)
+            return _verdict(told)
         launched = services.sessions.start(told.spec)
     except SpecError as error:
-        names = {"config": "strategy", "model": "strategy", "feed.start": "start", "feed.version": "start"}
-        told.errors = {names.get(name, name): why for name, why in error.problems.items()}
+        told.errors = _refused(error, ticket, language)
         told.summary = []
-        return _verdict(told, asked=True)
+        return _verdict(told)
     except PregaoError as error:
         return _verdict(told, problem=str(error))
     if launched.launched:
@@ -229,92 +239,17 @@ def _start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
     return _verdict(told, session=launched.session, problem=text(language, "not_launched", why=why))
 
 
-# ---- what the lists hold
-
-
-def _stored(services: Services) -> list[StoredInstrument]:
-    try:
-        return services.market.instruments()
-    except PregaoError:  # told by the check that follows
-        return []
-
-
-def _instruments(services: Services, asset_class: str | None) -> list[tuple[str, str]]:
-    every = [i for i in _stored(services) if i.asset_class == asset_class]
-    twice = {i.symbol for i in every if sum(j.symbol == i.symbol for j in every) > 1}
-    return [(f"{i.symbol} · {i.key}" if i.symbol in twice else i.symbol, i.key) for i in every]
-
-
-def _timeframes(services: Services, key: str | None) -> list[str]:
-    return [series.timeframe for i in _stored(services) if i.key == key for series in i.series]
-
-
-def _trained_exits(
-    services: Services, key: str | None, timeframe: str | None, strategy: str | None
-) -> tuple[float, float, int] | None:
-    """The exits that a strategy's model was trained for; None for a strategy without one."""
-    chosen = services.strategies.usable(strategy)
-    model = _trained(services, key, timeframe) if chosen is not None and chosen.needs_model else None
-    if model is None:
-        return None
-    take_profit, stop_loss, horizon = exits_of(model)
-    return float(take_profit), float(stop_loss), horizon
-
-
-def _trained(services: Services, key: str | None, timeframe: str | None) -> Model | None:
-    """The champion of a series; None if there is none, or it cannot be read."""
-    if not key or not timeframe:
-        return None
-    try:
-        return services.models.champion(services.store.instrument(key), Timeframe.parse(timeframe))
-    except PregaoError:  # told by the review, beside its field
-        return None
-
-
-def _filled(services: Services, remembered: Mapping[str, Any], language: str) -> list[Any]:
-    """The form as this browser left it, or sensible values: a market with a champion, the exits it was trained for."""
-    stored = services.market.instruments()
-    known = {i.key: i for i in stored}
-    usable = [s for s in services.strategies.all if s.state != "broken"]
-    key = remembered.get("instrument")
-    if key not in known:
-        key = next(iter(_with_champion(services, known)), None) or next(iter(known), None)
-    timeframes = _timeframes(services, key)
-    timeframe = remembered.get("timeframe")
-    if timeframe not in timeframes:
-        timeframe = next(iter(timeframes), None)
-    strategy = remembered.get("strategy")
-    if strategy not in [s.name for s in usable]:
-        judged = _trained(services, key, timeframe) is not None
-        strategy = next((s.name for s in sorted(usable, key=lambda s: s.needs_model != judged)), None)
-    asset_class = known[key].asset_class if key else "crypto"
-    values = {name: remembered[name] for name in TYPED if name in remembered}
-    found = None if "take_profit" in values else _trained_exits(services, key, timeframe, strategy)
-    if found is not None:
-        values |= dict(zip(("take_profit", "stop_loss", "horizon"), found, strict=True))
-    titles = [(s.title if s.state == "ok" else text(language, "ambiguous", name=s.name), s.name) for s in usable]
-    updates: dict[str, Any] = {
-        "asset_class": asset_class,
-        "instrument": gr.Dropdown(choices=_instruments(services, asset_class), value=key),
-        "timeframe": gr.Dropdown(choices=timeframes, value=timeframe),
-        "strategy": gr.Dropdown(choices=titles, value=strategy, info=_broken(services, language)),
-    }
-    updates |= {name: values.get(name, gr.skip()) for name in TYPED}
-    return [updates[name] for name in NAMES if name != "settings"]
-
-
-def _broken(services: Services, language: str) -> str | None:
-    """What to say of plugins that cannot be used; None if there are none."""
-    names = [s.name for s in services.strategies.all if s.state == "broken"]
-    return text(language, "broken_plugins", names=", ".join(names)) if names else None
-
-
-def _with_champion(services: Services, known: Mapping[str, StoredInstrument]) -> Iterator[str]:
-    """The instruments whose model has passed the gate."""
-    try:
-        champions = {m.name for m in services.models.all() if "champion" in m.aliases}
-    except PregaoError:  # the registry cannot be read: the Models page says why
-        return
-    for key in known:
-        if any(name.startswith(f"pregao.{key.replace('/', '.')}.") for name in champions):
-            yield key
+def _refused(error: SpecError, ticket: Ticket, language: str) -> dict[str, str]:
+    """What the platform found wrong, at the form's fields."""
+    names = {
+        "config": "strategy", "model": "strategy", "feed.start": "start", "feed.version": "start",
+        "take_profit_price": "take_profit", "stop_loss_price": "stop_loss",
+    }  # fmt: skip
+    found = {names.get(name, name): why for name, why in error.problems.items()}
+    place = venue(ticket.venue) if ticket.live else None
+    cause = error.causes.get("instrument")
+    if place is not None and cause is not None:
+        away = not isinstance(cause, UsageError)
+        key = "err_venue_away" if away else "err_venue_unknown"
+        found["instrument"] = text(language, key, venue=place.title, symbol=ticket.instrument, why=cause)
+    return found

@@ -37,7 +37,8 @@
           held === 0 ? undefined : held);
         const open = row && held !== 0 ? row : null;
         bind(root, "open", held === 0 ? T("no_position") : open === null ? ""
-          : `${T("at", { price: format.price(open.ent, instrument.price_decimals) })} · ${T("unrealised", { amount: format.signedMoney(open.upnl) })}`);
+          : `${T("unrealised", { amount: format.signedMoney(open.upnl) })} · ${T("exposure", { percent: format.percent(Math.abs(held * open.c) / open.eq * 100, 0) })}`,
+          open === null ? undefined : open.upnl);
         const { trades, wins } = session;
         bind(root, "win-rate", trades ? format.percent(wins / trades * 100, 0) : "–");
         bind(root, "trades", trades === 0 ? T("trades_0") : trades === 1 ? T("trades_1") : T("trades_n", { n: format.number(trades, 0) }));

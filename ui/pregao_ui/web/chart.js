@@ -9,7 +9,7 @@
   const SETTLED = 300;                               // ms after the last touch
   const MARGIN = 6;                                  // bars of room right of the newest
   const AXIS = 76;                                   // px, so that both charts have the same width of plot
-  const FONT = "'IBM Plex Mono', ui-monospace, monospace";
+  const FONT = "'IBM Plex Sans', system-ui, sans-serif";
 
   Pregao.chart = (root) => {
     const Library = window.LightweightCharts;

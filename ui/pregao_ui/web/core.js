@@ -40,6 +40,10 @@
       const iso = new Date(seconds * 1000).toISOString();
       return `${date(iso)} ${iso.slice(11, 16)}`;
     },
+    moment: (seconds) => {                          // without the year: for lists of what happened lately
+      const iso = new Date(seconds * 1000).toISOString();
+      return `${language === "pt-BR" ? `${iso.slice(8, 10)}/${iso.slice(5, 7)}` : iso.slice(5, 10)} ${iso.slice(11, 16)}`;
+    },
     day: (seconds) => date(new Date(seconds * 1000).toISOString()),
     clock: (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16),
     local: (seconds) => new Date(seconds * 1000).toLocaleString(locale, { dateStyle: "short", timeStyle: "short" }),
@@ -139,5 +143,7 @@
     watch(fn) { watchers.add(fn); fn(current); },
   };
 
-  window.Pregao = { language, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, stale, command, selection };
+  const words = window.PregaoTexts.words?.[language] ?? {};
+
+  window.Pregao = { language, words, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, stale, command, selection };
 })();

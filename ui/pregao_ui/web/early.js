@@ -44,4 +44,15 @@
       window.dispatchEvent(new Event("pregao:theme"));
     },
   };
+
+  /* The form is being filled: a link from the Sessions page names the session whose settings are wanted. Gradio asks
+   * before the other scripts are there. */
+  window.PregaoArrive = (saved) => {
+    const address = new URL(location);
+    const clone = address.searchParams.get("clone");
+    if (!clone) return saved;
+    address.searchParams.delete("clone");
+    history.replaceState(history.state, "", address);
+    return { ...saved, clone };
+  };
 })();

@@ -7,13 +7,15 @@
   Pregao.live = async (root) => {
     Pregao.translate(root);
     try {                                            // the chart measures its labels once: the font must be there
-      await Promise.race([document.fonts.load("11px 'IBM Plex Mono'"), new Promise((done) => setTimeout(done, 1500))]);
+      await Promise.race([document.fonts.load("11px 'IBM Plex Sans'"), new Promise((done) => setTimeout(done, 1500))]);
     } catch { /* the system's font then */ }
     const chart = Pregao.chart(root);
     const bar = parts.bar(root);
     const cards = parts.cards(root);
     const trades = parts.trades(root);
     const decisions = parts.decisions(root);
+    const position = parts.position(root);
+    parts.tabs(root);
     const proposal = parts.proposal(root);
 
     let shown = null;                                // what is followed: {id, session, row, state, pending}
@@ -24,6 +26,7 @@
       if (!session) return;
       cards.draw(row, session);
       cards.feed(session, state);
+      position.draw(row, session);
       decisions.flush(session);
       proposal(session);
       if (!pending) chart.flush();
@@ -46,6 +49,7 @@
         if (row.k === "bar") { cards.bar(row, shown.session); shown.row = row; }
         if (row.k === "intent") row.held = Boolean(shown.row?.pos);
         decisions.add(row);
+        position.add(row);
         if (!shown.pending) chart.add(row);
         if (row.k === "fill" && row.role !== "entry") trades.soon(shown.session);
       }
@@ -66,7 +70,7 @@
 
     function follow(id) {
       shown?.end?.();
-      for (const part of [cards, trades, decisions]) part.clear();
+      for (const part of [cards, trades, decisions, position]) part.clear();
       proposal(null);
       bar.show(null);
       bar.list();

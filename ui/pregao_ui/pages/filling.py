@@ -1,0 +1,237 @@
+"""What the ticket's fields are filled with: at the beginning, and in others when one is changed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TookTooLong
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from pregao.core.errors import NotFoundError, PregaoError
+from pregao.core.timeframe import Timeframe
+from pregao.strategies.contract import Model
+from pregao_ui.fast_gradio import gr
+from pregao_ui.schemas.market import StoredInstrument
+from pregao_ui.services import Services
+from pregao_ui.texts import text
+from pregao_ui.ticket import LIVE, PRICE, REPLAY, UNSEEN, Ticket, exits_of
+from pregao_ui.ticket.cloning import ticket_of
+from pregao_ui.ticket.market import begins_at
+from pregao_ui.ticket.venues import symbols, venue, venues
+
+ASSET_CLASSES = ("crypto", "stock", "index")
+_MARKET = ("venue", "instrument", "timeframe", "take_profit", "stop_loss", "horizon")
+FOLLOWS: dict[str, tuple[str, ...]] = {
+    "feed": _MARKET,
+    "asset_class": _MARKET,
+    "venue": _MARKET,
+    "instrument": ("timeframe", "take_profit", "stop_loss", "horizon"),
+    "timeframe": ("take_profit", "stop_loss", "horizon"),
+    "strategy": ("take_profit", "stop_loss", "horizon"),
+    "exits": ("take_profit", "stop_loss"),
+}
+"""Which fields may change with which."""
+TYPED = (
+    "mode", "cash", "entry_value", "exits", "take_profit", "stop_loss", "trailing", "horizon", "risk", "start", "date",
+    "speed", "fee", "slippage",
+)  # fmt: skip
+_PATIENCE_S = 1.5
+"""For a registry that is just starting, or away: the form must not wait for it."""
+
+
+class Offer(NamedTuple):
+    """A list to choose from, ``(shown, value)`` or values, and what is chosen."""
+
+    choices: Sequence[Any]
+    value: Any
+
+    def update(self) -> Any:
+        """For its component."""
+        return gr.Dropdown(choices=list(self.choices), value=self.value)
+
+    @classmethod
+    def first(cls, choices: Sequence[Any]) -> Offer:
+        """With the first one chosen, if there is one."""
+        value = next(iter(choices), None)
+        return cls(choices, value[1] if isinstance(value, tuple) else value)
+
+
+_asking = ThreadPoolExecutor(2, thread_name_prefix="registry")
+
+
+def after(name: str, ticket: Ticket, services: Services) -> dict[str, Any]:
+    """What the other fields become after a change of one."""
+    if name == "exits":
+        return _converted(ticket, services)
+    offers: dict[str, Offer] = {}
+    key, timeframe = ticket.instrument, ticket.timeframe
+    if name in ("feed", "asset_class", "venue"):
+        offers = market(ticket.live, str(ticket.asset_class), ticket.venue, services)
+        key, timeframe = offers["instrument"].value, offers["timeframe"].value
+    elif name == "instrument":
+        offered = _timeframes(ticket.live, ticket.venue, key, services)
+        offers["timeframe"] = Offer(offered, timeframe) if timeframe in offered else Offer.first(offered)
+        timeframe = offers["timeframe"].value
+    place = venue(ticket.venue) if ticket.live else None
+    if place is not None and key:
+        key = place.instrument(str(key))
+    found = {each: offer.update() for each, offer in offers.items()}
+    trained = None if ticket.exits == PRICE else _trained_exits(services, key, timeframe, ticket.strategy)
+    return found | (trained or {})
+
+
+def market(live: bool, asset_class: str, place: Any, services: Services) -> dict[str, Offer]:
+    """The lists of venues, instruments and timeframes, with something chosen in each."""
+    stored = _stored(services)
+    if not live:
+        names = Offer.first(_instruments(stored, asset_class))
+        return {"instrument": names, "timeframe": Offer.first(_timeframes(False, place, names.value, services))}
+    offered = [(v.title, v.key) for v in venues(asset_class)]
+    known = Offer(offered, place) if place in [key for _, key in offered] else Offer.first(offered)
+    chosen = venue(known.value)
+    return {
+        "venue": known,
+        "instrument": Offer.first(symbols(chosen, asset_class, stored) if chosen else []),
+        "timeframe": Offer.first(chosen.timeframes if chosen else []),
+    }
+
+
+def first(remembered: Mapping[str, Any], services: Services, language: str) -> dict[str, Any]:
+    """The form as this browser left it, as another session had it (``clone``), or sensible values: a market with a
+    champion, the exits it was trained for."""
+    cloned = _cloned(remembered.get("clone"), services)
+    remembered = {**remembered, **cloned}
+    stored = _stored(services)
+    known = {i.key: i for i in stored}
+    usable = [s for s in services.strategies.all if s.state != "broken"]
+    live = remembered.get("feed") == LIVE
+    key = remembered.get("instrument")
+    if not live and key not in known:
+        key = next(iter(_with_champion(services, known)), None) or next(iter(known), None)
+    asset_class = remembered.get("asset_class")
+    if not live:
+        asset_class = known[key].asset_class if key else "crypto"
+    elif asset_class not in ASSET_CLASSES:
+        asset_class = "crypto"
+    offers = market(live, str(asset_class), remembered.get("venue"), services)
+    if live and not key:
+        key = offers["instrument"].value
+    offers["instrument"] = offers["instrument"]._replace(value=key)
+    timeframes = _timeframes(live, offers["venue"].value if live else None, key, services)
+    timeframe = remembered.get("timeframe")
+    if timeframe not in timeframes:
+        timeframe = next(iter(timeframes), None)
+    offers["timeframe"] = Offer(timeframes, timeframe)
+    strategy = remembered.get("strategy")
+    if strategy not in [s.name for s in usable]:
+        judged = _trained(services, key, timeframe) is not None
+        strategy = next((s.name for s in sorted(usable, key=lambda s: s.needs_model != judged)), None)
+    values = {name: remembered[name] for name in TYPED if name in remembered}
+    if "take_profit" not in values:
+        values |= _trained_exits(services, key, timeframe, strategy) or {}
+    titles = [(s.title if s.state == "ok" else text(language, "ambiguous", name=s.name), s.name) for s in usable]
+    updates: dict[str, Any] = {name: offer.update() for name, offer in offers.items()}
+    updates |= {
+        "feed": LIVE if live else REPLAY,
+        "asset_class": asset_class,
+        "strategy": gr.Dropdown(choices=titles, value=strategy, info=_broken(services, language)),
+    }
+    if "settings" in cloned:
+        updates["settings"] = cloned["settings"]
+    return updates | values
+
+
+def _cloned(session_id: Any, services: Services) -> dict[str, Any]:
+    if not session_id:
+        return {}
+    try:
+        return ticket_of(services.journal.session(str(session_id)))
+    except NotFoundError:
+        return {}
+
+
+def _converted(ticket: Ticket, services: Services) -> dict[str, Any]:
+    """The exits in the other unit, from where the market stands at the start; empty fields if that is not known."""
+    model = _trained(services, ticket.instrument, ticket.timeframe) if ticket.start == UNSEEN else None
+    begins = begins_at(ticket, services, model)
+    if begins is None:
+        return {"take_profit": None, "stop_loss": None}
+    price, tick = begins
+    found: dict[str, Any] = {}
+    for name, sign in (("take_profit", 1), ("stop_loss", -1)):
+        value = getattr(ticket, name)
+        if not isinstance(value, int | float) or not math.isfinite(value):
+            continue
+        given = Decimal(str(value))
+        if ticket.exits == PRICE:
+            found[name] = float(round(price * (1 + sign * given / 100) / tick) * tick)
+        else:
+            found[name] = max(round(float(sign * (given / price - 1) * 100), 2), 0.01)
+    return found
+
+
+# ---- what the lists hold
+
+
+def _stored(services: Services) -> list[StoredInstrument]:
+    try:
+        return services.market.instruments()
+    except PregaoError:  # told by the check that follows
+        return []
+
+
+def _instruments(stored: Sequence[StoredInstrument], asset_class: str | None) -> list[tuple[str, str]]:
+    every = [i for i in stored if i.asset_class == asset_class]
+    twice = {i.symbol for i in every if sum(j.symbol == i.symbol for j in every) > 1}
+    return [(f"{i.symbol} · {i.key}" if i.symbol in twice else i.symbol, i.key) for i in every]
+
+
+def _timeframes(live: bool, place: Any, key: Any, services: Services) -> list[str]:
+    if live:
+        followed = venue(place)
+        return list(followed.timeframes) if followed else []
+    return [series.timeframe for i in _stored(services) if i.key == key for series in i.series]
+
+
+def _trained_exits(services: Services, key: Any, timeframe: Any, strategy: Any) -> dict[str, Any] | None:
+    """The exits that a strategy's model was trained for; None for a strategy without one."""
+    chosen = services.strategies.usable(strategy)
+    model = _trained(services, key, timeframe) if chosen is not None and chosen.needs_model else None
+    if model is None:
+        return None
+    take_profit, stop_loss, horizon = exits_of(model)
+    return {"take_profit": float(take_profit), "stop_loss": float(stop_loss), "horizon": horizon}
+
+
+def _trained(services: Services, key: Any, timeframe: Any) -> Model | None:
+    """The champion of a series; None if there is none, or it cannot be read soon."""
+    if not key or not timeframe:
+        return None
+
+    def ask() -> Model | None:
+        return services.models.champion(services.store.instrument(str(key)), Timeframe.parse(str(timeframe)))
+
+    try:
+        return _asking.submit(ask).result(_PATIENCE_S)
+    except (PregaoError, TookTooLong):  # told by the review, beside its field
+        return None
+
+
+def _broken(services: Services, language: str) -> str | None:
+    """What to say of plugins that cannot be used; None if there are none."""
+    names = [s.name for s in services.strategies.all if s.state == "broken"]
+    return text(language, "broken_plugins", names=", ".join(names)) if names else None
+
+
+def _with_champion(services: Services, known: Mapping[str, StoredInstrument]) -> Iterator[str]:
+    """The instruments whose model has passed the gate."""
+    try:
+        models = _asking.submit(services.models.all).result(_PATIENCE_S)
+    except (PregaoError, TookTooLong):  # the registry cannot be read: the Models page says why
+        return
+    champions = {m.name for m in models if "champion" in m.aliases}
+    for key in known:
+        if any(name.startswith(f"pregao.{key.replace('/', '.')}.") for name in champions):
+            yield key
