@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
 
+from pregao import keys
 from pregao.core.errors import UsageError
 
 _SECRET = re.compile(r"secret|password|passphrase|token|api_?key|credential", re.IGNORECASE)
@@ -36,11 +36,13 @@ def _named(value: Any) -> bool:
 def _read(option: str, value: Mapping[str, str]) -> str:
     [(kind, name)] = value.items()
     if kind == "env":
-        if name not in os.environ:
+        key = keys.find(name)
+        if key is None:
             raise UsageError(
-                f"The option {option!r} needs the variable {name}, which is not set.", "Set it and restart."
+                f"The option {option!r} needs the variable {name}, which is not set.",
+                "Set it and restart, or set a key of that name on the panel's page Settings.",
             )
-        return os.environ[name]
+        return key
     from prefect.blocks.system import Secret
 
     try:

@@ -34,6 +34,8 @@ COMMANDS = {
     "export": ("pregao.commands.keeping", "A session as tables, Parquet or CSV"),
     "backup": ("pregao.commands.keeping", "Copy the sessions to one file while they run"),
     "restore": ("pregao.commands.keeping", "Bring a backup of the sessions back"),
+    "password": ("pregao.commands.access", "Set the password of the panel"),
+    "token": ("pregao.commands.access", "Let a script into the panel"),
     "plugins": ("pregao.commands.plugins", "List the installed strategies, or check one against the contract"),
     "new-plugin": ("pregao.commands.new_plugin", "Write a strategy of your own to begin with"),
 }

@@ -45,6 +45,7 @@ class Settings(BaseSettings):
     home: Path = Field(default_factory=_home, description="Folder of the project: params.yaml, data, runs")
     host: str = Field(default="127.0.0.1", description="Address that the servers listen on")
     panel_port: int = Field(default=7860, ge=1, le=65535, description="Port of the panel")
+    panel_rate: float = Field(default=50.0, ge=0, description="Requests a second to the API, a visitor; 0 is no limit")
     prefect_port: int = Field(default=4200, ge=1, le=65535, description="Port of the Prefect server")
     mlflow_port: int = Field(default=5000, ge=1, le=65535, description="Port of MLflow")
     database_url: str = Field(default="", description="SQLAlchemy URL of the sessions; default SQLite in var/")

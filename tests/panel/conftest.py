@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,21 @@ class Panel:
             assert self._process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
+
+    @contextmanager
+    def again(self, **environment: str) -> Iterator[None]:
+        """The panel started anew with these variables, and then as it was."""
+        patch = pytest.MonkeyPatch()
+        try:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            self.end()
+            self.serve()
+            yield
+        finally:
+            patch.undo()
+            self.end()
+            self.serve()
 
     def end(self) -> float:
         """Seconds that it took to end after SIGTERM."""
@@ -115,6 +131,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREGAO_HOME", str(home))
         patch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
+        patch.setenv("PREGAO_PANEL_RATE", "0")
         patch.setenv("PREGAO_MLFLOW_PORT", str(free_port()))
         for name in ("PREGAO_DATABASE_URL", "PREGAO_MLFLOW_URI", "PREGAO_PANEL_TOKEN", "PYTHONDONTWRITEBYTECODE"):
             patch.delenv(name, raising=False)

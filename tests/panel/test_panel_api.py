@@ -176,8 +176,8 @@ def _wait(panel: Any, session_id: str, status: str) -> bool:
         ("GET", "/api/bars?instrument=TEST/USDT&timeframe=9x", None, 422),
         ("GET", "/api/bars?instrument=TEST/USDT&timeframe=1m&limit=0", None, 422),
         ("GET", "/api/nothing/here", None, 404),
-        ("GET", "/api/sessions/none/commands", None, 404),
-        ("PUT", "/api/sessions", {}, 404),
+        ("GET", "/api/sessions/none/commands", None, 405),
+        ("PUT", "/api/sessions", {}, 405),
     ],
 )
 def test_a_wrong_request_gets_one_clear_sentence(panel: Any, method: str, path: str, body: Any, code: int) -> None:

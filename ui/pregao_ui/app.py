@@ -11,9 +11,9 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from pregao import __version__
+from pregao.settings import settings
 from pregao_ui import api, assets, texts
 from pregao_ui.fast_gradio import gr
 from pregao_ui.pages.models import models_page
@@ -27,11 +27,10 @@ from pregao_ui.theme import theme
 LOCAL = ("127.0.0.1", "localhost")
 
 
-def create_app(token: str | None = None, hosts: tuple[str, ...] = LOCAL) -> FastAPI:
+def create_app(hosts: tuple[str, ...] = LOCAL) -> FastAPI:
     """The application.
 
     Args:
-        token: the access token; None on loopback.
         hosts: the names under which it may be asked for; any other is refused (DNS rebinding).
     """
     services = Services()
@@ -40,8 +39,11 @@ def create_app(token: str | None = None, hosts: tuple[str, ...] = LOCAL) -> Fast
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         hub.start()
+        ended = threading.Event()
+        services.settings.start_courier(ended)
         threading.Thread(target=services.warm_up, name="warm-up", daemon=True).start()
         yield
+        ended.set()
         hub.stop()
 
     app = FastAPI(
@@ -58,8 +60,7 @@ def create_app(token: str | None = None, hosts: tuple[str, ...] = LOCAL) -> Fast
     # Before Gradio: mounted at "/", it answers every path that is not taken yet.
     app.include_router(api.router(services, hub))
     app.include_router(assets.router())
-    app.add_middleware(Guard, token=token)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
+    app.add_middleware(Guard, hosts=hosts, rate=settings().panel_rate)
     assets.prepend_to_page()
     options: dict[str, Any] = {
         "ssr_mode": False,
@@ -116,12 +117,15 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def serve(host: str, port: int, token: str | None = None, names: tuple[str, ...] = ()) -> None:
+def serve(host: str, port: int, names: tuple[str, ...] = ()) -> None:
     """Run the panel until it is told to end.
 
     Args:
         names: further host names under which it may be asked for.
     """
-    app = create_app(token, (*LOCAL, host, *names))
-    config = uvicorn.Config(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3)
+    app = create_app((*LOCAL, host, *names))
+    # Headers of a proxy are not believed: anybody could write another address into them and guess on.
+    config = uvicorn.Config(
+        app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3, proxy_headers=False
+    )
     Server(config, app.state.hub, f"Panel ready at http://{host}:{port}").run()

@@ -3,27 +3,34 @@
 Gradio's own ``auth`` covers Gradio's routes only and its CORS answers any origin once the host is not local,
 so the guard stands before both. It is plain ASGI: Starlette's `BaseHTTPMiddleware` would buffer the streams.
 
+- A request for another host name is refused: a page elsewhere may have bent its own name to this address.
 - A request that a browser makes for another site is refused, whatever its method: its ``Origin`` is not this
   host, or ``Sec-Fetch-Site`` says so. A person following a link from elsewhere may open a page.
-- Reading never changes anything: every change is a POST.
-- With a token, nothing is answered without it: as ``Authorization: Bearer``, or as a cookie that the login form
-  sets. The cookie holds a digest, so that the token itself is never stored in the browser.
+- Reading never changes anything: every change is a POST, a PUT or a DELETE.
+- Once a password is set, nothing is answered without it: a person gives it once and gets a cookie, a script gives a
+  token as ``Authorization: Bearer``, see `pregao_ui.access`. Who guesses waits, each time longer.
+- A body is no longer than `MAX_BODY`, and each visitor asks the API no more often than ``PREGAO_PANEL_RATE``.
 - Parts of Gradio that this panel does not use and that would take files, fetch addresses or serve folders are
   not there.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import asyncio
+import math
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pregao.core.errors import UsageError
+from pregao_ui import login
+from pregao_ui.access import VISIT_S, Access, password_set
+from pregao_ui.pace import Guesses, Pace
+from pregao_ui.schemas.problems import CODES, Problem
+from pregao_ui.texts import language_of, text
 
 # 'unsafe-inline' and 'unsafe-eval': Gradio's page configures itself inline and compiles gr.HTML's scripts.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -41,12 +48,16 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""Of the API's answers, which are no pages."""
+DOCUMENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
+"""Of the API's reports: pages of their own that need neither a script nor another file."""
 HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
 }
 CLOSED = (
     "/gradio_api/upload",
@@ -64,17 +75,11 @@ CLOSED = (
     "/gradio_api/dev",
     "/monitoring",
 )
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 COOKIE = "pregao_panel"
-LOGIN_PATH = "/login"
-_LOGIN_LIMIT = 4_096
-_LOGIN_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8">
-<meta name="viewport" content="width=device-width"><title>Pregão</title><style>
-body{background:#0b0e13;color:#dbe2ea;font:15px system-ui;display:grid;place-items:center;
-min-height:100vh;margin:0}form{display:grid;gap:10px;width:260px}input,button{font:inherit;padding:9px 12px;
-border-radius:3px;border:1px solid #212a35;background:#11161d;color:inherit}button{background:#6ea3ff;color:#07111f;
-font-weight:700}p{margin:0;color:#ef6673}</style><form method="post" action="/login"><b>Pregão</b>
-<label for="token">Access token / Senha de acesso</label><input id="token" name="token" type="password"
-autocomplete="current-password" autofocus required>__SAY__<button>Enter / Entrar</button></form></html>"""
+LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
+MAX_BODY = 262_144
+"""Bytes of a request's body; a session with all its settings has some thousand."""
 
 
 def is_loopback(host: str) -> bool:
@@ -87,16 +92,16 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_host(host: str, token: str | None) -> None:
-    """Refuse to listen where others can reach the panel, unless there is a token of some length.
+def check_host(host: str) -> None:
+    """Refuse to listen where others can reach the panel, unless a password is set.
 
     Raises:
-        UsageError: for an address other than loopback without a token of at least 16 characters.
+        UsageError: for an address other than loopback without a password.
     """
-    if not is_loopback(host) and len(token or "") < 16:
+    if not is_loopback(host) and not password_set():
         raise UsageError(
-            f"The panel does not listen on {host} without an access token.",
-            "Set PREGAO_PANEL_TOKEN to a secret of 16 characters or more, or use --host 127.0.0.1.",
+            f"The panel does not listen on {host} without a password.",
+            "Set one with `pregao password`, or use --host 127.0.0.1.",
         )
 
 
@@ -105,13 +110,16 @@ class Guard:
 
     Args:
         app: what is guarded.
-        token: the access token; None on loopback, where the machine's own user is the only visitor.
+        hosts: the names under which the panel may be asked for.
+        rate: requests a second to the API, for each visitor; 0 is no limit.
     """
 
-    def __init__(self, app: ASGIApp, token: str | None = None) -> None:
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], rate: float) -> None:
         self.app = app
-        self.token = token
-        self._seal = hashlib.sha256(f"pregao panel {token}".encode()).hexdigest() if token else ""
+        self.access = Access()
+        self.guesses = Guesses()
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._pace = Pace(rate)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, refuse, or pass on one request."""
@@ -123,76 +131,208 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        path: str = scope["path"]
-        if self._foreign(scope["method"], headers):
-            await _answer(send, 403, "This request comes from another site; it was refused.")
-        elif path.startswith(CLOSED):
-            await _answer(send, 404, "There is nothing here.")
-        elif self.token and path == LOGIN_PATH and scope["method"] == "POST":
-            await self._login(scope, receive, send)
-        elif self.token and not self._known(headers):
-            page = "text/html" in headers.get("accept", "")
-            body = _LOGIN_PAGE.replace("__SAY__", "") if page else "An access token is needed."
-            await _answer(send, 401, body, html=page, more=[(b"www-authenticate", b"Bearer")])
+        ask = _Ask(scope, headers, send)
+        if not self._our_host(headers, scope):
+            await ask.refuse(400, "err_host")
+        elif _foreign(scope["method"], headers):
+            await ask.refuse(403, "err_foreign")
+        elif scope["method"] not in METHODS:
+            await ask.refuse(405, "err_method")
+        elif _closed(scope["path"]):
+            await ask.refuse(404, "err_nothing")
+        elif int(headers.get("content-length") or 0) > MAX_BODY:
+            await ask.refuse(413, "err_too_large")
         else:
-            await self.app(scope, receive, _with_headers(send))
+            await self._enter(scope, _bounded(receive), send, ask)
 
-    @staticmethod
-    def _foreign(method: str, headers: Headers) -> bool:
-        origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            return True
-        if headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
+    async def _enter(self, scope: Scope, receive: Receive, send: Send, ask: _Ask) -> None:
+        path, visitor = scope["path"], ask.address
+        if self.access.demanded:
+            if path == LOGIN_PATH and scope["method"] == "POST":
+                await self._login(receive, ask)
+                return
+            known = self._known(ask.headers)
+            if known is None:
+                await ask.refuse(401, "err_token", more=[(b"www-authenticate", b"Bearer")])
+                return
+            visitor = known
+            if path == LOGOUT_PATH and scope["method"] == "POST":
+                await asyncio.to_thread(self.access.end_visit, ask.cookie or "")
+                await ask.go("/", f"{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
+                return
+        if path.rstrip("/") in (LOGIN_PATH, LOGOUT_PATH):  # Gradio has such routes, too, and answers GET there
+            await ask.refuse(404, "err_nothing")
+            return
+        if path.startswith("/api/") and (wait := self._pace.wait_s(visitor)):
+            await ask.refuse(429, "err_too_often", seconds=math.ceil(wait))
+            return
+        try:
+            await self.app(scope, receive, _with_headers(send, path))
+        except _TooLongError:
+            await ask.refuse(413, "err_too_large")
+
+    def _our_host(self, headers: Headers, scope: Scope) -> bool:
+        """Whether it is asked for by one of its names, or by the very address that was connected to."""
+        given, server = headers.getlist("host"), scope.get("server") or ("", 0)
+        try:
+            return len(given) == 1 and urlsplit(f"//{given[0]}").hostname in {*self._hosts, server[0]}
+        except ValueError:
             return False
-        followed_link = method in ("GET", "HEAD") and headers.get("sec-fetch-mode") == "navigate"
-        return not followed_link
 
-    def _known(self, headers: Headers) -> bool:
+    def _known(self, headers: Headers) -> str | None:
+        """A name for the visitor, if they may come in."""
         scheme, _, given = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
-            return hmac.compare_digest(given.strip().encode(), (self.token or "").encode())
-        try:
-            cookie = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-        except CookieError:
-            return False
-        return cookie is not None and hmac.compare_digest(cookie.value.encode(), self._seal.encode())
+            token = self.access.token_of(given.strip())
+            return None if token is None else f"token {token}"
+        cookie = _cookie(headers)
+        visit = None if cookie is None else self.access.visit_of(cookie)
+        return None if visit is None else f"visit {visit}"
 
-    async def _login(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = b""
-        while True:
-            message = await receive()
-            body += message.get("body", b"")
-            if len(body) > _LOGIN_LIMIT or message["type"] == "http.disconnect":
-                await _answer(send, 413, "Too long.")
-                return
-            if not message.get("more_body"):
-                break
-        given = parse_qs(body.decode("utf-8", "replace")).get("token", [""])[0]
-        if not hmac.compare_digest(given.encode(), (self.token or "").encode()):
-            page = _LOGIN_PAGE.replace("__SAY__", '<p role="alert">Wrong token / Senha errada</p>')
-            await _answer(send, 401, page, html=True)
+    async def _login(self, receive: Receive, ask: _Ask) -> None:
+        if wait := self.guesses.wait_s(ask.address):
+            await ask.login_page(429, "wait", math.ceil(wait))
             return
-        secure = "; Secure" if scope.get("scheme") == "https" else ""
-        cookie = f"{COOKIE}={self._seal}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000{secure}"
-        await _answer(send, 303, "", more=[(b"location", b"/"), (b"set-cookie", cookie.encode())])
+        try:
+            body = await _read(receive)
+        except _TooLongError:
+            await ask.refuse(413, "err_too_large")
+            return
+        given = parse_qs(body.decode("utf-8", "replace")).get("password", [""])[0]
+        self.guesses.wrong(ask.address)  # until it is known to be right: guesses at once are counted, too
+        if not await asyncio.to_thread(self.access.right_password, given):
+            await ask.login_page(401, "wrong" if password_set() else "none")
+            return
+        self.guesses.right(ask.address)
+        secure = "; Secure" if ask.scope.get("scheme") == "https" else ""
+        visit = self.access.new_visit()
+        await ask.go("/", f"{COOKIE}={visit}; Path=/; HttpOnly; SameSite=Strict; Max-Age={VISIT_S}{secure}")
 
 
-def _with_headers(send: Send) -> Send:
+class _Ask:
+    """One request, and how it is refused: as a `Problem` to a script, as a sentence or the login page to a person."""
+
+    def __init__(self, scope: Scope, headers: Headers, send: Send) -> None:
+        self.scope = scope
+        self.headers = headers
+        self.cookie = _cookie(headers)
+        self._send = send
+
+    @property
+    def address(self) -> str:
+        """Where it comes from."""
+        client = self.scope.get("client")
+        return str(client[0]) if client else ""
+
+    @property
+    def language(self) -> str:
+        """The visitor's language."""
+        wanted: str = language_of(self.headers, {})
+        return wanted
+
+    async def refuse(
+        self, status: int, key: str, *, seconds: int = 0, more: list[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        """Answer with a reason in the visitor's language."""
+        more = list(more or [])
+        if seconds:
+            more.append((b"retry-after", str(seconds).encode()))
+        page = "text/html" in self.headers.get("accept", "")
+        if status == 401 and page:
+            await self.login_page(401, "", more=more)
+            return
+        message, mend = (text(self.language, name, seconds=seconds) for name in (key, f"{key}_mend"))
+        problem = Problem(code=CODES[status], message=message, mend=mend)
+        if page:
+            await self._answer(status, f"{message} {mend}".strip(), "text/plain", API_POLICY, more)
+        else:
+            await self._answer(status, problem.model_dump_json(), "application/json", API_POLICY, more)
+
+    async def login_page(
+        self, status: int, said: str, seconds: int = 0, more: list[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        """Answer with the page that asks for the password."""
+        more = list(more or [])
+        if seconds:
+            more.append((b"retry-after", str(seconds).encode()))
+        await self._answer(status, login.page(self.language, said, seconds), "text/html", login.POLICY, more)
+
+    async def go(self, to: str, cookie: str) -> None:
+        """Send the visitor on, with a cookie."""
+        more = [(b"location", to.encode()), (b"set-cookie", cookie.encode())]
+        await self._answer(303, "", "text/plain", API_POLICY, more)
+
+    async def _answer(self, status: int, body: str, kind: str, policy: str, more: list[tuple[bytes, bytes]]) -> None:
+        headers = [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"cache-control", b"no-store"), *more]
+        headers += [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+        headers.append((b"content-security-policy", policy.encode()))
+        content = b"" if self.scope["method"] == "HEAD" else body.encode()
+        headers.append((b"content-length", str(len(content)).encode()))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": content})
+
+
+class _TooLongError(Exception):
+    """A body without a length turned out to be too long."""
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Raises `_TooLongError` once more than `MAX_BODY` bytes have come."""
+    taken = 0
+
+    async def bounded() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MAX_BODY:
+            raise _TooLongError
+        return message
+
+    return bounded
+
+
+async def _read(receive: Receive) -> bytes:
+    body = b""
+    while True:
+        message = await receive()
+        body += bytes(message.get("body", b""))
+        if message["type"] == "http.disconnect" or not message.get("more_body"):
+            return body
+
+
+def _foreign(method: str, headers: Headers) -> bool:
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        return True
+    if headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
+        return False
+    followed_link = method in ("GET", "HEAD") and headers.get("sec-fetch-mode") == "navigate"
+    return not followed_link
+
+
+def _closed(path: str) -> bool:
+    """Whether a path leads to a part of Gradio that is not there, however it is spelled."""
+    plain = "/" + "/".join(part for part in unquote(path).split("/") if part not in ("", "."))
+    return plain.lower().startswith(CLOSED) or ".." in plain.split("/")
+
+
+def _cookie(headers: Headers) -> str | None:
+    try:
+        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+    except CookieError:
+        return None
+    return None if found is None else found.value
+
+
+def _with_headers(send: Send, path: str) -> Send:
     async def out(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
+            document = headers.get("content-type", "").startswith("text/html")
+            policy = (DOCUMENT_POLICY if document else API_POLICY) if path.startswith("/api/") else None
+            headers["Content-Security-Policy"] = policy or CONTENT_SECURITY_POLICY
         await send(message)
 
     return out
-
-
-async def _answer(
-    send: Send, status: int, body: str, *, html: bool = False, more: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    kind = "text/html" if html else "text/plain"
-    headers = [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"cache-control", b"no-store"), *(more or [])]
-    with_headers = _with_headers(send)
-    await with_headers({"type": "http.response.start", "status": status, "headers": headers})
-    await with_headers({"type": "http.response.body", "body": body.encode()})

@@ -17,6 +17,7 @@ from pregao_ui.services.health import HealthCheck
 from pregao_ui.services.market import Market, Span
 from pregao_ui.services.models import Models
 from pregao_ui.services.sessions import Sessions
+from pregao_ui.services.settings import Settings
 from pregao_ui.services.strategies import Strategies
 
 __all__ = ["Services", "Span"]
@@ -36,6 +37,7 @@ class Services:
         self.market = Market(self.store)
         self.strategies = Strategies()
         self.models = Models()
+        self.settings = Settings(self.journal)
         self.health = HealthCheck(self.store, self.journal)
 
     def warm_up(self) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 import ccxt
 from pydantic import Field, field_validator
 
+from pregao import keys
 from pregao.core.errors import NotFoundError, UsageError
 from pregao.market.sources import SourceOptions
 
@@ -97,9 +98,8 @@ def open_client(options: CcxtOptions, family: Any = ccxt, *mixins: type) -> Any:
             "fetchMargins": False,
         }
     prefix = f"PREGAO_CCXT_{name.upper()}_"
-    settings |= {
-        ours: os.environ[prefix + theirs] for ours, theirs in _SECRETS.items() if prefix + theirs in os.environ
-    }
+    found = {ours: keys.find(prefix + theirs) for ours, theirs in _SECRETS.items()}
+    settings |= {ours: key for ours, key in found.items() if key is not None}
     client = type(kind.__name__, (*mixins, _Strict, kind), {})(settings)
     if name.startswith("binance"):
         client.has["fetchCurrencies"] = False  # asked for with credentials, and of no use here

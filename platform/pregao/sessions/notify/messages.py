@@ -1,0 +1,103 @@
+"""What notifications say: rows of a session's journal as sentences, in English or Portuguese."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pregao.sessions.notify.targets import Language, Topic
+from pregao.sessions.records import SessionRow
+from pregao.sessions.views import View
+
+LINES = 12
+"""Sentences in one message at most; of more, the first and the last are told, and how many are left out."""
+TOPIC_OF: dict[str, Topic] = {
+    "fill": "fills", "stopped": "stops", "finished": "stops", "error": "stops", "paused": "pauses",
+    "risk": "pauses", "proposal": "proposals",
+}  # fmt: skip
+"""The kinds of rows that are told, and what they are about."""
+
+_WORDS: dict[Language, dict[str, str]] = {
+    "en": {
+        "title": "Pregão: {symbol}, simulated money",
+        "buy": "Bought", "sell": "Sold",
+        "take_profit": "take profit", "stop_loss": "stop loss", "exit": "exit", "entry": "entry", "": "order",
+        "fill": "{did} {qty:g} at {price:,.8g} ({role}), fee {fee:,.2f} {quote}",
+        "stopped": "Stopped: P&L {pnl:+,.2f} {quote} after {trades} trades",
+        "finished": "Finished: P&L {pnl:+,.2f} {quote} after {trades} trades",
+        "error": "Failed in {where}: {message}",
+        "paused": "Paused by {by}",
+        "risk": "Limit reached: {rule}, {reached:.2%} of at most {limit:.2%}",
+        "proposal": "Waits for you: proposal {id} to go {side}, {bars} bars left",
+        "more": "… and {count} more",
+        "test_title": "Pregão: a test",
+        "test": "Notifications reach this place. The money is simulated.",
+        "promotion_title": "Pregão: a new champion",
+        "promotion": "{name}: version {version} trades from now on, promoted by {by}.",
+        "gate": "the gate", "person": "a person",
+    },
+    "pt-BR": {
+        "title": "Pregão: {symbol}, dinheiro simulado",
+        "buy": "Compra de", "sell": "Venda de",
+        "take_profit": "alvo", "stop_loss": "stop", "exit": "saída", "entry": "entrada", "": "ordem",
+        "fill": "{did} {qty:g} a {price:,.8g} ({role}), taxa {fee:,.2f} {quote}",
+        "stopped": "Encerrada: resultado {pnl:+,.2f} {quote} em {trades} operações",
+        "finished": "Terminada: resultado {pnl:+,.2f} {quote} em {trades} operações",
+        "error": "Falhou em {where}: {message}",
+        "paused": "Pausada por {by}",
+        "risk": "Limite atingido: {rule}, {reached:.2%} de no máximo {limit:.2%}",
+        "proposal": "Espera por você: proposta {id} ({side}), restam {bars} barras",
+        "more": "… e mais {count}",
+        "test_title": "Pregão: um teste",
+        "test": "As notificações chegam aqui. O dinheiro é simulado.",
+        "promotion_title": "Pregão: novo campeão",
+        "promotion": "{name}: a versão {version} opera a partir de agora, promovida por {by}.",
+        "gate": "o portão", "person": "uma pessoa",
+    },
+}  # fmt: skip
+
+
+class Message(NamedTuple):
+    """A title and what is said."""
+
+    title: str
+    body: str
+
+
+def of_session(
+    session: SessionRow, rows: Sequence[View], topics: Sequence[Topic], language: Language
+) -> Message | None:
+    """One message on what a session lived through; None if nothing of it is asked for."""
+    words, quote = _WORDS[language], session.instrument.quote
+    told = [
+        _sentence(row, quote, words)
+        for row in rows
+        if TOPIC_OF.get(row["k"]) in topics and (row["k"] != "proposal" or row["state"] == "open")
+    ]
+    if not told:
+        return None
+    if len(told) > LINES:
+        left_out = words["more"].format(count=len(told) - LINES)
+        told = [*told[: LINES // 2], left_out, *told[-LINES // 2 :]]
+    title = words["title"].format(symbol=session.instrument.symbol)
+    return Message(title, "\n".join([*told, f"({session.id})"]))
+
+
+def of_promotion(name: str, version: str, by: str, language: Language) -> Message:
+    """A message on a new champion."""
+    words = _WORDS[language]
+    return Message(
+        words["promotion_title"], words["promotion"].format(name=name, version=version, by=words.get(by, by))
+    )
+
+
+def test(language: Language) -> Message:
+    """A message to try a target with."""
+    return Message(_WORDS[language]["test_title"], _WORDS[language]["test"])
+
+
+def _sentence(row: View, quote: str, words: dict[str, str]) -> str:
+    more: dict[str, object] = {"quote": quote}
+    if row["k"] == "fill":
+        more |= {"did": words["buy" if row["side"] > 0 else "sell"], "role": words[row["role"]]}
+    return words[row["k"]].format(**{**row, **more})
