@@ -11,6 +11,7 @@ What calls for something is told as a Prefect event, on which the deployment of 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, task
@@ -82,10 +83,13 @@ def check_skew(days: int) -> list[dict[str, Any]]:
 
 @task(name="watch", task_run_name="watch {name}", **_PLAIN)
 def watch_one(name: str, instrument: str, timeframe: str) -> Watched:
-    """Drift and growth of one model."""
+    """Drift and growth of one model; kept in its history."""
+    from pregao.learning import drift_history
     from pregao.learning.watching import watch
 
-    return watch(name, instrument, timeframe)
+    found = watch(name, instrument, timeframe)
+    drift_history.keep(name, found.to_json(), time.time_ns())
+    return found
 
 
 @task(name="judge the meta-model", task_run_name="judge the meta-model of {name}", **_PLAIN)
@@ -113,8 +117,11 @@ def monitor(grown: float = 0.1, days: int = 7) -> State[Any]:
         grown: by which part the data must have grown since the newest version was trained to be worth a training.
         days: sessions that were traded within so many days are checked for skew.
     """
-    from pregao.learning.registry import list_models
+    from pregao.learning.registry import close_broken, list_models
 
+    with suppress(PregaoError):  # a registry that is away is told by what needs it
+        for name in close_broken():
+            get_run_logger().warning("A run of %s that a killed training had left open was closed", name)
     failed: dict[str, BaseException] = {}
     outcomes = _kept(gather(return_state=True), "outcomes", failed)
     skews = _kept(check_skew(days, return_state=True), "skew", failed) or []

@@ -15,6 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from pregao.core.errors import NotFoundError
 from pregao_flows.reports import leave, table
 from pregao_flows.retrain_many import Many, failures, retrain_many, sentence
 
@@ -80,26 +81,44 @@ def retrain(
 
     Args:
         instrument: key or unambiguous symbol.
-        timeframe: such as 15m; without it, whatever timeframes of the instruments have a registered model.
+        timeframe: such as 15m; without it, whatever timeframes of the instruments have a registered model, or, where
+            there is none yet, the shortest.
         instruments: several; each is a task, and one that fails stops none of the others.
         cluster: address of a Dask scheduler whose workers share the work, such as tcp://10.0.0.5:8786.
     """
     asked = ([instrument] if instrument is not None else []) + (instruments or [])
-    if timeframe is not None and asked:
-        wanted = [(one, timeframe) for one in asked]
-    else:
-        from pregao.learning.registry import list_models
-
-        known = sorted({(model.instrument, model.timeframe) for model in list_models()})
-        wanted = [one for one in known if (not asked or one[0] in asked) and timeframe in (None, one[1])]
+    wanted = [(one, timeframe) for one in asked] if timeframe is not None and asked else _known(asked, timeframe)
     if not wanted:
-        return Completed(message="No model is registered yet.")
+        return Completed(message="No model is registered yet: name an instrument, and its first is trained.")
     if len(wanted) == 1 and cluster is None:
         return Completed(message=_retrain(*wanted[0]))
     many = retrain_many(wanted, cluster)
     if not many.done and len(many.failed) == 1:
         raise next(iter(many.failed.values()))
     return _report(many)
+
+
+def _known(asked: list[str], timeframe: str | None) -> list[tuple[str, str]]:
+    """The series that have a registered model, of the instruments that are asked for or of all.
+
+    An instrument that is asked for and has none is trained on its shortest timeframe, as by the command line.
+    """
+    from pregao.learning.registry import list_models
+    from pregao.market.store import Store
+
+    known = sorted({(model.instrument, model.timeframe) for model in list_models()})
+    if not asked:
+        return [one for one in known if timeframe in (None, one[1])]
+    store, wanted = Store(), []
+    for name in asked:
+        try:
+            instrument = store.instrument(name)
+            shortest = next((length.name for length in store.timeframes(instrument)), "1d")
+        except NotFoundError:
+            wanted.append((name, "1d"))  # its own training says so, and stops none of the others
+            continue
+        wanted += [one for one in known if one[0] == instrument.key] or [(instrument.key, shortest)]
+    return wanted
 
 
 def _report(many: Many) -> State[Any]:
@@ -174,13 +193,15 @@ def _learnt(name: str, version: str) -> dict[str, Any]:
 
 
 def _open_registry() -> None:
-    """Import MLflow and create its database, if need be, while DVC's stages run: that takes as long as one of them."""
+    """Import MLflow, create its database if need be, and close what a killed training left open, while DVC's stages
+    run: that takes as long as one of them."""
     from pregao.core.errors import PregaoError
-    from pregao.learning.registry import prepare
+    from pregao.learning.registry import close_broken, prepare
 
     # What is wrong with it is told by the task that needs it.
     with suppress(PregaoError):
         prepare()
+        close_broken()
 
 
 def _verdict(name: str, version: str | None, gate: dict[str, Any]) -> str:

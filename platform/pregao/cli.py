@@ -22,7 +22,7 @@ COMMANDS = {
     "data": ("pregao.commands.market", "Look into the store: list, show, versions, quality"),
     "train": ("pregao.commands.learning", "Train and judge a model, without the servers"),
     "retrain": ("pregao.commands.learning", "Train, judge, register and promote, as the flow does"),
-    "models": ("pregao.commands.learning", "List the registered models and why the gate passed or refused them"),
+    "models": ("pregao.commands.models", "List the registered models and why the gate passed or refused them; compare"),
     "promote": ("pregao.commands.learning", "Make a version the champion by hand"),
     "calibrate-gate": ("pregao.commands.calibrate", "Measure how often the gate promotes luck, and skill"),
     "backtest": ("pregao.commands.backtest", "Run a strategy over history"),

@@ -26,7 +26,9 @@ from pregao.learning.gate import judge
 from pregao.learning.model import LoadedModel, model_name
 from pregao.learning.pipeline import Workspace
 from pregao.learning.plots import PLOTS
+from pregao.learning.portrait import side_by_side
 from pregao.learning.retraining import RetrainReport, retrain, train
+from pregao.market.atomic import exclusive
 from pregao.market.store import Store
 from pregao.market.versions import Versions
 from pregao.settings import settings
@@ -68,7 +70,7 @@ def test_a_market_with_an_edge_gets_a_champion(first: RetrainReport) -> None:
 def test_the_version_says_where_it_came_from(first: RetrainReport) -> None:
     (info,) = registry.list_models()
     current = Versions().current()
-    assert (info.name, info.version, set(info.aliases)) == (NAME, "1", {"champion", "challenger"})
+    assert (info.name, info.version, set(info.aliases)) == (NAME, "1", {"champion"})
     assert (info.instrument, info.timeframe) == (EDGE, "15m")
     assert (info.data_version, info.data_revision) == (current.md5, current.revision)
     assert info.feature_hash == feature_set("core25").hash
@@ -141,6 +143,23 @@ def test_the_doctor_looks_at_the_models(first: RetrainReport, monkeypatch: pytes
     assert f"{NAME} by CatBoost, since it has 3 outputs" in finding.found
     shown = CliRunner().invoke(pregao, ["models"], catch_exceptions=False)
     assert f"{NAME} version 1 is evaluated by CatBoost, since it has 3 outputs." in shown.stdout
+
+
+def test_a_run_that_a_killed_training_left_open_is_closed(first: RetrainReport, folder: Path) -> None:
+    """By the doctor, and by any training or monitor; not while that training still goes on."""
+    from mlflow import MlflowClient
+
+    from pregao.operations import doctor
+
+    client = MlflowClient()
+    run = client.create_run(client.get_experiment_by_name(NAME).experiment_id)
+    with exclusive(folder / "var" / "locks" / f"registry.{NAME}.lock"):
+        assert registry.close_broken() == []
+    assert client.get_run(run.info.run_id).info.status == "RUNNING"
+    (finding,) = doctor.models(settings())
+    assert "1 runs that killed trainings had left open in MLflow were closed now" in finding.found
+    assert client.get_run(run.info.run_id).info.status == "FAILED"
+    assert registry.close_broken() == []
 
 
 def test_the_champion_loads_and_explains(first: RetrainReport) -> None:
@@ -273,7 +292,7 @@ def test_promotions_keep_the_way_back(workspace: Workspace, monkeypatch: pytest.
     assert by_hand.promotion["by"] == "person"
     assert not by_hand.gate["passed"]
     aliases = {info.version: set(info.aliases) for info in registry.list_models(NAME)}
-    assert aliases == {"1": {"previous"}, "2": {"champion", "challenger"}}
+    assert aliases == {"1": {"previous"}, "2": {"champion"}}
     assert registry.promote(NAME, "previous").version == "1"
     assert registry.champion(NAME) == "1"
     assert registry.load(NAME, "previous").version == "2"
@@ -428,6 +447,37 @@ def test_a_new_model_must_beat_the_champion(first: RetrainReport) -> None:
     assert (weaker.created, weaker.promoted, weaker.champion) == (True, False, champion)
     (info,) = (info for info in registry.list_models(NAME) if info.version == weaker.version)
     assert [r for r in info.gate["reasons"] if r["name"] == "champion"] == [reason]
+
+
+def test_two_versions_stand_side_by_side(first: RetrainReport) -> None:
+    """All figures are those of the two reports; what is better is said by each figure's own direction."""
+    weaker = retrain(EDGE, "15m", overrides={"model": {"iterations": 2, "depth": 1}})
+    assert first.version is not None
+    assert weaker.version is not None
+    found = side_by_side((NAME, first.version), (NAME, weaker.version))
+    assert found == json.loads(json.dumps(found, allow_nan=False))
+    for figure in found["figures"]:
+        reports = [first.report[figure["section"]], weaker.report[figure["section"]]]
+        assert figure["values"] == [report[figure["key"]] for report in reports]
+    by_key = {(f["section"], f["key"]): f for f in found["figures"]}
+    auc, loss = by_key["prediction", "auc"], by_key["prediction", "log_loss"]
+    assert auc["values"][auc["better"]] == max(auc["values"])
+    assert loss["values"][loss["better"]] == min(loss["values"])
+    assert found["differ"] == []
+    assert set(found["lineage"]) == {"params_hash"}
+    for model in found["models"]:
+        assert len(model["curve"]["ts_ns"]) == len(model["curve"]["model"]) == len(model["curve"]["drawdown"]["model"])
+        assert [fold["fold"] for fold in model["folds"]] == [1, 2, 3, 4]
+        assert len(model["calibration"]) == 10
+        assert sum(row["share"] for row in model["importance"]) == pytest.approx(100)
+    assert {row["name"] for row in found["gate"]} >= {"deflated_sharpe", "champion", "skill"}
+    command = ["models", "compare", first.version, weaker.version, "--model", "edge", "--json"]
+    told = CliRunner().invoke(pregao, command, catch_exceptions=False)
+    assert json.loads(told.stdout) == found
+    text = CliRunner().invoke(pregao, command[:-1], catch_exceptions=False).stdout
+    assert "prediction auc" in text
+    with pytest.raises(NotFoundError, match="99"):
+        CliRunner().invoke(pregao, ["models", "compare", "1", f"{NAME}@99"], catch_exceptions=False)
 
 
 def test_a_panel_teaches_one_model(folder: Path, first: RetrainReport, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,7 +124,7 @@ def test_a_line_cut_at_any_request(
         assert done.version == registry.champion(name) == str(versions + 1), step
         known = registry.list_models(name)
         assert len(known) == versions + 1, step
-        assert set(known[0].aliases) == {"champion", "challenger"}, step
+        assert set(known[0].aliases) == {"champion"}, step
         assert registry.load(name, "previous").version == champion, step
         assert (known[0].promotion["by"], known[0].promotion["before"]) == ("gate", champion), step
         runs = client.search_runs([client.get_experiment_by_name(name).experiment_id], max_results=1000)

@@ -1,19 +1,17 @@
-"""Commands of learning: `pregao train`, `retrain`, `models` and `promote`."""
+"""Commands of learning: `pregao train`, `retrain` and `promote`; `pregao models` is in `models`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from pregao.commands.models import name_of, shown
 from pregao.commands.output import json_option, print_json, print_table, progress
-from pregao.core.errors import UsageError, unknown
 
 if TYPE_CHECKING:
-    from pregao.learning.lineage import ModelInfo
     from pregao.learning.retraining import RetrainReport
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,40 +72,6 @@ def retrain(as_json: bool, **options: Any) -> None:
 
 
 @click.command()
-@click.argument("model", required=False)
-@json_option
-def models(model: str | None, as_json: bool) -> None:
-    """List the registered models, newest first, and why the gate passed or refused them.
-
-    MODEL is a registered name or a part of it that fits one only.
-    """
-    from pregao.learning.model import COMPILED
-    from pregao.learning.registry import list_models
-
-    found = list_models()
-    if model is not None:
-        name = _name(model, found)
-        found = [info for info in found if info.name == name]
-    if as_json:
-        print_json([asdict(info) for info in found])
-        return
-    print_table(
-        "Models",
-        ("Model", "Version", "For", "Gate", "AUC", "Net return", "Sharpe", "Trades", "Data", "Made (UTC)"),
-        [_row(info) for info in found],
-        "No model is registered yet. Train one with `pregao retrain INSTRUMENT`.",
-    )
-    for info in found:
-        if info.inference not in ("", COMPILED):
-            click.echo(f"\n{info.name} version {info.version} is evaluated by {info.inference}.")
-        refused = [r["text"] for r in info.gate["reasons"] if not r["passed"]]
-        if refused:
-            click.echo(f"\n{info.name} version {info.version} was refused:")
-            for text in refused:
-                click.echo(f"  - {text}")
-
-
-@click.command()
 @click.argument("version")
 @click.option("--model", help="Registered name, or a part of it that fits one only; needed if there are several.")
 @json_option
@@ -118,7 +82,7 @@ def promote(version: str, model: str | None, as_json: bool) -> None:
     """
     from pregao.learning import registry
 
-    info = registry.promote(_name(model, registry.list_models()), version)
+    info = registry.promote(name_of(model, registry.list_models()), version)
     if as_json:
         print_json(asdict(info))
         return
@@ -149,13 +113,13 @@ def _show(report: RetrainReport, as_json: bool) -> None:
     print_table(
         f"{report.name}, out of sample",
         ("", "Model", "Buy and hold"),
-        [(title, _shown(figures[key], form), _shown(held[key], form)) for title, key, form in _FIGURES],
+        [(title, shown(figures[key], form), shown(held[key], form)) for title, key, form in _FIGURES],
         "",
     )
     click.echo(
-        f"\nAUC {_shown(prediction['auc'], '{:.3f}')}, log loss {_shown(prediction['log_loss'], '{:.4f}')}, "
-        f"Brier {_shown(prediction['brier'], '{:.4f}')}, IC {_shown(prediction['ic'], '{:.3f}')}; random entries "
-        f"bring {_shown(luck['mean'], '{:+.2%}')} on average"
+        f"\nAUC {shown(prediction['auc'], '{:.3f}')}, log loss {shown(prediction['log_loss'], '{:.4f}')}, "
+        f"Brier {shown(prediction['brier'], '{:.4f}')}, IC {shown(prediction['ic'], '{:.3f}')}; random entries "
+        f"bring {shown(luck['mean'], '{:+.2%}')} on average"
     )
     click.echo(f"\nThe gate {'passes' if report.gate['passed'] else 'refuses'} this model:")
     for reason in report.gate["reasons"]:
@@ -165,40 +129,3 @@ def _show(report: RetrainReport, as_json: bool) -> None:
     if report.version is not None:
         state = "new" if report.created else "already there"
         click.echo(f"\nVersion {report.version} ({state}); champion is {report.champion or 'none'}.")
-
-
-def _shown(value: float | None, form: str) -> str:
-    return "-" if value is None else form.format(value)
-
-
-def _row(info: ModelInfo) -> tuple[str, ...]:
-    made = datetime.fromtimestamp(info.created_ns / 1e9, UTC)
-    by_hand = " (by hand)" if info.promotion.get("by") == "person" and "champion" in info.aliases else ""
-    metrics = info.metrics
-    return (
-        info.name,
-        info.version,
-        ", ".join(info.aliases) + by_hand,
-        "passed" if info.gate["passed"] else "refused",
-        _shown(metrics.get("auc"), "{:.3f}"),
-        _shown(metrics.get("net_return"), "{:+.2%}"),
-        _shown(metrics.get("sharpe"), "{:.2f}"),
-        _shown(metrics.get("trades"), "{:.0f}"),
-        info.data_version[:10],
-        f"{made:%Y-%m-%d %H:%M}",
-    )
-
-
-def _name(wanted: str | None, found: list[ModelInfo]) -> str:
-    """The registered name that is meant: the exact one, the one that contains the text, or the only one."""
-    names = sorted({info.name for info in found})
-    if wanted in names:
-        return str(wanted)
-    fits = [name for name in names if wanted is None or wanted.casefold() in name.casefold()]
-    if len(fits) == 1:
-        return fits[0]
-    if not names:
-        raise unknown("model", wanted or "", [], "No model is registered yet. Train one with `pregao retrain`.")
-    if not fits:
-        raise unknown("model", str(wanted), names)
-    raise UsageError(f"{len(fits)} models fit.", f"Name one with --model: {', '.join(fits[:8])}.")

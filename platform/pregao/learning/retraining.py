@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from pregao.core.errors import PregaoError
 from pregao.learning import pipeline
 from pregao.learning.gate import Verdict
 from pregao.learning.judging import verdict_of
@@ -118,6 +120,8 @@ def _run(
         return result
 
     root = pipeline.workspace_folder(instrument, timeframe)
+    if register:
+        _close_broken(tell)
     with exclusive(root.parent / f".{root.name}.training.lock", timeout_s=1_800):
         workspace = timed(
             "prepare", lambda: pipeline.prepare(instrument, timeframe, version=version, overrides=overrides)
@@ -149,6 +153,15 @@ def _run(
             seconds=seconds,
             **registered,
         )
+
+
+def _close_broken(tell: Progress) -> None:
+    """What a training that was killed has left open; a registry that is away is told where it is needed."""
+    from pregao.learning import registry
+
+    with suppress(PregaoError):
+        for name in registry.close_broken():
+            tell(f"a run of {name} that a killed training had left open was closed")
 
 
 def _register(workspace: Workspace, verdict: Verdict) -> dict[str, Any]:

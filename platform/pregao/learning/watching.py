@@ -80,7 +80,7 @@ def watch(name: str, instrument_key: str, timeframe_name: str, store: Store | No
     instrument, timeframe = store.instrument(instrument_key), Timeframe.parse(timeframe_name)
     bars = store.bars(instrument, timeframe)
     params = read_params(settings().home / "params.yaml")
-    newest = registry.load(name, registry.CHALLENGER)
+    newest = registry.load(name, registry.newest(name))
     then = int(np.searchsorted(bars.close_ns, newest.meta["train_end_ns"], side="right"))
     grown = len(seen_bars(bars, params.holdout)) / max(then, 1) - 1.0
 

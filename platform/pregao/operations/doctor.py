@@ -242,13 +242,16 @@ def models(settings: Settings) -> Iterator[Finding]:
         yield Finding("Models", "ok", "none yet; train one with `pregao retrain`")
         return
     from pregao.learning.model import COMPILED
-    from pregao.learning.registry import CHAMPION, list_models
+    from pregao.learning.registry import CHAMPION, close_broken, list_models
 
+    closed = close_broken()
     found = list_models()
     champions = [info for info in found if CHAMPION in info.aliases]
     names = {info.name for info in found}
     slow = [f"{info.name} by {info.inference}" for info in champions if info.inference != COMPILED]
     told = f"{len(found)} versions of {len(names)} models, {len(champions)} of them champion"
+    if closed:
+        told += f"; {len(closed)} runs that killed trainings had left open in MLflow were closed now"
     if slow:
         mend = "Train again with `pregao retrain`; until then a decision takes some ten times longer."
         yield Finding("Models", "warn", f"{told}; not evaluated by compiled trees: {', '.join(slow[:3])}", mend)

@@ -1,8 +1,8 @@
 """The registry of models: MLflow, by default on SQLite in ``mlruns/``. The only package that imports MLflow.
 
 Each series has one registered model (`model_name`). Its versions carry tags that say what made them and what the
-gate said; aliases say what they are for: ``champion`` trades, ``challenger`` is the newest, ``previous`` is the
-way back. A version is created with all its tags once everything else is stored, and a promotion is one move of
+gate said; aliases say what they are for: ``champion`` trades, ``challenger`` is the newest that does not, ``previous``
+is the way back. A version is created with all its tags once everything else is stored, and a promotion is one move of
 ``champion``: whatever breaks before leaves the old champion in place.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -67,6 +68,17 @@ def champion(name: str) -> str | None:
         return aliases.alias(connection.client(), name, CHAMPION)
 
 
+def newest(name: str) -> str:
+    """The newest version of a registered model; raises `NotFoundError` if there is no such model."""
+    if not connection.exists():
+        raise aliases.no_model(name)
+    with connection.talking():
+        known = aliases.versions(connection.client(), name)
+    if not known:
+        raise aliases.no_model(name)
+    return str(known[0].version)
+
+
 def load(name: str, alias_or_version: str = CHAMPION) -> LoadedModel:
     """A version by alias or number, through MLflow's native flavour; each version is read once per process.
 
@@ -114,6 +126,16 @@ def predictions(name: str, alias_or_version: str = CHAMPION) -> bytes:
     Raises as `report_page`.
     """
     return _kept(name, alias_or_version, "predictions.parquet", "predictions")
+
+
+def documents(name: str, alias_or_version: str = CHAMPION) -> dict[str, dict[str, Any]]:
+    """What a version's run keeps as JSON: ``evaluation`` (`pregao.learning.report.report`), ``pictures``
+    (`pregao.learning.pictures.pictures`) and ``model`` (`pregao.learning.stages`).
+
+    Raises as `report_page`.
+    """
+    files = {what: f"{what}.json" for what in ("evaluation", "pictures", "model")}
+    return {what: json.loads(_kept(name, alias_or_version, file, what)) for what, file in files.items()}
 
 
 def _kept(name: str, alias_or_version: str, file: str, what: str) -> bytes:
@@ -172,7 +194,7 @@ def log_and_register(workspace: Workspace, verdict: Verdict) -> Registered:
         known = runs.known(client, name, tags)
         if known is not None:
             version, run_id = str(known.version), known.run_id
-            if aliases.alias(client, name, CHALLENGER) != version:
+            if version not in (aliases.alias(client, name, alias) for alias in (CHALLENGER, CHAMPION)):
                 aliases.challenge(client, name, version)
             promoted = verdict.passed and "promotion" not in known.tags
         else:
@@ -200,9 +222,28 @@ def _changes(client: Any, name: str, meta: dict[str, Any], report: dict[str, Any
     return changes(champion.meta, version, metrics, meta, report, verdict)
 
 
-def _alone(name: str) -> Any:
+def close_broken() -> list[str]:
+    """End the runs that trainings left open when they were killed; the models that they were of, one for each run.
+
+    A training that goes on holds its model's lock, and is left alone.
+
+    Raises:
+        PregaoError: if the registry cannot be reached.
+    """
+    closed: list[str] = []
+    if not connection.exists():
+        return closed
+    with connection.talking():
+        client = connection.client()
+        for experiment in client.search_experiments(filter_string=f"name LIKE '{_PREFIX}%'"):
+            with suppress(PregaoError), _alone(experiment.name, timeout_s=0.0):
+                closed += [experiment.name] * runs.close_broken(client, experiment.experiment_id)
+    return closed
+
+
+def _alone(name: str, timeout_s: float = 600) -> Any:
     """One at a time registers or promotes versions of a model from this folder."""
-    return exclusive(settings().var / "locks" / f"registry.{name}.lock", timeout_s=600)
+    return exclusive(settings().var / "locks" / f"registry.{name}.lock", timeout_s=timeout_s)
 
 
 @lru_cache(maxsize=16)

@@ -1,8 +1,9 @@
 """Which version is for what: the aliases, and promotions that a failure half way cannot leave half made.
 
 A promotion is one move of ``champion``. Around it the version's tags tell of it: ``promoting`` is written before,
-``promotion``, the same text, once ``previous`` points to the champion of before. So whatever breaks off can be
-finished later (`settle`), and a champion that no tag tells of was made by a person in MLflow's own pages.
+``promotion``, the same text, once ``previous`` points to the champion of before and the new one is no challenger any
+more. So whatever breaks off can be finished later (`settle`), and a champion that no tag tells of was made by a person
+in MLflow's own pages.
 """
 
 from __future__ import annotations
@@ -113,6 +114,8 @@ def _finish(client: Any, name: str, version: str, record: str) -> None:
     before = json.loads(record)["before"]
     if before is not None:
         client.set_registered_model_alias(name, PREVIOUS, before)
+    if alias(client, name, CHALLENGER) == version:  # it challenges nobody any more
+        client.delete_registered_model_alias(name, CHALLENGER)
     client.set_model_version_tag(name, version, "promotion", record)
 
 

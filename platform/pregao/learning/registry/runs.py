@@ -53,7 +53,7 @@ def log_run(
     from pregao.learning.plots import draw
 
     experiment = _experiment(client, workspace.name)
-    _close_broken(client, experiment)
+    close_broken(client, experiment)
     run = client.create_run(
         experiment,
         run_name=f"{workspace.version.short} {str(meta['digest'])[:8]}",
@@ -136,10 +136,12 @@ def known(client: Any, name: str, tags: Mapping[str, str]) -> Any:
     return newest
 
 
-def _close_broken(client: Any, experiment: str) -> None:
-    """End the runs of trainings that broke off; the caller holds the lock, so none of them still goes on."""
-    for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+def close_broken(client: Any, experiment: str) -> int:
+    """End the runs of trainings that broke off, and say how many; the caller holds the lock, so none still goes on."""
+    broken = client.search_runs([experiment], "attributes.status = 'RUNNING'")
+    for run in broken:
         client.set_terminated(run.info.run_id, "FAILED")
+    return len(broken)
 
 
 def _metrics(report: Mapping[str, Any], at_ms: int) -> list[Any]:
