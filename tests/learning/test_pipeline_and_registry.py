@@ -477,7 +477,7 @@ def test_two_versions_stand_side_by_side(first: RetrainReport) -> None:
     text = CliRunner().invoke(pregao, command[:-1], catch_exceptions=False).stdout
     assert "prediction auc" in text
     with pytest.raises(NotFoundError, match="99"):
-        CliRunner().invoke(pregao, ["models", "compare", "1", f"{NAME}@99"], catch_exceptions=False)
+        CliRunner().invoke(pregao, ["models", "compare", f"{NAME}@1", f"{NAME}@99"], catch_exceptions=False)
 
 
 def test_a_panel_teaches_one_model(folder: Path, first: RetrainReport, monkeypatch: pytest.MonkeyPatch) -> None:
