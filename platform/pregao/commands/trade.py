@@ -296,7 +296,7 @@ def show(session_id: str, as_json: bool) -> None:
 
     with _journal() as journal:
         row = journal.session(session_id)
-        trades = [trade_view(t, row.instrument) for t in journal.trades(session_id)]
+        trades = [trade_view(t, row.instrument) for t in journal.trades(session_id, None if as_json else 20)]
     if as_json:
         print_json(session_view(row) | {"round_trips": trades})
         return
@@ -315,7 +315,7 @@ def show(session_id: str, as_json: bool) -> None:
             t["number"], moment(t["entry"]), moment(t["exit"]), t["side"], f"{t['qty']:g}", f"{t['entry_price']:,.8g}",
             f"{t['exit_price']:,.8g}", f"{t['pnl']:+,.2f}", t["role"].replace("_", " "),
         )
-        for t in trades[-20:]
+        for t in trades
     ]  # fmt: skip
     print_table("Last trades", columns, cells, "No trades yet.")
 

@@ -87,6 +87,16 @@ class Instrument(BaseModel):
         """Money in quanta as a decimal number of the quote currency."""
         return int(quanta) * self.quantum
 
+    @cached_property
+    def ratios(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """A tick in price, a lot in quantity, a quantum in money, as integers ``(n, d)``: ``ticks * n / d`` is the float
+        next to the exact price, without a decimal number in between."""
+        return (
+            self.tick_size.as_integer_ratio(),
+            self.lot_size.as_integer_ratio(),
+            self.quantum.as_integer_ratio(),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, decimals as text; `Instrument.model_validate` reads it back."""
         return self.model_dump(mode="json")

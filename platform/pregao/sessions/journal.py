@@ -181,12 +181,13 @@ class Journal:
         with self.reading() as connection:
             return max(int(connection.scalar(last) or 0) - n, 0)
 
-    def trades(self, session_id: str) -> list[Trade]:
-        """The closed round trips, oldest first."""
+    def trades(self, session_id: str, last: int | None = None) -> list[Trade]:
+        """The closed round trips, or the last so many, oldest first."""
         t = schema.trades.c
-        query = select(*(t[name] for name in Trade._fields)).where(t.session_id == session_id).order_by(t.number)
+        query = select(*(t[name] for name in Trade._fields)).where(t.session_id == session_id)
         with self.reading() as connection:
-            return [Trade(*row) for row in connection.execute(query)]
+            found = connection.execute(query.order_by(t.number.desc()).limit(last))
+            return [Trade(*row) for row in found][::-1]
 
     def runs(self, session_id: str) -> list[Run]:
         """Which processes ran the session, oldest first."""

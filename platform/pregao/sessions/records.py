@@ -26,9 +26,14 @@ COMMANDS: tuple[CommandKind, ...] = ("pause", "resume", "stop", "flatten", "appr
 Body = dict[str, Any]
 
 
+# Made once: `json.dumps` and `json.loads` make theirs anew at each call, and a replay has millions of them.
+_spelled = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_read = json.JSONDecoder().raw_decode
+
+
 def canonical(body: Any) -> str:
     """JSON with one spelling only: sorted keys, no spaces, ASCII."""
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _spelled(body)
 
 
 def genesis(spec: str, instrument: str, model_version: str | None) -> str:
@@ -72,7 +77,7 @@ class JournalRow:
     @cached_property
     def body(self) -> Body:
         """The body; numbers are integers in ticks, lots, quanta and ns."""
-        body: Body = json.loads(self.text)
+        body: Body = _read(self.text)[0]
         return body
 
 

@@ -38,9 +38,12 @@ from pregao.sessions.records import Body, JournalRow, SessionRow, Trade
 
 View = dict[str, Any]
 _NS = 1e9
-_PRICES = ("o", "h", "l", "c", "price", "ref", "slip", "spread", "impact", "tp", "sl")
-_MONEY = ("eq", "pnl", "cash", "fee", "fees", "amount")
-_QUANTITIES = ("pos", "qty")
+_UNITS = {
+    **dict.fromkeys(("o", "h", "l", "c", "price", "ref", "slip", "spread", "impact", "tp", "sl"), 0),
+    **dict.fromkeys(("pos", "qty"), 1),
+    **dict.fromkeys(("eq", "pnl", "cash", "fee", "fees", "amount"), 2),
+}
+"""Which of `Instrument.ratios` a figure is in."""
 _TEXTS = ("p", "ev", "v", "fraction")
 _SILENT = ("memory", "warmed")
 """Kinds that only recovery reads."""
@@ -62,18 +65,21 @@ def view(row: JournalRow, instrument: Instrument) -> View:
 
 def shown_body(body: Body, instrument: Instrument) -> View:
     """A body's integers and exact texts as floats; also for `SessionRow.proposal`."""
-    return {name: _shown(name, value, instrument) for name, value in body.items()}
+    shown: View = {}
+    ratios = instrument.ratios
+    for name, value in body.items():
+        unit = _UNITS.get(name)
+        if value is None or unit is None:
+            shown[name] = _shown(name, value, instrument)
+        else:
+            n, d = ratios[unit]
+            shown[name] = value * n / d
+    return shown
 
 
 def _shown(name: str, value: Any, instrument: Instrument) -> Any:
     if value is None:
         return None
-    if name in _PRICES:
-        return float(instrument.price(value))
-    if name in _MONEY:
-        return float(instrument.money(value))
-    if name in _QUANTITIES:
-        return float(instrument.quantity(value))
     if name in _TEXTS:
         return _finite(value)
     if name in ("t", "expires", "from", "to"):
@@ -91,11 +97,12 @@ def _open_position(body: Body, instrument: Instrument) -> View:
     """What a bar's account says about the open position."""
     lots, cost, equity, peak = body["pos"], body["cost"], body["eq"], body["peak"]
     shown: View = {"dd": (equity - peak) / peak if peak > 0 else 0.0, "ent": None, "upnl": 0.0}
-    shown["peak"] = float(instrument.money(peak))
-    shown["cost"] = float(instrument.money(cost))
+    n, d = instrument.ratios[2]
+    shown["peak"] = peak * n / d
+    shown["cost"] = cost * n / d
     if lots:
         shown["ent"] = float(instrument.tick_size) * cost / (lots * instrument.tick_quanta)
-        shown["upnl"] = float(instrument.money(lots * body["c"] * instrument.tick_quanta - cost))
+        shown["upnl"] = (lots * body["c"] * instrument.tick_quanta - cost) * n / d
     return shown
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -112,15 +113,15 @@ def tape_of(
     )
 
 
-def _state_words(book: int, money: int) -> tuple[int, ...]:
-    """Where in the state the figures of `AccountState` are, but for the equity."""
+def _state_words(book: int, money: int) -> Callable[[memoryview], tuple[int, ...]]:
+    """Reads the figures of `AccountState` from the state, but for the equity."""
     parts = {"cash": ("money", money), "locked": ("money", money)}
     parts |= dict.fromkeys(("now_ns", "bars", "fills", "ambiguous"), ("account", 0))
     names = (
         "cash", "position_lots", "cost", "realised", "fees", "bars_held", "last_ticks", "now_ns", "bars", "fills",
         "ambiguous", "locked", "margin", "funding", "interest", "dividends", "best", "worst",
     )  # fmt: skip
-    return tuple(layout.word(*parts.get(name, ("books", book)), name) for name in names)
+    return itemgetter(*(layout.word(*parts.get(name, ("books", book)), name) for name in names))
 
 
 class Engine:
@@ -328,8 +329,7 @@ class Engine:
 
     def account_of(self, book: int) -> AccountState:
         """The account now, with one of its instruments."""
-        words = self._words
-        return AccountState(live.equity(self._world, self._setting), *(words[at] for at in self._state_at[book]))
+        return AccountState(live.equity(self._world, self._setting), *self._state_at[book](self._words))
 
     def cash(self) -> dict[str, tuple[Decimal, Decimal]]:
         """Total and locked cash by currency."""

@@ -43,7 +43,7 @@ class Sessions:
     def trades(self, session_id: str, limit: int) -> list[TradeOut]:
         """The last ``limit`` round trips, oldest first."""
         instrument = self.journal.session(session_id).instrument
-        return [TradeOut.of(trade, instrument) for trade in self.journal.trades(session_id)[-limit:]]
+        return [TradeOut.of(trade, instrument) for trade in self.journal.trades(session_id, limit)]
 
     def command(self, session_id: str, command: CommandIn) -> int:
         """Put a command into a session's inbox; its number."""
