@@ -120,14 +120,6 @@ def test_the_demo_does_not_begin_a_check_that_no_browser_can_make(environment: d
     assert not (home / "var").exists()
 
 
-def test_the_demo_needs_the_project_folder(environment: dict[str, str], tmp_path: Path) -> None:
-    elsewhere = {**environment, "PREGAO_HOME": str(tmp_path)}
-    done = subprocess.run([PREGAO, "demo"], env=elsewhere, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 2
-    assert "There is no params.yaml" in done.stderr
-    assert "PREGAO_HOME" in done.stderr
-
-
 def test_a_port_in_use_is_told_before_anything_starts(environment: dict[str, str], home: Path) -> None:
     port = int(environment["PREGAO_MLFLOW_PORT"])
     taker = f"import socket, time; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); time.sleep(60)"

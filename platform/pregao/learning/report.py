@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -97,23 +98,42 @@ def report(
         The report as JSON, and the trading itself. Figures without a value are None.
     """
     scored, signals = scored_bars(bars, predictions), signals_of(predictions)
-    trading = run_signals(scored, plan, signals)
+    document, trading = trading_report(scored, plan, lambda asked: run_signals(scored, asked, signals), seed, runs)
+    document |= {"prediction": statistics(predictions), "calibration": _calibration(predictions), "folds": folds}
+    return finite(document), trading
+
+
+def trading_report(
+    scored: Bars, plan: Plan, trade: Callable[[Plan], Result], seed: int, runs: int
+) -> tuple[dict[str, Any], Result]:
+    """What out-of-sample decisions came to, and beside what: the part of the report that needs no prediction.
+
+    Args:
+        scored: the bars that the decisions were made on.
+        trade: the decisions traded by a plan: the given one, and the same at doubled costs.
+        seed, runs: of the random entries, which have the plan's own exits; where it has none, they leave after as many
+            bars as the decisions held on average.
+    """
+    trading = trade(plan)
     figures = trading.metrics()
-    doubled = replace(plan, terms=plan.terms.dearer(2))
     held = buy_and_hold(scored, plan)
-    document = {
+    bracket = plan
+    if not (plan.take_profit_ppm or plan.stop_loss_ppm or plan.horizon_bars):
+        bracket = replace(plan, horizon_bars=_mean_holding(trading))
+    return {
         "span": {"start_ns": int(scored.open_ns[0]), "end_ns": int(scored.close_ns[-1]), "bars": len(scored)},
-        "prediction": statistics(predictions),
-        "calibration": _calibration(predictions),
         "trading": figures,
-        "doubled_costs": run_signals(scored, doubled, signals).metrics(),
+        "doubled_costs": trade(replace(plan, terms=plan.terms.dearer(2))).metrics(),
         "buy_and_hold": held.metrics(),
         "significance": _significance(trading, figures["sharpe"]),
-        "random": _luck(scored, plan, int(figures["trades"]), figures["net_return"], seed, runs),
-        "folds": folds,
+        "random": _luck(scored, bracket, int(figures["trades"]), figures["net_return"], seed, runs),
         "curve": _curve(trading, held),
-    }
-    return finite(document), trading
+    }, trading
+
+
+def _mean_holding(trading: Result) -> int:
+    """Bars that a trade was held on average, at least 1."""
+    return max(round(int(np.count_nonzero(trading.positions)) / max(len(trading.trades), 1)), 1)
 
 
 def scored_bars(bars: Bars, predictions: pd.DataFrame) -> Bars:

@@ -19,10 +19,11 @@ from typing import Any
 import yaml
 
 import pregao
-from pregao.core.errors import PregaoError, UsageError
+from pregao.core.errors import PregaoError
 from pregao.operations.browsers import require_chromium, watch_value
 from pregao.operations.footprint import Footprint
 from pregao.operations.panel import Panel
+from pregao.operations.project import lay_out
 from pregao.operations.servers import Servers, running
 from pregao.operations.up import announce, open_browser
 from pregao.settings import Settings
@@ -74,14 +75,9 @@ class Demo:
 
     def run(self) -> None:
         """From start to end; raises `PregaoError` for whatever keeps it from working."""
-        for name in ("params.yaml", "dvc.yaml"):
-            if not (self.settings.home / name).exists():
-                raise UsageError(
-                    f"There is no {name} in {self.settings.home}, so nothing can be trained there.",
-                    "Run the demo from the project's folder, or set PREGAO_HOME to it.",
-                )
         if self.check:
             require_chromium()
+        lay_out(self.settings.home, self.say)
         stopped = self._begun
         try:
             with self._footprint, running(self.settings, "pregao demo", self.say) as servers:

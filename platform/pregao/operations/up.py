@@ -9,6 +9,7 @@ from os import environ
 from threading import Event
 from typing import Any
 
+from pregao.operations.project import lay_out
 from pregao.operations.servers import Servers, running
 from pregao.settings import Settings
 from pregao_flows import client
@@ -29,6 +30,7 @@ def up(
         PregaoError: a port is taken, another command runs the servers, or one of them does not stay up.
     """
     begun = time.monotonic()
+    lay_out(settings.home, say)
     try:
         with running(settings, "pregao up", say) as servers:
             say("Starting the Prefect server, the flows, MLflow and the panel …")

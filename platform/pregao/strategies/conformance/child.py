@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any, NotRequired, TypedDict
@@ -59,8 +59,9 @@ class Told(TypedDict):
 class Watch:
     """What the strategy reaches for, by the bar at which it does."""
 
-    def __init__(self, package: str) -> None:
+    def __init__(self, package: str, config: Mapping[str, Any]) -> None:
         self.package = package
+        self._named = {value for value in config.values() if isinstance(value, str)}
         self.row: int | None = None
         self.calling = False
         self.seen: list[tuple[int | None, str, str, str]] = []
@@ -70,6 +71,8 @@ class Watch:
         what = str(args[0]) if args else ""
         if event == "open":
             writes = bool(args[2] & (os.O_WRONLY | os.O_RDWR))
+            if what in self._named and self.row is None and not writes:
+                return  # a file that its settings name may be read when it is made
             named = isinstance(args[0], str | bytes) and not _is_code(what)
             if named and (self.calling or writes) and not _importing():
                 self.note("file", f"{'wrote to' if writes else 'opened'} {what}")
@@ -183,7 +186,7 @@ def _watch_pandas(watch: Watch) -> None:
 
 def run(ask: Ask) -> Told:
     """Import the strategy, run it over history, and on from a saved state."""
-    watch = Watch(ask["module"].partition(".")[0])
+    watch = Watch(ask["module"].partition(".")[0], ask["config"])
     _watch_pandas(watch)
     sys.addaudithook(watch.audit)
     found = importlib.import_module(ask["module"])

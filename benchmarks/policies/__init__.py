@@ -1,0 +1,1 @@
+"""The record of policies of reinforcement learning: ``python -m benchmarks.policies``."""
