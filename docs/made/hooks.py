@@ -30,6 +30,7 @@ PAGES = {
 DOCUMENTS = {
     "CONTRIBUTING.md": "project/contributing.md",
     "CHANGELOG.md": "project/changelog.md",
+    "SECURITY.md": "project/security.md",
     "benchmarks/peers/README.md": "project/rivals.md",
 } | {f"plugins/{folder.parent.name}/README.md": f"plugins/{folder.parent.name}.md"
      for folder in sorted(ROOT.glob("plugins/*/README.md"))}  # fmt: skip

@@ -21,7 +21,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
 from pregao.core.errors import PregaoError, UsageError
-from pregao.settings import settings
+from pregao.settings import settings, shown
 from pregao_flows.cluster import runner_at, workers_at
 
 AT_ONCE = max(1, (os.cpu_count() or 2) // 2)
@@ -70,7 +70,7 @@ def ground_here() -> dict[str, str]:
     return {
         "data version": Versions().current().md5,
         "code": code_version(),
-        "registry": settings().tracking_uri,
+        "registry": shown(settings().tracking_uri),
     }
 
 
@@ -84,7 +84,7 @@ def trained(instrument: str, timeframe: str, ground: dict[str, str]) -> dict[str
     from pregao.learning.pipeline import code_version
     from pregao.learning.retraining import retrain
 
-    here = {"code": code_version(), "registry": settings().tracking_uri}
+    here = {"code": code_version(), "registry": shown(settings().tracking_uri)}
     for what, mine in here.items():
         if mine != ground[what]:
             raise UsageError(

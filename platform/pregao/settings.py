@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 
@@ -25,10 +26,18 @@ QUIET = {
 """Nothing here phones home: set in every process before its libraries are imported."""
 
 
+_PASSWORD = re.compile(r"(\w://[^/\s:@]*:)[^/\s@]+@")
+
+
 def keep_quiet() -> None:
     """Set `QUIET` in this process, for it and its children; a value set by the user wins."""
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
+
+
+def shown(text: str) -> str:
+    """A text as it may be shown or kept: addresses in it (``scheme://name:password@…``) without their passwords."""
+    return _PASSWORD.sub(r"\1***@", text)
 
 
 def _home() -> Path:
@@ -84,11 +93,6 @@ class Settings(BaseSettings):
     def prefect_api(self) -> str:
         """URL of the Prefect server's API; the standard ``PREFECT_API_URL`` wins."""
         return os.environ.get("PREFECT_API_URL") or f"http://{self.host}:{self.prefect_port}/api"
-
-    @property
-    def panel_address(self) -> str:
-        """Where the panel answers."""
-        return f"http://{self.host}:{self.panel_port}"
 
 
 @cache

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "made"))
+
 import click
+import hooks
 import pytest
-from pages import PAGES, ROOT, blocks, command_lines, run_page
+from buckets import bucket
+from pages import PAGES, ROOT, blocks, command_lines, long, run_page
+from postgres import Postgres
+from venue import Market, Venue
+from yahoo.server import YahooServer
 
 from pregao.cli import pregao
 from pregao.commands.backtest import backtest
@@ -19,18 +30,72 @@ from pregao.simulation.terms import PROFILES, Terms
 
 ENGINE = (ROOT / "docs" / "reference" / "fill-rules.md").read_text(encoding="utf-8")
 WORDS = " ".join(ENGINE.split())
-RUN = [page for page in PAGES if any(block.runs for block in blocks(page))]
+RUN = [
+    pytest.param(page, marks=pytest.mark.long if long(page) else ())
+    for page in PAGES
+    if any(block.runs for block in blocks(page))
+]
 
 
 def page_name(page: Path) -> str:
     return page.name
 
 
+@pytest.fixture
+def surroundings(request: pytest.FixtureRequest, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder to work in, and the server that the page speaks to, on this machine."""
+    monkeypatch.chdir(tmp_path)
+    server = SERVERS.get(request.node.callspec.params["page"].name)
+    if server is not None:
+        request.getfixturevalue(server)
+
+
+@pytest.fixture
+def exchange(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where the exchange is."""
+    with Venue([Market("BTC/USDT")]) as venue:
+        monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", venue.url)
+        yield
+
+
+@pytest.fixture
+def yahoo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Where Yahoo is."""
+    with YahooServer() as server:
+        monkeypatch.setenv("PREGAO_YAHOO_URL", server.address)
+        yield
+
+
+@pytest.fixture
+def postgres_and_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A database ``$DATABASE`` on a server of its own, and a store that speaks S3 with the bucket ``market``."""
+    folder = Path(tempfile.mkdtemp(prefix="pg", dir="/tmp"))  # a socket's path is short
+    server = Postgres(folder)
+    server.start()
+    url = server.create("pregao").replace("postgresql://", "postgresql+psycopg://")
+    monkeypatch.setenv("DATABASE", url)
+    with bucket("market", tmp_path, monkeypatch):
+        yield
+    server.stop()
+    shutil.rmtree(folder)
+
+
+MADE = {"architecture.svg", *(Path(name).name for name in hooks.PAGES)}
+"""Pages and pictures that are there in the site only; its build checks the links to them."""
+SERVERS = {"live-crypto.md": "exchange", "live-stocks.md": "yahoo", "postgresql-and-s3.md": "postgres_and_s3"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN, ids=page_name)
-def test_the_examples_of_a_page_run(page: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_examples_of_a_page_run(page: Path, surroundings: None, tmp_path: Path) -> None:
     assert run_page(page, tmp_path) > 0
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_an_example_that_is_not_run_says_why(page: Path) -> None:
+    silent = [one.line for one in blocks(page) if one.language in ("sh", "console", "python")
+              if not one.runs and not one.reason]  # fmt: skip
+    assert silent == [], f"{page.name}: run it (```sh run) or say why not (<!-- not run: … -->)"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
@@ -50,7 +115,7 @@ def test_commands_and_options_that_are_shown_exist(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_to_files_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8")):
-        if "://" not in target:
+        if "://" not in target and Path(target).name not in MADE:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 

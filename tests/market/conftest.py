@@ -1,3 +1,5 @@
+"""What the tests of the market data share: bars, instruments, and an ingest of them."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

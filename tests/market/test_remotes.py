@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from buckets import bucket
 
 from pregao.core.errors import PregaoError
 from pregao.core.timeframe import Timeframe
@@ -29,6 +30,17 @@ def contents(root: Path) -> dict[str, bytes]:
 
 def changed(changes) -> list[tuple]:
     return [(c.key.split("/")[-1], c.timeframe or c.what, c.added, c.removed, c.replaced) for c in changes]
+
+
+def test_a_remote_with_a_password_in_its_address_is_refused(home, monkeypatch, versions, make_bars):
+    """DVC keeps the address in a file that is committed and pushed along."""
+    versions.store.write(make_bars(10))
+    monkeypatch.setenv("PREGAO_DVC_REMOTE", "https://me:hunter2@data.example/bars")
+    settings.cache_clear()
+    with pytest.raises(PregaoError, match="holds a password") as refused:
+        Versions().commit("one")
+    assert "hunter2" not in str(refused.value)
+    assert not any("hunter2" in path.read_text(errors="replace") for path in (home / "data" / ".dvc").glob("config*"))
 
 
 def test_a_diff_counts_bars_by_series(versions, make_bars, make_instrument):
@@ -76,25 +88,8 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     if request.param == "folder":
         yield str(tmp_path / "remote")
         return
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    address, port = server.get_host_and_port()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{address}:{port}")
-    boto3.client("s3").create_bucket(Bucket="market")
-    yield "s3://market/data"
-    server.stop()
+    with bucket("market", tmp_path, monkeypatch):
+        yield "s3://market/data"
 
 
 def test_versions_travel_to_another_machine_bit_for_bit(tmp_path, make_bars, equal, remote, monkeypatch):

@@ -58,6 +58,25 @@ def test_the_command_and_its_exit_status(ports_free: Path) -> None:
     assert f"process {os.getpid()}" in done.stdout
 
 
+def test_a_report_of_a_bug_begins_with_the_version_and_holds_no_secret() -> None:
+    """What the issue template asks people to paste: no password, token or key of theirs is in it, whatever breaks."""
+    secret = "hunter2-of-the-test"
+    there = f"me:{secret}@127.0.0.1:1"
+    environment = os.environ | {
+        "PREGAO_DATABASE_URL": f"postgresql+psycopg://{there}/sessions",
+        "PREGAO_MLFLOW_URI": f"http://{there}",
+        "PREGAO_DVC_REMOTE": f"https://{there}/data",
+        "PREGAO_PANEL_TOKEN": secret,
+        "PREGAO_CCXT_BINANCE_SECRET": secret,
+        "AWS_SECRET_ACCESS_KEY": secret,
+    }
+    command = [sys.executable, "-c", "from pregao.cli import main; main()", "doctor"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert "Pregão" in done.stdout.splitlines()[1]
+    assert "Models" in done.stdout
+    assert secret not in done.stdout + done.stderr
+
+
 def test_a_damaged_database(ports_free: Path) -> None:
     (ports_free / "var").mkdir()
     path = ports_free / "var" / "sessions.db"

@@ -1,9 +1,11 @@
 """What the documents show: their fenced examples, run as a reader would run them, and what they say comes of it.
 
 - ```` ```python ```` is run, all blocks of a page one after the other in one namespace.
-- ```` ```sh run ```` is run by a shell; ```` ```sh ```` alone is only shown.
+- ```` ```sh run ```` is run by a shell. ```` ```sh ```` alone is only shown, and a comment before it says why:
+  ``<!-- not run: the reason -->``.
 - ```` ```text ```` after one of these is what it prints: each line comes in the output, in this order; ``…`` stands for
-  lines that were left out.
+  what was left out, in a line or as one.
+- A page that says ``<!-- long: why -->`` is run where time is given (``PREGAO_LONG=1``).
 """
 
 from __future__ import annotations
@@ -21,32 +23,46 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
+PAGES = (
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md") if (ROOT / name).exists()),
+    *sorted((ROOT / "docs").rglob("*.md")),
+)
 _FENCE = re.compile(r"^```(\S*)[ ]*(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_REASON = re.compile(r"<!-- not run: ([^>]+?) -->\n\Z")
 LEFT_OUT = "…"
 
 
 @dataclass(frozen=True)
 class Block:
-    """One fenced block: its language, the word after it, its text and the line of the page on which it begins."""
+    """One fenced block: its language, the word after it, its text, the line of the page on which it begins, and the
+    reason that the page gives for not running it."""
 
     language: str
     word: str
     text: str
     line: int
+    reason: str = ""
 
     @property
     def runs(self) -> bool:
         """Whether a reader is meant to run it as it stands."""
-        return self.language == "python" or (self.language == "sh" and self.word == "run")
+        return not self.reason and (self.language == "python" or (self.language == "sh" and self.word == "run"))
 
 
 def blocks(page: Path) -> list[Block]:
     """The fenced blocks of a page, in order."""
     text = page.read_text(encoding="utf-8")
-    return [
-        Block(found[1], found[2], found[3], text.count("\n", 0, found.start()) + 1) for found in _FENCE.finditer(text)
-    ]
+    found = []
+    for fence in _FENCE.finditer(text):
+        reason = _REASON.search(text, 0, fence.start())
+        line = text.count("\n", 0, fence.start()) + 1
+        found.append(Block(fence[1], fence[2], fence[3], line, reason[1] if reason else ""))
+    return found
+
+
+def long(page: Path) -> bool:
+    """Whether the examples of a page take too long for each round."""
+    return "<!-- long: " in page.read_text(encoding="utf-8")
 
 
 def run_page(page: Path, folder: Path) -> int:
@@ -86,7 +102,9 @@ def _compare(told: str, printed: str, where: str) -> None:
     for line in told.splitlines():
         wanted = " ".join(line.split())
         if wanted and wanted != LEFT_OUT:
-            assert wanted in lines, f"{where}: {wanted!r} is not in what was printed, or not at its place:\n{printed}"
+            shape = re.compile(".*".join(map(re.escape, wanted.split(LEFT_OUT))))
+            found = any(shape.fullmatch(line) for line in lines)
+            assert found, f"{where}: {wanted!r} is not in what was printed, or not at its place:\n{printed}"
 
 
 def command_lines(page: Path) -> Iterator[tuple[int, list[str]]]:

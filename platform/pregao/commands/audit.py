@@ -1,4 +1,4 @@
-"""The command `pregao audit`."""
+"""The command `pregao audit`: a session's journal lived through again, and every row compared."""
 
 from __future__ import annotations
 

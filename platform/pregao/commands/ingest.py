@@ -1,4 +1,4 @@
-"""The command `pregao ingest`."""
+"""The command `pregao ingest`: bars from a source, judged, stored and recorded as a version."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def ingest(
     """
     from pregao.market.ingest import ingest as run
     from pregao.market.versions import Versions
-    from pregao.settings import settings
+    from pregao.settings import settings, shown
 
     options: dict[str, Any] = {name: given[name] for name in _SOURCE_OPTIONS if given[name] is not None}
     options |= dict(others)
@@ -168,7 +168,7 @@ def ingest(
         anew=anew,
     )
     if settings().dvc_remote:
-        progress(f"Pushing to {settings().dvc_remote}")
+        progress(shown(f"Pushing to {settings().dvc_remote}"))
         Versions().push()
     if as_json:
         print_json(report.to_json())

@@ -1,4 +1,4 @@
-"""``pregao up``, ``pregao demo``, ``pregao doctor``."""
+"""The servers, the demonstration of the whole product, and the doctor: ``pregao up``, ``demo`` and ``doctor``."""
 
 from __future__ import annotations
 

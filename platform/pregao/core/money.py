@@ -7,7 +7,7 @@ Rounding happens only in fees and in levels derived from a rate, in `round_div` 
 
 from __future__ import annotations
 
-from decimal import ROUND_FLOOR, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 
 from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
@@ -79,16 +79,6 @@ def decimal_of(value: str | int | float | Decimal, what: str = "amount") -> Deci
     if not number.is_finite():
         raise UsageError(f"{what} must be a finite number, not {value!r}.")
     return number
-
-
-def to_quanta(amount: Decimal, quantum: Decimal) -> int:
-    """Money as whole quanta, rounded down; the caller keeps what is finer than a quantum."""
-    return int((amount / quantum).to_integral_value(ROUND_FLOOR))
-
-
-def from_quanta(quanta: int, quantum: Decimal) -> Decimal:
-    """Whole quanta as money, exact."""
-    return Decimal(int(quanta)) * quantum
 
 
 def percent_to_ppm(percent: str | int | float | Decimal, what: str = "rate") -> int:

@@ -25,7 +25,7 @@ from pregao.market.git import git
 from pregao.market.history import mend, receive, shared_history, transfer
 from pregao.market.snapshots import md5, place, restore
 from pregao.market.store import Store
-from pregao.settings import keep_quiet, settings
+from pregao.settings import keep_quiet, settings, shown
 
 _DVC_FILE = "bars.dvc"
 _OUTCOMES = "outcomes"
@@ -386,8 +386,16 @@ class Versions:
 
 
 def _remote_url() -> str:
-    """The DVC remote of the settings; a folder is made absolute, for DVC reads it as relative to its own."""
+    """The DVC remote of the settings; a folder is made absolute, for DVC reads it as relative to its own.
+
+    Raises `UsageError` for an address that holds a password: it would be committed with the data.
+    """
     remote = settings().dvc_remote
+    if shown(remote) != remote:
+        raise UsageError(
+            "PREGAO_DVC_REMOTE holds a password, which would be kept in the history of the data.",
+            "Leave it out, and give it by the environment, such as AWS_SECRET_ACCESS_KEY.",
+        )
     return remote if not remote or "://" in remote else str(Path(remote).expanduser().resolve())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Literal
 
+from pregao import __version__
 from pregao.core.errors import PregaoError
 from pregao.operations import browsers, ports, servers
 from pregao.operations.lock import Record
@@ -53,6 +55,11 @@ def examine(settings: Settings) -> list[Finding]:
         except Exception as error:  # a doctor has to finish its round whatever one check meets
             findings.append(Finding(_name(check), "fail", f"{type(error).__name__}: {error}", "Report this as a bug."))
     return findings
+
+
+def this_pregao(settings: Settings) -> Iterator[Finding]:
+    """Which Pregão this is, and on what: the first question of a bug report."""
+    yield Finding("Pregão", "ok", f"{__version__}, {platform.platform()}")
 
 
 def python_version(settings: Settings) -> Iterator[Finding]:
@@ -196,7 +203,7 @@ def network(settings: Settings) -> Iterator[Finding]:
 
 
 def databases(settings: Settings) -> Iterator[Finding]:
-    """Each SQLite database answers an integrity check; a database elsewhere can be reached."""
+    """Each SQLite database answers an integrity check; one elsewhere is only named as such, without its address."""
     for name, path in (
         ("Sessions", settings.var / "sessions.db" if not settings.database_url else None),
         ("Models", settings.mlruns / "mlflow.db" if not settings.mlflow_uri else None),
@@ -264,6 +271,7 @@ def _name(check: Callable[[Settings], Iterator[Finding]]) -> str:
 
 
 CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    this_pregao,
     python_version,
     packages,
     command_git,

@@ -11,7 +11,7 @@ from typing import Any
 
 from pregao.core.errors import PregaoError
 from pregao.market.atomic import exclusive
-from pregao.settings import keep_quiet, settings
+from pregao.settings import keep_quiet, settings, shown
 
 _QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -50,7 +50,7 @@ def failed(error: Exception, mend: str) -> PregaoError:
     said = " ".join(str(error).split())
     gone = any(mark in said for mark in ("Max retries exceeded", "Connection aborted", "Connection refused"))
     reason = "it does not answer" if gone else said[:300]
-    return PregaoError(f"MLflow at {settings().tracking_uri} failed: {reason}.", mend)
+    return PregaoError(shown(f"MLflow at {settings().tracking_uri} failed: {reason}."), mend)
 
 
 @contextmanager
