@@ -44,6 +44,20 @@ FAMILIES = (
     "limit",
     "by",
     "summary",
+    "level",
+    "finding",
+    "source",
+    "symbols",
+    "flow",
+    "does",
+    "run",
+    "step",
+    "short",
+    "differ",
+    "topic",
+    "cap",
+    "risk",
+    "key",
 )
 """First words of keys that are put together where they are used."""
 

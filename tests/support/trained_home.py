@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -32,7 +33,13 @@ _PLACES = (
 
 
 def trained_home(shared: Path, home: Path) -> None:
-    """Fill ``home`` with a copy; who asks first makes it in ``shared``, a folder that every worker of the run sees."""
+    """Fill ``home`` with a copy; who asks first makes it in ``shared``, a folder that every worker of the run sees.
+
+    With ``PREGAO_TEST_HOMES``, a folder, it is kept there from run to run, until the code that makes it changes.
+    """
+    kept = os.environ.get("PREGAO_TEST_HOMES")
+    shared = Path(kept) / pipeline.code_version() if kept else shared
+    shared.mkdir(parents=True, exist_ok=True)
     made = shared / "trained-home"
     with exclusive(shared / "trained-home.lock", timeout_s=600):
         if not (made / "made").exists():

@@ -16,8 +16,11 @@ from pregao import __version__
 from pregao.settings import settings
 from pregao_ui import api, assets, texts
 from pregao_ui.fast_gradio import gr
+from pregao_ui.pages.data import data_page
+from pregao_ui.pages.flows import flows_page
 from pregao_ui.pages.models import models_page
 from pregao_ui.pages.sessions import sessions_page
+from pregao_ui.pages.settings import settings_page
 from pregao_ui.pages.trade import trade_page
 from pregao_ui.security import Guard
 from pregao_ui.services import Services
@@ -90,6 +93,12 @@ def _pages(services: Services) -> Any:
         sessions_page()
     with blocks.route("Models", "/models", show_in_navbar=False):
         models_page()
+    with blocks.route("Data", "/data", show_in_navbar=False):
+        data_page()
+    with blocks.route("Flows", "/flows", show_in_navbar=False):
+        flows_page()
+    with blocks.route("Settings", "/settings", show_in_navbar=False):
+        settings_page()
     # Gradio's queue looks for work every millisecond, 7 % of a core when idle; every 20 ms cannot be felt.
     queue: Any = getattr(blocks, "_queue", None)
     if hasattr(queue, "sleep_when_free"):

@@ -9,7 +9,8 @@ so the guard stands before both. It is plain ASGI: Starlette's `BaseHTTPMiddlewa
 - Reading never changes anything: every change is a POST, a PUT or a DELETE.
 - Once a password is set, nothing is answered without it: a person gives it once and gets a cookie, a script gives a
   token as ``Authorization: Bearer``, see `pregao_ui.access`. Who guesses waits, each time longer.
-- A body is no longer than `MAX_BODY`, and each visitor asks the API no more often than ``PREGAO_PANEL_RATE``.
+- A body is no longer than `MAX_BODY`, a file of market data than `UPLOAD_MOST`, and each visitor asks the API no
+  more often than ``PREGAO_PANEL_RATE``.
 - Parts of Gradio that this panel does not use and that would take files, fetch addresses or serve folders are
   not there.
 """
@@ -30,6 +31,7 @@ from pregao_ui import login
 from pregao_ui.access import VISIT_S, Access, password_set
 from pregao_ui.pace import Guesses, Pace
 from pregao_ui.schemas.problems import CODES, Problem
+from pregao_ui.services.data import UPLOAD_MOST
 from pregao_ui.texts import language_of, text
 
 # 'unsafe-inline' and 'unsafe-eval': Gradio's page configures itself inline and compiles gr.HTML's scripts.
@@ -140,10 +142,10 @@ class Guard:
             await ask.refuse(405, "err_method")
         elif _closed(scope["path"]):
             await ask.refuse(404, "err_nothing")
-        elif int(headers.get("content-length") or 0) > MAX_BODY:
+        elif int(headers.get("content-length") or 0) > (most := _most(scope["path"])):
             await ask.refuse(413, "err_too_large")
         else:
-            await self._enter(scope, _bounded(receive), send, ask)
+            await self._enter(scope, _bounded(receive, most), send, ask)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send, ask: _Ask) -> None:
         path, visitor = scope["path"], ask.address
@@ -276,15 +278,20 @@ class _TooLongError(Exception):
     """A body without a length turned out to be too long."""
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Raises `_TooLongError` once more than `MAX_BODY` bytes have come."""
+def _most(path: str) -> int:
+    """Bytes that a body may have: a file of market data is longer than anything else."""
+    return UPLOAD_MOST if path.startswith("/api/") and path.endswith("/data/uploads") else MAX_BODY
+
+
+def _bounded(receive: Receive, most: int) -> Receive:
+    """Raises `_TooLongError` once more than ``most`` bytes have come."""
     taken = 0
 
     async def bounded() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > MAX_BODY:
+        if taken > most:
             raise _TooLongError
         return message
 

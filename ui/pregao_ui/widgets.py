@@ -26,12 +26,25 @@ SCRIPTS = (
     "ticket.js",
     "topbar.js",
     "sessions.js",
+    "room.js",
+    "plots.js",
     "models.js",
+    "runs.js",
+    "data.js",
+    "flows.js",
+    "settings.js",
 )
 # Gradio waits for the scripts of a component's head before it runs js_on_load; the same head twice loads once.
 _HEAD = "".join(f'<script src="/ui/{name}"></script>' for name in SCRIPTS)
 
-PAGES = {"/": "trade", "/sessions": "sessions", "/models": "models"}
+PAGES = {
+    "/": "trade",
+    "/sessions": "sessions",
+    "/models": "models",
+    "/data": "data",
+    "/flows": "flows",
+    "/settings": "settings",
+}
 """The pages of the top bar: path -> key of the text."""
 
 _TOPBAR = """
@@ -154,5 +167,5 @@ def verdict() -> gr.HTML:
 
 
 def page(script: str) -> gr.HTML:
-    """A page that one script fills from the API: ``sessionsPage`` or ``modelsPage``."""
+    """A page that one script fills from the API, such as ``sessionsPage``."""
     return _widget('<div class="pg-page"></div>', f"Pregao.{script}(element.querySelector('.pg-page'))", elem_id="page")

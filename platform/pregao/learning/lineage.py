@@ -29,8 +29,8 @@ class ModelInfo:
         data_version: DVC md5 of the market data; ``data_revision`` its git commit.
         label: what the model learnt to foresee: side, take profit, stop loss, horizon and costs, see `LABEL`.
         inference: how it is evaluated live, see `pregao.learning.model.LoadedModel`.
-        promotion: ``{"by": "gate" | "person", "ns": …, "before": version}`` of the last promotion, empty if never
-            promoted.
+        promotion: ``{"by": "gate" | "person", "ns": …, "before": version}`` of the last promotion, with the person's
+            ``reason`` if one was given; empty if never promoted.
         changes: what it had learnt that the champion of its day had not, see `pregao.learning.changes`; empty without
             one.
     """

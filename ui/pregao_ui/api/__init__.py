@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from starlette.routing import compile_path
 
-from pregao_ui.api import health, market, models, sessions, settings, strategies
+from pregao_ui.api import data, flows, health, market, models, profiles, sessions, settings, strategies
 from pregao_ui.api.problems import ALWAYS, answer_errors, problem
 from pregao_ui.services import Services
 from pregao_ui.stream import Hub
@@ -29,6 +29,9 @@ def router(services: Services, hub: Hub) -> APIRouter:
     topics = APIRouter(responses=ALWAYS, dependencies=[Depends(bearer)])
     topics.include_router(health.router(services))
     topics.include_router(market.router(services))
+    topics.include_router(data.router(services))
+    topics.include_router(flows.router(services))
+    topics.include_router(profiles.router())
     topics.include_router(strategies.router(services))
     topics.include_router(models.router(services))
     topics.include_router(sessions.router(services, hub))

@@ -12,6 +12,7 @@ import contextlib
 from pregao.core.errors import PregaoError
 from pregao.market.store import Store
 from pregao.sessions.journal import Journal
+from pregao_ui.services.data import Data
 from pregao_ui.services.flows import Flows
 from pregao_ui.services.health import HealthCheck
 from pregao_ui.services.market import Market, Span
@@ -35,6 +36,7 @@ class Services:
         self.flows = Flows()
         self.sessions = Sessions(self.journal, self.flows)
         self.market = Market(self.store)
+        self.data = Data(self.store)
         self.strategies = Strategies()
         self.models = Models()
         self.settings = Settings(self.journal)

@@ -74,15 +74,17 @@
   const colour = (name) => getComputedStyle(document.body).getPropertyValue(`--pg-${name}`).trim();
 
   /* ---- requests: an answer that is not good becomes an Error with the server's own sentence */
-  async function request(path, body) {
+  async function request(path, body, method = "POST") {        // a file is sent as it is, anything else as JSON
+    const file = body instanceof Blob;
     const options = body === undefined ? {} : {
-      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
+      method, headers: { "content-type": file ? "application/octet-stream" : "application/json" }, body: file ? body : JSON.stringify(body),
     };
     const answer = await fetch(path, options);
     const content = await answer.json().catch(() => ({}));
     if (!answer.ok) {
       const error = new Error([content.message ?? answer.statusText, content.mend].filter(Boolean).join(" "));
       error.status = answer.status;
+      error.fields = content.fields;
       throw error;
     }
     return content;

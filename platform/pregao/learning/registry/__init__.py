@@ -155,8 +155,8 @@ def _kept(name: str, alias_or_version: str, file: str, what: str) -> bytes:
             return Path(client.download_artifacts(run_id, f"report/{file}", folder)).read_bytes()
 
 
-def promote(name: str, version: str, by: str = "person") -> ModelInfo:
-    """Make a version the champion; the champion before it becomes ``previous``. Recorded with who did it.
+def promote(name: str, version: str, by: str = "person", reason: str = "") -> ModelInfo:
+    """Make a version the champion; the champion before it becomes ``previous``. Recorded with who did it, and why.
 
     Raises:
         NotFoundError: if there is no such model or version.
@@ -169,7 +169,7 @@ def promote(name: str, version: str, by: str = "person") -> ModelInfo:
         aliases.settle(client, name)
         number = aliases.resolve(client, name, version)
         _load(settings().tracking_uri, name, number)
-        aliases.promote(client, name, number, by)
+        aliases.promote(client, name, number, by, reason)
         return info_of(client.get_model_version(name, number), client.get_registered_model(name).aliases, number)
 
 

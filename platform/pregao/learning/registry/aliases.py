@@ -69,14 +69,15 @@ def no_model(name: str) -> NotFoundError:
     return NotFoundError(f"There is no model {name} yet.", "Train one with `pregao retrain`.")
 
 
-def promote(client: Any, name: str, version: str, by: str) -> None:
-    """Make a version champion; the champion of before becomes ``previous``.
+def promote(client: Any, name: str, version: str, by: str, reason: str = "") -> None:
+    """Make a version champion; the champion of before becomes ``previous``. ``reason`` is what a person gave.
 
     Raises:
         PregaoError: if MLflow fails once the alias may have moved; before that MLflow's own error.
     """
     before = alias(client, name, CHAMPION)
-    record = json.dumps({"by": by, "ns": time.time_ns(), "before": before if before != version else None})
+    told = {"by": by, "ns": time.time_ns(), "before": before if before != version else None}
+    record = json.dumps(told | ({"reason": reason} if reason else {}))
     client.set_model_version_tag(name, version, "promoting", record)
     try:
         client.set_registered_model_alias(name, CHAMPION, version)
