@@ -25,6 +25,7 @@ def test_the_languages_have_the_same_texts_with_the_same_blanks() -> None:
 
 FAMILIES = (
     "status",
+    "step",
     "sent",
     "role",
     "ev",

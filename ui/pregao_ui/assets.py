@@ -92,7 +92,7 @@ def prepend_to_page() -> None:
     environment = routes.templates.env
     assert environment.loader is not None
     page, *_ = environment.loader.get_source(environment, name)
-    styles = ("palette.css", "page.css", "live.css", "pages.css", "room.css", "models.css", "rooms.css")
+    styles = ("palette.css", "page.css", "live.css", "pages.css", "sessions.css", "room.css", "models.css", "rooms.css")
     ours = '<script src="/ui/early.js"></script>' + "".join(
         f'<link rel="stylesheet" href="/ui/{style}">' for style in styles
     )

@@ -32,13 +32,13 @@ def dictionary(language: str) -> dict[str, str]:
 
 
 @cache
-def feature_words(language: str) -> dict[str, str]:
-    """What `pregao.features.words` says, in another language: by its English, with ``#`` for each number."""
+def phrases(language: str) -> dict[str, str]:
+    """What the platform says in English, in another language: of features, of commands. ``#`` is for each number."""
     if language == "en":
         return {}
-    raw = files("pregao_ui").joinpath("locales", "features", f"{language}.json").read_text(encoding="utf-8")
-    words: dict[str, str] = json.loads(raw)
-    return words
+    raw = files("pregao_ui").joinpath("locales", "phrases", f"{language}.json").read_text(encoding="utf-8")
+    told: dict[str, str] = json.loads(raw)
+    return told
 
 
 def text(language: str, key: str, /, **values: object) -> str:
@@ -71,7 +71,7 @@ def label(key: str) -> I18nData:
 def script() -> str:
     """The dictionaries as a script of the page: defines ``window.PregaoTexts``."""
     texts: dict[str, Any] = {language: dictionary(language) for language in LANGUAGES}
-    texts["words"] = {language: feature_words(language) for language in LANGUAGES}
+    texts["phrases"] = {language: phrases(language) for language in LANGUAGES}
     # "</" could end the script element if the file were ever inlined; U+2028 is a line end in old JavaScript
     body = json.dumps(texts, ensure_ascii=False).replace("</", "<\\/").replace("\u2028", "\\u2028")
     return f"window.PregaoTexts = {body};\n"

@@ -55,6 +55,9 @@ DARK = {
     "grid": "#181f29",
 }
 
+LINES = ("#4f86f7", "#e0913a", "#2fa98c", "#c765c9", "#d9596a", "#8a93a3", "#8f7cf0", "#a3a13a")
+"""Lines of several sessions in one chart; told apart in light and dark, and by most who see colours otherwise."""
+
 # Theme tokens by the palette colour they take, in light and dark alike.
 _TOKENS: dict[str, tuple[str, ...]] = {
     "bg": ("body_background_fill",),
@@ -131,6 +134,7 @@ def _variables(palette: dict[str, str]) -> str:
 def variables() -> str:
     """The palette as CSS variables, light and dark; served with our own styles."""
     numbers = "--pg-number:var(--font);"  # the digits of IBM Plex Sans are of one width
+    numbers += "".join(f"--pg-series-{i}:{colour};" for i, colour in enumerate(LINES))
     return f":root{{{numbers}{_variables(LIGHT)}}}\n:root.dark,.dark{{{_variables(DARK)}}}\n"
 
 

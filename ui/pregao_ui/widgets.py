@@ -25,6 +25,8 @@ SCRIPTS = (
     "live.js",
     "ticket.js",
     "topbar.js",
+    "record.js",
+    "comparison.js",
     "sessions.js",
     "room.js",
     "plots.js",

@@ -89,10 +89,11 @@ def _accepted(rows: list[JournalRow], fill: JournalRow) -> JournalRow | None:
 
 
 def _decision(rows: list[JournalRow], fill: JournalRow) -> JournalRow | None:
-    """The decision behind a fill: of an entry or a wanted exit the one before its order; of a bracket's exit the one
-    that opened the position."""
-    actions = ("exit",) if fill.body["role"] == "exit" else ("enter",)
+    """The decision behind a fill: of an entry or a wanted exit the one before its order; of a bracket's exit, and
+    of one whose time was over, the one that opened the position."""
     order = _accepted(rows, fill)
+    wanted = fill.body["role"] == "exit" and (order is None or order.body["reason"] != "horizon reached")
+    actions = ("exit",) if wanted else ("enter",)
     until = fill.seq if order is None else order.seq
     for row in reversed(rows[:until]):
         if (
@@ -101,7 +102,7 @@ def _decision(rows: list[JournalRow], fill: JournalRow) -> JournalRow | None:
             and (row.body["acted"] or row.body["why"] == "approval")
         ):
             return row
-        if row.kind == "command" and row.body["outcome"] == "done" and fill.body["role"] == "exit":
+        if row.kind == "command" and row.body["outcome"] == "done" and wanted:
             return row if row.body["command"] in ("flatten", "stop") else None
     return None
 

@@ -6,6 +6,6 @@ from pregao_ui import widgets
 
 
 def sessions_page() -> None:
-    """All sessions with their status and P&L; opened, paused, resumed and stopped from here."""
+    """All sessions, live and past: filtered, compared, audited, traced, exported, steered, cloned into the ticket."""
     widgets.topbar()
     widgets.page("sessionsPage")

@@ -33,6 +33,10 @@ class SessionOut(BaseModel):
     entry_value: float
     take_profit: float
     stop_loss: float
+    take_profit_price: float | None = Field(description="The exit's price, if it is none in per cent")
+    stop_loss_price: float | None
+    trailing: bool
+    risk: str = Field(description="Profile of the limits")
     horizon: int
     fee: float
     slippage: float
@@ -76,6 +80,10 @@ class SessionOut(BaseModel):
             entry_value=float(spec.entry_value),
             take_profit=float(spec.take_profit),
             stop_loss=float(spec.stop_loss),
+            take_profit_price=None if spec.take_profit_price is None else float(spec.take_profit_price),
+            stop_loss_price=None if spec.stop_loss_price is None else float(spec.stop_loss_price),
+            trailing=spec.trailing,
+            risk=spec.risk.profile,
             horizon=spec.horizon,
             fee=float(spec.fee),
             slippage=float(spec.slippage),

@@ -17,6 +17,7 @@ from pregao_ui.services.flows import Flows
 from pregao_ui.services.health import HealthCheck
 from pregao_ui.services.market import Market, Span
 from pregao_ui.services.models import Models
+from pregao_ui.services.proofs import Proofs
 from pregao_ui.services.sessions import Sessions
 from pregao_ui.services.settings import Settings
 from pregao_ui.services.strategies import Strategies
@@ -35,6 +36,7 @@ class Services:
         self.store = Store()
         self.flows = Flows()
         self.sessions = Sessions(self.journal, self.flows)
+        self.proofs = Proofs(self.journal)
         self.market = Market(self.store)
         self.data = Data(self.store)
         self.strategies = Strategies()

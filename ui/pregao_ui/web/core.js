@@ -145,7 +145,13 @@
     watch(fn) { watchers.add(fn); fn(current); },
   };
 
-  const words = window.PregaoTexts.words?.[language] ?? {};
+  /* What the platform says in English, where the language knows it; a number in it is put in again. */
+  const phrases = window.PregaoTexts.phrases?.[language] ?? {};
+  const told = (text) => {
+    const numbers = [];
+    const key = text.replace(/\d+/g, (digits) => { numbers.push(digits); return "#"; });
+    return key in phrases ? phrases[key].replace(/#/g, () => numbers.shift() ?? "") : text;
+  };
 
-  window.Pregao = { language, words, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, stale, command, selection };
+  window.Pregao = { language, told, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, stale, command, selection };
 })();

@@ -3,7 +3,7 @@
   "use strict";
   const parts = window.Pregao.parts ??= {};
   if (parts.decisions) return;
-  const { T, has, format, make } = Pregao;
+  const { T, has, told, format, make } = Pregao;
   const LENGTH = 80;                                 // lines kept
   const role = (name) => (has(`role_${name}`) ? T(`role_${name}`) : name);
   const word = (family, name) => {
@@ -25,13 +25,6 @@
       rest = rest.slice(end + mark.length);
     }
     return found.length ? found : null;
-  }
-  /* The platform's own words for features are known in each language; a number in them is put in again. */
-  function told(words) {
-    const numbers = [];
-    const key = words.replace(/\d+/g, (digits) => { numbers.push(digits); return "#"; });
-    const own = Pregao.words[key];
-    return own ? own.replace(/#/g, () => numbers.shift() ?? "") : words;
   }
   const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
   Pregao.reasons = (row) => {
@@ -101,7 +94,7 @@
       let words = T(`ev_${row.k}`);
       if (row.k === "error") words = `${words}: ${row.message ?? ""}`;
       else if (row.k === "paused" && row.by !== "person") words = T("ev_paused_by", { by: word("by", row.by) });
-      else if (row.k === "command") words = `${has(row.command) ? T(row.command) : row.command}: ${row.outcome}`;
+      else if (row.k === "command") words = `${has(row.command) ? T(row.command) : row.command}: ${told(row.outcome)}`;
       else if (row.k === "proposal") {
         words = T(`ev_${row.state}`);
         if (row.state !== "approved" && trip?.begun === null) trip = null;

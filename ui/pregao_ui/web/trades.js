@@ -7,6 +7,16 @@
   const TRADES = 100;
   const role = (name) => (has(`role_${name}`) ? T(`role_${name}`) : name);
 
+  Pregao.tradeRow = (trade, instrument) => make("tr", {},
+    make("td", { title: `${format.time(trade.entry)} – ${format.time(trade.exit)} UTC` }, format.moment(trade.exit)),
+    make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedMoney(trade.pnl)),
+    make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedPercent(trade.return_percent)),
+    make("td", {}, T(trade.side)),
+    make("td", {}, role(trade.role)),
+    make("td", { class: "n" }, format.quantity(trade.quantity, instrument.quantity_decimals)),
+    make("td", { class: "n" }, format.price(trade.entry_price, instrument.price_decimals)),
+    make("td", { class: "n" }, format.price(trade.exit_price, instrument.price_decimals)));
+
   /* ---- tabs: arrows move between them, as everywhere */
   parts.tabs = function tabs(root) {
     const heads = [...root.querySelectorAll("[role=tab]")];
@@ -105,15 +115,6 @@
     const empty = root.querySelector("[data-part=trades] .pg-empty");
     let asked = 0;
     let timer = null;
-    const row = (trade, instrument) => make("tr", {},
-      make("td", { title: `${format.time(trade.entry)} – ${format.time(trade.exit)} UTC` }, format.moment(trade.exit)),
-      make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedMoney(trade.pnl)),
-      make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedPercent(trade.return_percent)),
-      make("td", {}, T(trade.side)),
-      make("td", {}, role(trade.role)),
-      make("td", { class: "n" }, format.quantity(trade.quantity, instrument.quantity_decimals)),
-      make("td", { class: "n" }, format.price(trade.entry_price, instrument.price_decimals)),
-      make("td", { class: "n" }, format.price(trade.exit_price, instrument.price_decimals)));
     async function load(session) {
       const mine = asked += 1;
       const list = await request(`/api/sessions/${encodeURIComponent(session.id)}/trades?limit=${TRADES}`).catch(() => null);
@@ -122,7 +123,7 @@
       const have = new Set([...body.children].map((node) => node.dataset.key));
       for (const trade of list) {                    // oldest first; only what is new is added
         if (have.has(key(trade))) continue;
-        const node = row(trade, session.instrument);
+        const node = Pregao.tradeRow(trade, session.instrument);
         node.dataset.key = key(trade);
         body.prepend(node);
       }
