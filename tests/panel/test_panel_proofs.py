@@ -26,7 +26,7 @@ def over(panel: Any) -> str:
 
 
 def ask(panel: Any, path: str, **query: Any) -> Any:
-    answer = panel.http.get(f"/api/v1{path}", params=query)
+    answer = panel.http.get(f"/api/v1{path}", params=query, timeout=180)  # a busy machine reads slowly
     assert answer.status_code == 200, answer.text
     return answer
 
