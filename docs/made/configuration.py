@@ -24,7 +24,7 @@ Secrets are read from the environment only where they are used, and are never wr
 |---|---|
 """
 OTHERS = {
-    "PREGAO_PANEL_TOKEN": "Access token of the panel, 16 characters or more; needed off loopback",
+    "PREGAO_PANEL_TOKEN": "A token that opens the panel to a script, besides those of `pregao token`",
     "PREGAO_CCXT_<EXCHANGE>_KEY": "Key of an account at an exchange; history and prices need none",
     "PREGAO_CCXT_<EXCHANGE>_SECRET": "Its secret",
     "PREGAO_CCXT_<EXCHANGE>_PASSWORD": "Its password, where the exchange asks for one",

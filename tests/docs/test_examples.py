@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ import pytest
 from buckets import bucket
 from pages import PAGES, ROOT, blocks, command_lines, long, run_page
 from postgres import Postgres
+from receiver import Receiver
 from venue import Market, Venue
 from yahoo.server import YahooServer
 
 from pregao.cli import pregao
 from pregao.commands.backtest import backtest
+from pregao.operations.ports import free_port
 from pregao.simulation import layout
 from pregao.simulation.fees import presets
 from pregao.simulation.terms import PROFILES, Terms
@@ -82,7 +85,29 @@ def postgres_and_s3(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 MADE = {"architecture.svg", *(Path(name).name for name in hooks.PAGES)}
 """Pages and pictures that are there in the site only; its build checks the links to them."""
-SERVERS = {"live-crypto.md": "exchange", "live-stocks.md": "yahoo", "postgresql-and-s3.md": "postgres_and_s3"}
+
+
+@pytest.fixture
+def panel_and_hook(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A panel at ``$PANEL``, and a web hook whose address is ``$HOOK``."""
+    hook, port = Receiver(), free_port("127.0.0.1")
+    monkeypatch.setenv("HOOK", hook.address)
+    monkeypatch.setenv("PANEL", f"http://127.0.0.1:{port}")
+    command = [sys.executable, "-m", "pregao_ui", "--port", str(port)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as panel:
+        assert panel.stdout is not None
+        assert "Panel ready" in panel.stdout.readline()
+        yield
+        panel.terminate()
+    hook.close()
+
+
+SERVERS = {
+    "live-crypto.md": "exchange",
+    "live-stocks.md": "yahoo",
+    "postgresql-and-s3.md": "postgres_and_s3",
+    "notifications.md": "panel_and_hook",
+}
 
 
 @pytest.mark.slow
