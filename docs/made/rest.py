@@ -15,7 +15,8 @@ _HEAD = """\
 # The REST API
 
 What the panel's page uses, and what a script may. The panel serves the same as OpenAPI at `/api/openapi.json`. Bodies
-and answers are JSON. The access token, where the panel has one, is sent as `Authorization: Bearer …`.
+and answers are JSON. Where the panel asks for a password, a script sends a token (`pregao token`) as
+`Authorization: Bearer …`.
 
 ```sh
 curl http://127.0.0.1:7860{example}
@@ -73,7 +74,10 @@ def _operation(method: str, path: str, operation: Json) -> Iterator[str]:
         yield ""
     if body := operation.get("requestBody"):
         yield f"Body: {_content(body)}\n"
-    answers = [f"{status} {_content(answer)}".strip() for status, answer in operation["responses"].items()]
+    by_content: dict[str, list[str]] = {}
+    for status, answer in operation["responses"].items():
+        by_content.setdefault(_content(answer), []).append(status)
+    answers = [f"{', '.join(statuses)} {content}".strip() for content, statuses in by_content.items()]
     yield f"Answers: {'; '.join(answers)}\n"
 
 
