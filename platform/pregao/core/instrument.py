@@ -89,8 +89,8 @@ class Instrument(BaseModel):
 
     @cached_property
     def ratios(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-        """A tick in price, a lot in quantity, a quantum in money, as integers ``(n, d)``: ``ticks * n / d`` is the float
-        next to the exact price, without a decimal number in between."""
+        """A tick in price, a lot in quantity, a quantum in money, as integers ``(n, d)``: ``ticks * n / d`` is the
+        float next to the exact price, without a decimal number in between."""
         return (
             self.tick_size.as_integer_ratio(),
             self.lot_size.as_integer_ratio(),

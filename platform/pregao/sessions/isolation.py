@@ -86,6 +86,11 @@ class Isolated:
             raise AttributeError(name)
         return getattr(self._local, name)
 
+    def prepare(self) -> None:
+        """Start the cell before the first question; if it cannot be started, the question says so."""
+        with suppress(StrategyFault):
+            self._start()
+
     def warmup(self) -> int:
         """See `contract.Strategy.warmup`."""
         return self._warmup

@@ -134,13 +134,16 @@ class _Session:
         """Go on until the session ends or ``stop`` says so; returns what happened."""
         if self.machine.status == "created" and not self._begin(stop):
             return self.machine.status if self.machine.ended else "let go"
+        apart = self._isolated()
+        if apart is not None:
+            apart.prepare()
         self._open()
         model = self.machine.desk.model
         self._watch = Watch(model, self.machine.offer) if model is not None else None
         try:
             return self._loop(stop)
         finally:
-            for part in (self._followed, self._watch, self._isolated()):
+            for part in (self._followed, self._watch, apart):
                 if part is not None:
                     part.close()
 
