@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
@@ -95,6 +98,22 @@ def breach_of(found: Any) -> str:
 
 def discover() -> list[Plugin]:
     """Every registered strategy, by name, read from the installed distributions without importing any."""
+    return list(_discovered(_installed()))
+
+
+def _installed() -> tuple[tuple[str, int], ...]:
+    """What changes when a distribution is installed or removed: the folders of the import path, and their times."""
+    found = []
+    for folder in sys.path:
+        try:
+            found.append((folder, os.stat(folder or ".").st_mtime_ns))
+        except OSError:
+            continue
+    return tuple(found)
+
+
+@lru_cache(maxsize=4)  # a process that begins a hundred sessions would read every distribution four hundred times
+def _discovered(_installed: tuple[tuple[str, int], ...]) -> tuple[Plugin, ...]:
     entries = sorted(entry_points(group=GROUP), key=lambda e: (e.name, e.dist.name if e.dist else ""))
     names = [entry.name for entry in entries]
     plugins = []
@@ -104,7 +123,7 @@ def discover() -> list[Plugin]:
         shared = names.count(entry.name) > 1
         name = f"{distribution}:{entry.name}" if shared else entry.name
         plugins.append(Plugin(name, distribution, version, entry, "ambiguous" if shared else "ok"))
-    return plugins
+    return tuple(plugins)
 
 
 def load(name: str) -> type[Any]:
