@@ -25,6 +25,7 @@ SCRIPTS = (
     "live.js",
     "ticket.js",
     "topbar.js",
+    "keys.js",
     "record.js",
     "comparison.js",
     "sessions.js",
@@ -60,6 +61,7 @@ _TOPBAR = """
   <div class="side" role="group" data-t-label="language">
     <button type="button" data-language="en" lang="en">EN</button>
     <button type="button" data-language="pt-BR" lang="pt-BR">PT</button>
+    <button type="button" data-do="keys" data-t-label="keys" data-t-title="keys">?</button>
     <button type="button" data-do="theme" data-t-label="theme" data-t-title="theme"><svg viewBox="0 0 16 16"
       aria-hidden="true"><circle cx="8" cy="8" r="6.5" fill="none" stroke="currentColor" stroke-width="1.5"/><path
       d="M8 1.5a6.5 6.5 0 0 1 0 13z" fill="currentColor"/></svg></button>

@@ -14,6 +14,7 @@
       button.setAttribute("aria-pressed", String(button.dataset.language === Pregao.language));
       button.addEventListener("click", () => preferences.setLanguage(button.dataset.language));
     }
+    root.querySelector("[data-do=keys]").addEventListener("click", () => Pregao.keys());
     root.querySelector("[data-do=theme]").addEventListener("click", () => preferences.toggleTheme());
     const banner = root.querySelector("[data-part=banner]");
     let said = "";
@@ -22,7 +23,7 @@
     const check = async () => {
       if (document.hidden) return;
       const text = await request("/api/health").then(
-        (health) => (health.prefect ? "" : T("servers_banner")),
+        (health) => [health.prefect ? "" : T("servers_banner"), health.mlflow ? "" : T("mlflow_banner")].filter(Boolean).join(" "),
         (error) => (error.status ? error.message : T("lost")));
       if (text !== said) banner.replaceChildren(...withCode(text));
       said = text;
