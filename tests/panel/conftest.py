@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,21 +58,6 @@ class Panel:
             assert self._process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-
-    @contextmanager
-    def again(self, **environment: str) -> Iterator[None]:
-        """The panel started anew with these variables, and then as it was."""
-        patch = pytest.MonkeyPatch()
-        try:
-            for name, value in environment.items():
-                patch.setenv(name, value)
-            self.end()
-            self.serve()
-            yield
-        finally:
-            patch.undo()
-            self.end()
-            self.serve()
 
     def end(self) -> float:
         """Seconds that it took to end after SIGTERM."""

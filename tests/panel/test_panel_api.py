@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT
+
+from pregao.sessions import control
+from pregao.sessions.spec import SessionSpec
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +188,151 @@ def test_a_wrong_request_gets_one_clear_sentence(panel: Any, method: str, path: 
     answer = panel.http.request(method, path, json=body)
     assert answer.status_code == code
     assert answer.json()["message"]
+
+
+def test_both_versions_of_the_path_answer_alike(panel: Any, finished: str) -> None:
+    for path in ("strategies", f"sessions/{finished}", f"sessions/{finished}/trades"):
+        assert panel.http.get(f"/api/v1/{path}").json() == panel.http.get(f"/api/{path}").json()
+
+
+def test_sessions_are_found_and_paged(panel: Any, finished: str) -> None:
+    for _ in range(3):
+        panel.session(mode="observe")
+    every = panel.http.get("/api/v1/sessions")
+    ids = [s["id"] for s in every.json()]
+    assert every.headers["x-total-count"] == str(len(ids))
+    assert "link" not in every.headers
+    walked, path = [], "/api/v1/sessions?limit=2"
+    while path:
+        page = panel.http.get(path)
+        walked += [s["id"] for s in page.json()]
+        panel.session(mode="auto") if len(walked) == 2 else None  # what is new moves no page
+        path = page.links.get("next", {}).get("url")
+    assert walked == ids
+
+    def found(**query: Any) -> list[dict[str, Any]]:
+        return list(panel.http.get("/api/v1/sessions", params=query).json())
+
+    assert {s["mode"] for s in found(mode="observe")} == {"observe"}
+    assert {s["status"] for s in found(status=["finished", "stopped"])} <= {"finished", "stopped"}
+    assert finished in {s["id"] for s in found(status="finished", instrument="TEST/USDT", strategy="ma-cross")}
+    assert [s["id"] for s in found(text=finished.upper())] == [finished]
+    assert found(text="no such thing") == []
+    assert panel.http.get("/api/v1/sessions?after=none").status_code == 404
+    assert panel.http.get("/api/v1/sessions?status=happy").json()["field"] == "status-0"
+
+
+def test_a_start_that_is_sent_twice_starts_one_session(panel: Any) -> None:
+    key = {"Idempotency-Key": "pressed-twice"}
+    before = len(panel.http.get("/api/sessions").json())
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: panel.http.post("/api/v1/sessions", json=spec(), headers=key), range(8)))
+    assert {a.status_code for a in answers} == {201}
+    assert len({a.json()["session"] for a in answers}) == 1
+    # Another process, as after a restart: nothing of it is in the panel's memory.
+    assert (
+        control.start(SessionSpec.model_validate(spec()), panel.journal, "pressed-twice")
+        == answers[0].json()["session"]
+    )
+    assert len(panel.http.get("/api/sessions").json()) == before + 1
+    other = panel.http.post("/api/v1/sessions", json=spec(entry_value=500), headers=key)
+    assert (other.status_code, other.json()["code"]) == (409, "conflict")
+    assert "new key" in other.json()["mend"]
+    without = [panel.http.post("/api/v1/sessions", json=spec()).json()["session"] for _ in range(2)]
+    assert len(set(without)) == 2
+
+
+def test_a_clone_asks_the_same_but_for_the_changes(panel: Any, finished: str) -> None:
+    asked = panel.http.get(f"/api/v1/sessions/{finished}/spec").json()
+    answer = panel.http.post(f"/api/v1/sessions/{finished}/clone", json={"entry_value": 500, "feed": {"speed": 7}})
+    assert answer.status_code == 201
+    told = panel.http.get(f"/api/v1/sessions/{answer.json()['session']}/spec").json()
+    assert told["feed"]["speed"] == 7
+    assert told["feed"]["start"] == asked["feed"]["start"]
+    different = {name for name in asked if name != "feed" and told[name] != asked[name]}
+    assert different == {"entry_value"}
+    wrong = panel.http.post(f"/api/v1/sessions/{finished}/clone", json={"entry_value": -5})
+    assert (wrong.status_code, wrong.json()["field"]) == (422, "entry_value")
+
+
+def test_the_equity_keeps_its_extremes(panel: Any, finished: str) -> None:
+    bars = [r for r in panel.http.get(f"/api/v1/sessions/{finished}/rows").json() if r["k"] == "bar"]
+    told = panel.http.get(f"/api/v1/sessions/{finished}/equity", params={"points": 10}).json()
+    assert len(told["times"]) == len(told["equity"]) <= 40
+    assert max(told["equity"]) == max(r["eq"] for r in bars)
+    assert min(told["equity"]) == min(r["eq"] for r in bars)
+    assert told["equity"][-1] == bars[-1]["eq"]
+    whole = panel.http.get(f"/api/v1/sessions/{finished}/equity", params={"points": 4_000}).json()
+    assert whole["equity"] == [r["eq"] for r in bars]
+
+
+def test_a_command_can_be_asked_for_its_outcome_and_a_paused_session_resumed(panel: Any) -> None:
+    session_id = panel.session(feed={"speed": 20})
+    panel.run(session_id)
+    assert _wait(panel, session_id, "running")
+    number = panel.http.post(f"/api/sessions/{session_id}/commands", json={"kind": "pause"}).json()["command"]
+    assert _wait(panel, session_id, "paused")
+    told = panel.http.get(f"/api/v1/sessions/{session_id}/commands/{number}").json()
+    assert (told["kind"], told["outcome"]) == ("pause", "done")
+    assert panel.http.post(f"/api/v1/sessions/{session_id}/resume").json()["launched"] is True
+    assert _wait(panel, session_id, "running")
+    assert panel.http.get(f"/api/v1/sessions/{session_id}/commands/{number + 999}").status_code == 404
+    panel.http.post(f"/api/sessions/{session_id}/commands", json={"kind": "stop"})
+    assert _wait(panel, session_id, "stopped")
+    assert panel.http.post(f"/api/v1/sessions/{session_id}/resume").status_code == 422
+
+
+def test_what_has_not_changed_is_not_sent_again(panel: Any, finished: str) -> None:
+    for path in (f"/api/v1/sessions/{finished}", f"/api/v1/sessions/{finished}/rows", "/api/v1/strategies"):
+        answer = panel.http.get(path)
+        again = panel.http.get(path, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_every_problem_has_the_one_shape(panel: Any) -> None:
+    shape = {"code", "message", "mend", "field", "fields"}
+    answers = [
+        panel.http.get("/api/v1/sessions/none"),
+        panel.http.get("/api/v1/nothing"),
+        panel.http.patch("/api/v1/sessions"),
+        panel.http.get("/api/v1/health", headers={"Host": "evil.example"}),
+        panel.http.get("/api/v1/health", headers={"Origin": "https://evil.example"}),
+        panel.http.post("/api/v1/sessions", content=b"{", headers={"Content-Type": "application/json"}),
+        panel.http.post("/api/v1/sessions", content=b"x" * 300_000, headers={"Content-Type": "application/json"}),
+        panel.http.post("/api/v1/sessions", json=spec(entry_value=-1)),
+    ]
+    assert [a.status_code for a in answers] == [404, 404, 405, 400, 403, 422, 413, 422]
+    for answer in answers:
+        told = answer.json()
+        assert set(told) == shape
+        assert told["message"]
+    assert (answers[-1].json()["field"], answers[-1].json()["code"]) == ("entry_value", "invalid")
+
+
+def test_keys_and_addresses_go_in_and_never_come_out(panel: Any) -> None:
+    secret, address = "kEy-0123456789-vErY-sEcReT", "json://user:pass-very-secret@127.0.0.1:9/hook"
+    put = panel.http.put("/api/v1/settings/keys/PREGAO_CCXT_BINANCE_KEY", json={"value": secret})
+    assert [k["name"] for k in put.json()] == ["PREGAO_CCXT_BINANCE_KEY"]
+    target = panel.http.post("/api/v1/settings/notifications/targets", json={"address": address, "name": "hook"}).json()
+    on = panel.http.put("/api/v1/settings/notifications", json={"on": False, "topics": ["stops"]}).json()
+    assert (on["on"], on["topics"], on["targets"][0]["name"]) == (False, ["stops"], "hook")
+    (tested,) = panel.http.post("/api/v1/settings/notifications/test").json()
+    assert (tested["id"], tested["sent"]) == (target["id"], False)
+    document = panel.http.get("/api/openapi.json").json()
+    told = [tested["message"], put.text, (panel.home / "panel.log").read_text()]
+    for path, takes in document["paths"].items():
+        if "get" in takes and "events" not in path:
+            filled = path.format(session_id="none", name="PREGAO_CCXT_BINANCE_KEY", version="1", number=1, run_id="1")
+            told.append(panel.http.get(filled).text)
+    for wrong in ("path", "PREGAO_HOME", "LD_PRELOAD", "PREGAO_CCXT_BINANCE_KEY"):
+        told.append(panel.http.put(f"/api/v1/settings/keys/{wrong}", json={"value": "", "x": secret}).text)
+    for text in told:
+        assert secret not in text
+        assert "pass-very-secret" not in text
+    for path in (panel.home / "var" / "private").iterdir():
+        assert path.stat().st_mode & 0o077 == 0
+    for name in ("PREGAO_HOME", "LD_PRELOAD", "PATH"):
+        assert panel.http.put(f"/api/v1/settings/keys/{name}", json={"value": "x"}).status_code == 422
+    assert panel.http.delete("/api/v1/settings/keys/PREGAO_CCXT_BINANCE_KEY").json() == []
+    assert panel.http.delete(f"/api/v1/settings/notifications/targets/{target['id']}").json()["targets"] == []
+    assert secret not in (panel.home / "var" / "private" / "keys.json").read_text()

@@ -2,39 +2,59 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any, get_args
 
 from pregao.core.errors import UsageError, unknown
 from pregao.sessions.assembly import SpecError, assemble, spec_of
-from pregao.sessions.journal import Journal
-from pregao.sessions.records import COMMANDS, CommandKind
+from pregao.sessions.journal import Journal, TakenError
+from pregao.sessions.records import COMMANDS, CommandKind, canonical
 from pregao.sessions.spec import SessionSpec
 
-__all__ = ["SpecError", "command", "spec_of", "start"]
+__all__ = ["OtherStartError", "SpecError", "command", "spec_of", "start"]
 
 
-def start(spec: SessionSpec, journal: Journal | None = None) -> str:
+class OtherStartError(UsageError):
+    """A start was asked for under the key of another one."""
+
+
+def start(spec: SessionSpec, journal: Journal | None = None, key: str = "") -> str:
     """Check everything and make the session; a runner (`runtime.run`) still has to take it up.
 
     What the spec leaves open is decided here and stored: the model and its version, and the span of the replay
     (by default what the model has not seen, or all).
+
+    Args:
+        key: chosen by who asks. Asked again with the same key, also by another process and after a restart, it is the
+            same session: its id is made of the key and of what was asked, so the database keeps a second one out.
 
     Returns:
         The session's id.
 
     Raises:
         SpecError: naming each field that is wrong.
+        OtherStartError: if the key was used for a session that was asked otherwise.
     """
-    parts = assemble(spec)
     owned = journal is None
     journal = journal or Journal()
+    mark = hashlib.sha256(key.encode()).hexdigest()[:8] if key else ""
+    asked = hashlib.sha256(canonical(spec.model_dump(mode="json")).encode()).hexdigest()[:4] if key else ""
     try:
-        return journal.create(
-            parts.spec,
-            parts.instrument,
-            str(parts.model.version) if parts.model is not None else None,
-            bars_total=parts.total,
-        )
+        before = journal.named(f"%-{mark}____") if key else None
+        if before is None:
+            parts = assemble(spec)
+            version = str(parts.model.version) if parts.model is not None else None
+            try:
+                return journal.create(
+                    parts.spec, parts.instrument, version, bars_total=parts.total, suffix=mark + asked
+                )
+            except TakenError:  # by the same key, while this one was being checked
+                before = journal.named(f"%-{mark}____")
+        if before is None or not before.endswith(asked):
+            raise OtherStartError(
+                f"This key has started session {before}, which was asked otherwise.", "Take a new key for a new start."
+            )
+        return before
     finally:
         if owned:
             journal.close()

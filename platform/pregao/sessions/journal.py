@@ -60,6 +60,10 @@ class DamagedError(PregaoError):
         self.why = why
 
 
+class TakenError(UsageError):
+    """There is a session of this id already."""
+
+
 class Journal:
     """The sessions' database. Safe to use from several threads and processes; open one per process.
 
@@ -124,8 +128,16 @@ class Journal:
         model_version: str | None = None,
         *,
         bars_total: int = 0,
+        suffix: str = "",
     ) -> str:
-        """A new session, not yet run; returns its id, such as ``edge-usdt-7f3a``."""
+        """A new session, not yet run; returns its id, such as ``edge-usdt-7f3a``.
+
+        Args:
+            suffix: the end of the id, in place of four random digits.
+
+        Raises:
+            TakenError: if there is a session of this id already; only with a ``suffix``.
+        """
         cash = int(spec.cash / instrument.quantum)
         asked = {"spec": canonical(spec.model_dump(mode="json")), "instrument": canonical(instrument.to_json())}
         row = {
@@ -141,11 +153,13 @@ class Journal:
         }
         row |= Projection("created", None, 0, bars_total, 0, cash, 0, 0, 0, 0, 0)._asdict()
         while True:
-            session_id = f"{folder_name(instrument.symbol).lower()[:60]}-{secrets.token_hex(2)}"
+            session_id = f"{folder_name(instrument.symbol).lower()[:60]}-{suffix or secrets.token_hex(2)}"
             try:
                 with self.writing() as connection:
                     connection.execute(insert(schema.sessions).values(id=session_id, **row))
             except IntegrityError:
+                if suffix:
+                    raise TakenError(f"There is a session {session_id} already.") from None
                 continue  # the id is taken
             return session_id
 
@@ -156,6 +170,14 @@ class Journal:
             query = query.where(schema.sessions.c.status.in_(list(statuses)))
         with self.reading() as connection:
             return [_session(row) for row in connection.execute(query).mappings()]
+
+    def named(self, pattern: str) -> str | None:
+        """The id of a session by SQL's ``LIKE``; None if there is none."""
+        with self.reading() as connection:
+            found: str | None = connection.scalar(
+                select(schema.sessions.c.id).where(schema.sessions.c.id.like(pattern))
+            )
+        return found
 
     def session(self, session_id: str) -> SessionRow:
         """One session; raises `NotFoundError` naming the latest ones."""

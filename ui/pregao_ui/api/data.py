@@ -12,6 +12,7 @@ from pregao.core.timeframe import NAMES
 from pregao.market.sources import source_names
 from pregao_ui.api.problems import NOT_FOUND
 from pregao_ui.api.refusing import refuse, told
+from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.numbers import parse_day
 from pregao_ui.schemas.data import IngestIn, QualityOut, StoredSeries, Uploaded, VersionOut
 from pregao_ui.schemas.flows import Asked
@@ -24,7 +25,7 @@ FULL = ("yfinance", "ccxt")
 
 def router(services: Services) -> APIRouter:
     """The store of market data."""
-    api = APIRouter(prefix="/data", tags=["market"])
+    api = APIRouter(prefix="/data", route_class=TaggedRoute, tags=["market"])
 
     @api.get("/series")
     def series() -> list[StoredSeries]:

@@ -11,13 +11,14 @@ from pregao.core.errors import NotFoundError
 from pregao.core.timeframe import NAMES
 from pregao_ui.api.problems import NOT_FOUND
 from pregao_ui.api.refusing import refuse, told
+from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.schemas.flows import Asked, RetrainIn, RunDetails, RunOut, ScheduleOut, SwitchIn
 from pregao_ui.services import Services
 
 
 def router(services: Services) -> APIRouter:
     """Prefect's flows as far as the panel uses them; 503 while its server is away."""
-    api = APIRouter(prefix="/flows", tags=["flows"])
+    api = APIRouter(prefix="/flows", route_class=TaggedRoute, tags=["flows"])
 
     @api.get("/runs")
     def runs(

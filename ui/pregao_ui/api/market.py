@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from pregao_ui.api.problems import NOT_FOUND
+from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.schemas.market import BarOut, StoredInstrument
 from pregao_ui.services import Services
 
 
 def router(services: Services) -> APIRouter:
     """Instruments, series and bars."""
-    api = APIRouter(tags=["market"])
+    api = APIRouter(route_class=TaggedRoute, tags=["market"])
 
     @api.get("/instruments")
     def instruments() -> list[StoredInstrument]:

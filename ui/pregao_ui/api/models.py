@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import HTMLResponse
 
 from pregao_ui.api.problems import NOT_FOUND
+from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.schemas.models import ModelOut, PromoteIn
 from pregao_ui.services import Services
 
@@ -17,7 +18,7 @@ Version = Annotated[str, Path(max_length=64, description="A number, or an alias 
 
 def router(services: Services) -> APIRouter:
     """Registered models."""
-    api = APIRouter(tags=["models"])
+    api = APIRouter(route_class=TaggedRoute, tags=["models"])
 
     @api.get("/models")
     def models() -> list[ModelOut]:

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from pregao.sessions.risk import PROFILES, Rules
+from pregao_ui.api.tagged import TaggedRoute
 
 _PER_CENT = 10_000
 """Parts per million."""
@@ -42,7 +43,7 @@ class ProfileOut(BaseModel):
 
 def router() -> APIRouter:
     """The risk profiles."""
-    api = APIRouter(prefix="/settings", tags=["settings"])
+    api = APIRouter(prefix="/settings", route_class=TaggedRoute, tags=["settings"])
 
     @api.get("/profiles")
     def profiles() -> list[ProfileOut]:

@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, HTMLResponse
 from starlette.background import BackgroundTask
 
 from pregao_ui.api.problems import NOT_FOUND
+from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.schemas.proofs import AuditOut, ComparedOut, StepOut
 from pregao_ui.services import Services
 from pregao_ui.texts import LANGUAGES, language_of
@@ -21,7 +22,7 @@ Language = Literal["en", "pt-BR"]
 
 def router(services: Services) -> APIRouter:
     """What the record of a session proves."""
-    api = APIRouter(tags=["sessions"])
+    api = APIRouter(route_class=TaggedRoute, tags=["sessions"])
 
     @api.get("/sessions/{session_id}/audit", responses=NOT_FOUND)
     def audit(session_id: str) -> AuditOut:

@@ -2,46 +2,126 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Request, status
+from fastapi import APIRouter, Body, Header, Path, Query, Request, Response
+from fastapi.openapi.models import Example
 from fastapi.responses import StreamingResponse
 
-from pregao.sessions.spec import SessionSpec
-from pregao_ui.api.problems import NOT_FOUND
-from pregao_ui.schemas.sessions import Accepted, CommandIn, Launched, SessionOut, TradeOut
+from pregao.sessions.control import OtherStartError
+from pregao.sessions.records import Status
+from pregao.sessions.spec import Mode, SessionSpec
+from pregao_ui.api.problems import CONFLICT, NOT_FOUND, ConflictError
+from pregao_ui.api.tagged import TaggedRoute
+from pregao_ui.schemas.sessions import Accepted, CommandIn, CommandOut, EquityOut, Launched, SessionOut, TradeOut
 from pregao_ui.services import Services
+from pregao_ui.services.sessions import Wanted
 from pregao_ui.stream import Hub
 from pregao_ui.texts import language_of, text
 
 MAX_ROWS = 20_000
+Key = Annotated[str, Header(max_length=200, pattern=r"^[\x21-\x7e]*$", description="Of this start; any text")]
+STARTS: dict[str, Example] = {
+    "replay": {
+        "summary": "A replay of stored bars, ten a second",
+        "value": {
+            "instrument": "sample/binance/BTC-USDT", "timeframe": "1h", "strategy": "ma-cross",
+            "config": {"fast": 12, "slow": 48}, "cash": 10000, "entry_value": 1000, "take_profit": 2, "stop_loss": 1,
+            "feed": {"kind": "replay", "speed": 10},
+        },
+    },
+    "live": {
+        "summary": "A market followed live, each entry to be approved",
+        "value": {
+            "instrument": "ccxt/binance/BTC-USDT", "timeframe": "1m", "strategy": "catboost-ai", "mode": "approve",
+            "risk": {"profile": "conservative"},
+            "feed": {"kind": "live", "source": "ccxt", "symbol": "BTC/USDT", "options": {"exchange": "binance"}},
+        },
+    },
+}  # fmt: skip
 
 
 def router(services: Services, hub: Hub) -> APIRouter:
     """Sessions, their rows and their stream."""
-    api = APIRouter(prefix="/sessions", tags=["sessions"])
+    api = APIRouter(prefix="/sessions", route_class=TaggedRoute, tags=["sessions"])
 
     @api.get("")
-    def sessions() -> list[SessionOut]:
-        """All sessions, newest first."""
-        return services.sessions.all()
+    def sessions(
+        request: Request,
+        response: Response,
+        status: Annotated[list[Status] | None, Query(description="Any of these")] = None,
+        instrument: Annotated[str | None, Query(max_length=200, description="Its key or symbol")] = None,
+        strategy: Annotated[str | None, Query(max_length=100)] = None,
+        mode: Mode | None = None,
+        text: Annotated[str | None, Query(max_length=100, description="A part of its id, symbol, strategy, …")] = None,
+        after: Annotated[str | None, Query(max_length=80, description="The last session of the page before")] = None,
+        limit: Annotated[int, Query(ge=1, le=1_000)] = 1_000,
+    ) -> list[SessionOut]:
+        """Sessions, newest first.
 
-    @api.post("", status_code=status.HTTP_201_CREATED, responses=NOT_FOUND)
-    def start(spec: SessionSpec, request: Request) -> Launched:
-        """Create a session and ask for a runner. If none can be had, the session waits; start it later."""
-        return _explained(services.sessions.start(spec), request)
+        ``X-Total-Count`` says how many fit in all; ``Link`` leads to the next page, if there is one.
+        """
+        wanted = Wanted(tuple(status or ()), instrument, strategy, mode, text)
+        page = services.sessions.some(wanted, after, limit)
+        response.headers["X-Total-Count"] = str(page.total)
+        if page.more:
+            following = request.url.include_query_params(after=page.sessions[-1].id)
+            response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
+        return page.sessions
+
+    @api.post("", status_code=201, responses=NOT_FOUND | CONFLICT)
+    def start(
+        spec: Annotated[SessionSpec, Body(openapi_examples=STARTS)], request: Request, idempotency_key: Key = ""
+    ) -> Launched:
+        """Create a session and ask for a runner. If none can be had, the session waits; start it later.
+
+        With a key of the caller's choice in ``Idempotency-Key`` a start that is sent twice starts one session: so a
+        request whose answer was lost can be sent again.
+        """
+        return _explained(_started(lambda: services.sessions.start(spec, idempotency_key)), request)
 
     @api.get("/{session_id}", responses=NOT_FOUND)
     def session(session_id: str) -> SessionOut:
         """One session as it stands."""
         return services.sessions.one(session_id)
 
+    @api.get("/{session_id}/spec", responses=NOT_FOUND)
+    def asked(session_id: str) -> SessionSpec:
+        """What the session was asked, to be changed and asked again; what was left open is decided in it."""
+        return services.journal.session(session_id).spec
+
+    @api.post("/{session_id}/clone", status_code=201, responses=NOT_FOUND | CONFLICT)
+    def clone(
+        session_id: str,
+        request: Request,
+        changes: Annotated[dict[str, Any], Body(examples=[{"entry_value": 500, "mode": "approve"}])],
+        idempotency_key: Key = "",
+    ) -> Launched:
+        """Start a session with the settings of another one, and what differs from them."""
+        return _explained(_started(lambda: services.sessions.clone(session_id, changes, idempotency_key)), request)
+
     @api.post("/{session_id}/start", responses=NOT_FOUND)
     def launch(session_id: str, request: Request) -> Launched:
         """Ask for a runner for a session that has none."""
         return _explained(services.sessions.launch(session_id), request)
 
-    @api.post("/{session_id}/commands", status_code=status.HTTP_202_ACCEPTED, responses=NOT_FOUND)
+    @api.post("/{session_id}/resume", responses=NOT_FOUND)
+    def resume(session_id: str, request: Request) -> Launched:
+        """Go on with a session that is paused, or whose runner has gone."""
+        return _explained(services.sessions.resume(session_id), request)
+
+    @api.get("/{session_id}/equity", responses=NOT_FOUND)
+    def equity(session_id: str, points: Annotated[int, Query(ge=10, le=4_000)] = 500) -> EquityOut:
+        """The equity after each bar, thinned for a picture of so many columns; no extreme is lost."""
+        return services.sessions.equity(session_id, points)
+
+    @api.get("/{session_id}/commands/{number}", responses=NOT_FOUND)
+    def answer(session_id: str, number: Annotated[int, Path(ge=1)]) -> CommandOut:
+        """What became of a command."""
+        return services.sessions.answer(session_id, number)
+
+    @api.post("/{session_id}/commands", status_code=202, responses=NOT_FOUND)
     def command(session_id: str, command: CommandIn) -> Accepted:
         """Pause, resume, stop, flatten; accept or refuse a proposal."""
         return Accepted(command=services.sessions.command(session_id, command))
@@ -86,6 +166,13 @@ def router(services: Services, hub: Hub) -> APIRouter:
         return StreamingResponse(hub.events(session_id, after, tail), media_type="text/event-stream", headers=headers)
 
     return api
+
+
+def _started(ask: Callable[[], Launched]) -> Launched:
+    try:
+        return ask()
+    except OtherStartError as error:
+        raise ConflictError(error.message, error.mend) from None
 
 
 def _explained(launched: Launched, request: Request) -> Launched:

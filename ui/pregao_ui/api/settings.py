@@ -12,6 +12,7 @@ from pregao.settings import settings
 from pregao_flows.serve import LIMIT
 from pregao_ui.api.problems import NOT_FOUND
 from pregao_ui.api.sessions import MAX_ROWS
+from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.schemas.settings import (
     KeyIn,
     KeyOut,
@@ -31,7 +32,7 @@ KeyName = Annotated[str, Path(pattern=keys.NAME, examples=["PREGAO_CCXT_BINANCE_
 
 def router(services: Services) -> APIRouter:
     """Settings of the installation."""
-    api = APIRouter(prefix="/settings", tags=["settings"])
+    api = APIRouter(prefix="/settings", route_class=TaggedRoute, tags=["settings"])
 
     @api.get("/sources")
     def sources() -> list[SourceOut]:

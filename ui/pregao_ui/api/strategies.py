@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.schemas.strategies import StrategyOut
 from pregao_ui.services import Services
 
 
 def router(services: Services) -> APIRouter:
     """Installed strategies."""
-    api = APIRouter(tags=["strategies"])
+    api = APIRouter(route_class=TaggedRoute, tags=["strategies"])
 
     @api.get("/strategies")
     def strategies() -> list[StrategyOut]:

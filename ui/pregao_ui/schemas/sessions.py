@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
-from pregao.sessions.records import CommandKind, SessionRow, Status, Trade
+from pregao.sessions.records import Command, CommandKind, SessionRow, Status, Trade
 from pregao.sessions.spec import Live, Mode
 from pregao.sessions.views import shown_body, trade_view
 from pregao_ui.schemas.market import InstrumentOut
@@ -138,6 +138,35 @@ class CommandIn(BaseModel):
 
     kind: CommandKind
     proposal: int | None = Field(default=None, ge=1)
+
+
+class EquityOut(BaseModel):
+    """The equity after each bar: times of the bars' closes, money in the quote currency."""
+
+    session: str
+    times: list[float]
+    equity: list[float]
+
+
+class CommandOut(BaseModel):
+    """A command that a session was sent; ``outcome`` is ``done``, or why it was refused, or None while it waits."""
+
+    number: int
+    kind: str
+    body: dict[str, Any]
+    asked: float
+    outcome: str | None
+
+    @classmethod
+    def of(cls, command: Command) -> CommandOut:
+        """The shape for a command of the inbox."""
+        return cls(
+            number=command.id,
+            kind=command.kind,
+            body=command.body,
+            asked=command.asked_ns / 1e9,
+            outcome=command.outcome,
+        )
 
 
 class Accepted(BaseModel):

@@ -2,15 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, NamedTuple
 
+import numpy as np
+from sqlalchemy import select
+
+from pregao.core.errors import NotFoundError, UsageError
 from pregao.core.instrument import Instrument
-from pregao.sessions import control
+from pregao.reporting.thinning import thin
+from pregao.sessions import control, schema
 from pregao.sessions.journal import Journal
-from pregao.sessions.spec import SessionSpec
+from pregao.sessions.records import ENDED, SessionRow, Status
+from pregao.sessions.spec import Mode, SessionSpec
 from pregao.sessions.views import view
-from pregao_ui.schemas.sessions import CommandIn, Launched, SessionOut, TradeOut
+from pregao_ui.schemas.sessions import CommandIn, CommandOut, EquityOut, Launched, SessionOut, TradeOut
 from pregao_ui.services.flows import Flows
+
+ATTENDED_S = 10.0
+"""A runner that has not shown itself for so long is taken to be gone."""
+
+
+class Wanted(NamedTuple):
+    """Which sessions are asked for; None and empty are any."""
+
+    statuses: tuple[Status, ...] = ()
+    instrument: str | None = None
+    strategy: str | None = None
+    mode: Mode | None = None
+    text: str | None = None
+
+    def fits(self, row: SessionRow) -> bool:
+        """Whether a session is among them; ``text`` is a part of its id, symbol, key, strategy or model."""
+        said = " ".join((row.id, row.instrument.symbol, row.instrument.key, row.spec.strategy, row.spec.model or ""))
+        return (
+            self.instrument in (None, row.instrument.key, row.instrument.symbol)
+            and self.strategy in (None, row.spec.strategy)
+            and self.mode in (None, row.spec.mode)
+            and (self.text is None or self.text.casefold() in said.casefold())
+        )
+
+
+class Page(NamedTuple):
+    """Some of the sessions that fit; how many fit in all; whether others come after these."""
+
+    sessions: list[SessionOut]
+    total: int
+    more: bool
 
 
 class Sessions:
@@ -24,6 +62,19 @@ class Sessions:
     def all(self) -> list[SessionOut]:
         """All sessions, newest first."""
         return [SessionOut.of(row) for row in self.journal.sessions()]
+
+    def some(self, wanted: Wanted, after: str | None, limit: int) -> Page:
+        """The sessions that fit, newest first: at most ``limit`` of those that come after one.
+
+        Raises:
+            NotFoundError: if there is no session ``after``.
+        """
+        fitting = [row for row in self.journal.sessions(wanted.statuses or None) if wanted.fits(row)]
+        rest = fitting
+        if after is not None:
+            last = self.journal.session(after)
+            rest = [row for row in fitting if (-row.created_ns, row.id) > (-last.created_ns, last.id)]
+        return Page([SessionOut.of(row) for row in rest[:limit]], len(fitting), len(rest) > limit)
 
     def one(self, session_id: str) -> SessionOut:
         """One session; raises `NotFoundError`."""
@@ -45,18 +96,72 @@ class Sessions:
         instrument = self.journal.session(session_id).instrument
         return [TradeOut.of(trade, instrument) for trade in self.journal.trades(session_id, limit)]
 
+    def equity(self, session_id: str, points: int) -> EquityOut:
+        """The equity after each bar, thinned to the picture of so many columns: no extreme is lost."""
+        session = self.journal.session(session_id)
+        closes: list[int] = []
+        quanta: list[int] = []
+        j = schema.journal.c
+        query = select(j.ts_ns, j.body).where(j.session_id == session_id, j.kind == "bar").order_by(j.seq)
+        with self.journal.reading() as connection:
+            for ts_ns, body in connection.execute(query):
+                closes.append(ts_ns)
+                quanta.append(json.loads(body)["eq"])
+        if not closes:
+            return EquityOut(session=session_id, times=[], equity=[])
+        times, equity = np.array(closes, np.int64), np.array(quanta, np.float64) * float(session.instrument.quantum)
+        kept = thin(times, equity, points)
+        return EquityOut(
+            session=session_id, times=(times[kept] / 1e9).tolist(), equity=np.round(equity[kept], 8).tolist()
+        )
+
+    def answer(self, session_id: str, number: int) -> CommandOut:
+        """A command with its outcome, once the runner has taken it; raises `NotFoundError`."""
+        self.journal.session(session_id)
+        command = self.journal.answer(number) if number < 2**62 else None
+        if command is None or command.session_id != session_id:
+            raise NotFoundError(f"Session {session_id} was sent no command {number}.")
+        return CommandOut.of(command)
+
     def command(self, session_id: str, command: CommandIn) -> int:
         """Put a command into a session's inbox; its number."""
         body = {} if command.proposal is None else {"proposal": command.proposal}
         return control.command(session_id, command.kind, body, journal=self.journal)
 
-    def start(self, spec: SessionSpec) -> Launched:
+    def start(self, spec: SessionSpec, key: str = "") -> Launched:
         """Create a session and ask for a runner; without Prefect the session waits as it is.
+
+        Args:
+            key: of this start, chosen by who asks: asked again, it is the same session.
 
         Raises:
             UsageError: what is wrong with the spec.
         """
-        return self.launch(control.start(spec, journal=self.journal))
+        return self.launch(control.start(spec, journal=self.journal, key=key))
+
+    def clone(self, session_id: str, changes: dict[str, Any], key: str = "") -> Launched:
+        """Start a session that was asked the same as another one, but for these changes; raises as `start`.
+
+        What the other one's start decided by itself (the model's version, the end of the bars) is decided anew, unless
+        it is among the changes.
+        """
+        asked = self.journal.session(session_id).spec.model_dump(mode="json")
+        if asked["feed"]["kind"] == "replay":
+            asked["feed"]["end"] = None
+        if isinstance(changes.get("feed"), dict) and changes["feed"].get("kind", "replay") == asked["feed"]["kind"]:
+            changes = changes | {"feed": asked["feed"] | changes["feed"]}
+        return self.start(control.spec_of(asked | changes), key)
+
+    def resume(self, session_id: str) -> Launched:
+        """Go on: with a paused session, or with one whose runner has gone."""
+        row = self.journal.session(session_id)
+        if row.status in ENDED:
+            raise UsageError(f"Session {session_id} has ended ({row.status}).", "Clone it to begin anew.")
+        if row.status == "paused":
+            control.command(session_id, "resume", journal=self.journal)
+        if row.status == "failed" or not self.journal.attended(row, ATTENDED_S):
+            return self.launch(session_id)
+        return Launched(session=session_id, launched=True)
 
     def launch(self, session_id: str) -> Launched:
         """Ask Prefect to run a session, unless a run of it is already under way."""
