@@ -16,7 +16,7 @@ from pregao.sessions.spec import SessionSpec
 def finished(panel: Any) -> str:
     """A session that has played 400 bars."""
     session_id = panel.session(feed={"speed": 0, "end": 1_700_000_040_000_000_000 + 400 * 60_000_000_000})
-    panel.run(session_id).join(60)
+    panel.run(session_id).join(240)  # where the engine has changed, it is compiled first
     return str(session_id)
 
 
