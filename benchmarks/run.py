@@ -12,7 +12,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ARGUMENTS = {"path_rules_against_minutes": ["--json"], "classics_record": ["--json"]}
+ARGUMENTS = {
+    "path_rules_against_minutes": ["--json"],
+    "classics_record": ["--json"],
+    "sessions": ["--events", "200000"],
+    "many_sessions": ["--sessions", "20", "--minutes", "10"],
+}
 
 
 def main(wanted: list[str]) -> int:

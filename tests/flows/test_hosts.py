@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,10 +30,10 @@ from pregao.settings import Settings, settings
 from pregao_flows import client
 from pregao_flows.supervise import supervise
 
-pytestmark = [pytest.mark.servers, pytest.mark.long]
+pytestmark = [pytest.mark.servers, pytest.mark.long, pytest.mark.timeout(1_200)]
 ROOT = Path(__file__).parents[2]
 POOL = "machines"
-BARS = 600
+BARS = 800
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_a_killed_machine_leaves_its_sessions_to_the_others(api: str, tmp_path: 
     Store().write(random_walk(BARS))
     journal = Journal()
     asked: dict[str, Any] = {
-        "instrument": INSTRUMENT.key, "timeframe": MINUTE.name, "strategy": "ma-cross", "feed": {"speed": 6},
+        "instrument": INSTRUMENT.key, "timeframe": MINUTE.name, "strategy": "ma-cross", "feed": {"speed": 8},
         "config": {"fast": 3, "slow": 8},
     }  # fmt: skip
     workers = [machine(name, tmp_path / f"{name}.log") for name in ("a", "b")]
@@ -122,6 +123,9 @@ def test_a_killed_machine_leaves_its_sessions_to_the_others(api: str, tmp_path: 
         many = [start(spec_of(asked), journal) for _ in range(8)]
         for each in many:
             assert hosts.offer(journal, each)
+        alone = start(spec_of(asked), journal)
+        undisturbed = threading.Thread(target=run, args=(alone, Journal()))
+        undisturbed.start()
         wait(lambda: all(journal.session(each).bars > 5 for each in many))
         before = {each: journal.session(each).runner for each in many}
         runners = sorted(set(before.values()))
@@ -142,8 +146,7 @@ def test_a_killed_machine_leaves_its_sessions_to_the_others(api: str, tmp_path: 
         assert any(found.state_type == "SCHEDULED" for found in client.host_runs())
         assert len(client.session_runs(many[0])) == 0  # none was started on its own
         wait(lambda: all(journal.session(each).status == "finished" for each in many))
-        alone = start(spec_of({**asked, "feed": {"speed": 6}, "isolated": True}), journal)
-        run(alone, journal)
+        undisturbed.join(60)
         ends = {(journal.session(each).last_seq, journal.session(each).chain) for each in [*many, alone]}
         assert len(ends) == 1
     finally:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
+from functools import lru_cache
 from typing import NamedTuple
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.learning import registry
 from pregao.learning.model import UnusableError
+from pregao.settings import settings
 from pregao.strategies.contract import Model
 
 POLL_S = 2.0
@@ -39,6 +42,35 @@ def loaded(name: str, version: str) -> Model:
         raise
     except PregaoError as error:
         raise RegistryAwayError(error.message, "The session goes on when MLflow is back.") from error
+
+
+class _Asked:
+    """The champion of a name, asked once for all sessions of this process that want to know it at the same time."""
+
+    def __init__(self) -> None:
+        self._turn = threading.Lock()
+        self._at = float("-inf")
+        self._found: str | None = None
+        self._failed: PregaoError | None = None
+
+    def version(self, name: str) -> str | None:
+        """Its version, no older than half of `POLL_S`; raises `PregaoError` if it cannot be told."""
+        with self._turn:
+            if time.monotonic() - self._at > POLL_S / 2:
+                try:
+                    found = registry.champion(name)
+                    self._found, self._failed = None if found is None else str(found), None
+                except PregaoError as error:
+                    self._failed = error
+                self._at = time.monotonic()
+            if self._failed is not None:
+                raise self._failed
+            return self._found
+
+
+@lru_cache(maxsize=1_024)
+def _asked(name: str, tracking: str) -> _Asked:
+    return _Asked()
 
 
 def misfit(new: Model, old: Model) -> str:
@@ -79,10 +111,10 @@ class Watch:
     def _run(self) -> None:
         while not self._closing.wait(POLL_S):
             try:
-                version = registry.champion(self._name)
-                if version is None or str(version) == self._known:
+                version = _asked(self._name, settings().tracking_uri).version(self._name)
+                if version is None or version == self._known:
                     continue
-                offer = self._made(str(version))
+                offer = self._made(version)
             except PregaoError:
                 continue  # away: the champion of before stays until it is back
             with self._changed:
