@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from pregao.core.errors import PregaoError
+from pregao.market import dvc
 from pregao.market.atomic import disk_errors, exclusive
-from pregao.market.versions import init_dvc
 from pregao.settings import QUIET
 
 
@@ -24,7 +24,7 @@ def init_pipeline(workspace: Path) -> None:
         if not (workspace / ".dvc" / "config").exists():
             workspace.mkdir(parents=True, exist_ok=True)
             shutil.rmtree(workspace / ".dvc", ignore_errors=True)
-            init_dvc(workspace, no_scm=True)
+            dvc.init(workspace, no_scm=True)
 
 
 def reproduce(workspace: Path, stage: str, progress: Callable[[str], None] | None = None) -> bool:

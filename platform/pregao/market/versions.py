@@ -1,15 +1,13 @@
 """Versions of the market data: the data folder is a git repository of its own with DVC inside.
 
 Git holds ``bars.dvc`` (the md5 of all bars) and the quality reports, DVC's cache holds the bars of every version.
-A version is that md5 and the git revision. This is the only module that imports DVC.
+A version is that md5 and the git revision.
 """
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ import yaml
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.timeframe import Timeframe
+from pregao.market import dvc
 from pregao.market.actions import FILE as ACTIONS
 from pregao.market.atomic import disk_errors, remove_leftovers, write_atomic
 from pregao.market.differences import SeriesChange, differences
@@ -25,14 +24,13 @@ from pregao.market.git import git
 from pregao.market.history import mend, receive, shared_history, transfer
 from pregao.market.snapshots import md5, place, restore
 from pregao.market.store import Store
-from pregao.settings import keep_quiet, settings, shown
+from pregao.settings import settings
 
 _DVC_FILE = "bars.dvc"
 _OUTCOMES = "outcomes"
 _OUTCOMES_FILE = f"{_OUTCOMES}.dvc"
 _TRACKED = (_DVC_FILE, _OUTCOMES_FILE, ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "quality")
 _IGNORED = "/bars\n/outcomes\n/.lock*\n/.tmp\n"
-_REMOTE = "storage"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ class Versions:
         with self.store.alone(), disk_errors(self.root):
             self._set_up()
             remove_leftovers(self.root / ".tmp")
-            with _repo(self.root) as repo:
+            with dvc.opened(self.root) as repo:
                 # Without relinking, DVC does not touch the files: readers never find one missing.
                 repo.add(str(self.store.bars_root), relink=False)
             others = [] if of is None else [one for one in self._unrecorded(of) if one.timeframe]
@@ -106,7 +104,7 @@ class Versions:
             return ""
         with self.store.alone(), disk_errors(self.root):
             self._set_up()
-            with _repo(self.root) as repo:
+            with dvc.opened(self.root) as repo:
                 repo.add(str(self.root / _OUTCOMES), relink=False)
             self._git("add", "--", _OUTCOMES_FILE)
             self._commit_staged(message)
@@ -204,7 +202,7 @@ class Versions:
         with self.store.alone():
             # A version recorded before the remote was set has no remote of its own, and DVC would leave it out.
             self._set_up()
-        with _repo(self.root) as repo, shared_history(self.root, repo, _REMOTE) as history:
+        with dvc.opened(self.root) as repo, shared_history(self.root, repo, dvc.REMOTE) as history:
             if history.head and not history.contained:
                 raise PregaoError(
                     "The remote has versions that this folder lacks; nothing was sent.", "Run `pregao data pull` first."
@@ -226,7 +224,7 @@ class Versions:
         self._need_remote()
         with self.store.alone(), disk_errors(self.root):
             self._set_up()
-            with _repo(self.root) as repo, shared_history(self.root, repo, _REMOTE) as history:
+            with dvc.opened(self.root) as repo, shared_history(self.root, repo, dvc.REMOTE) as history:
                 if not history.head:
                     raise PregaoError("The remote holds no versions.", "Send some with `pregao data push`.")
                 if history.contained:
@@ -247,7 +245,7 @@ class Versions:
             self._set_up()
             version = self.current()
             files = self._files(version)
-            with _repo(self.root) as repo:
+            with dvc.opened(self.root) as repo:
                 repo.fetch(revs=[version.revision])
             restore(self.root, files, self._content(version))
             self._remove_others(files)
@@ -264,14 +262,14 @@ class Versions:
         if "email = " not in said or "name = " not in said:
             self._git("config", "user.email", "pregao@localhost")
             self._git("config", "user.name", "Pregao")
-        remote, new = _remote_url(), False
+        remote, new = dvc.remote_url(), False
         if not (self.root / ".dvc" / "config").exists():
-            init_dvc(self.root, no_scm=False, remote=remote)
+            dvc.init(self.root, no_scm=False, remote=remote)
             new = True
         elif remote:
-            with _repo(self.root) as repo:
-                if repo.config["remote"].get(_REMOTE, {}).get("url") != remote:
-                    _set_remote(repo, remote)
+            with dvc.opened(self.root) as repo:
+                if repo.config["remote"].get(dvc.REMOTE, {}).get("url") != remote:
+                    dvc.set_remote(repo, remote)
                     new = True
         ignore = self.root / ".gitignore"
         if not ignore.exists() or ignore.read_text() != _IGNORED:
@@ -284,13 +282,13 @@ class Versions:
 
     def _push_older(self, repo: Any) -> int:
         """Send the versions that were recorded before the remote was set: DVC silently leaves them out."""
-        configured = self._git("log", "--format=%H", f"-G{_REMOTE}", "--", ".dvc/config").splitlines()
+        configured = self._git("log", "--format=%H", f"-G{dvc.REMOTE}", "--", ".dvc/config").splitlines()
         first = configured[-1] if configured else ""
         older = self._git("log", "--format=%H", f"{first}~1", "--", _DVC_FILE) if self._parent(first) else ""
         sent = 0
         for revision in older.splitlines():
             version = Version(self._md5_at(revision), revision, 0, "")
-            sent += transfer(repo, _REMOTE, {version.md5, *self._files(version).values()})
+            sent += transfer(repo, dvc.REMOTE, {version.md5, *self._files(version).values()})
         return sent
 
     def _parent(self, revision: str) -> bool:
@@ -367,10 +365,10 @@ class Versions:
         path = self.root / ".dvc" / "cache" / "files" / "md5" / md5[:2] / md5[2:]
         if not path.exists():
             if settings().dvc_remote:
-                with _repo(self.root) as repo:
+                with dvc.opened(self.root) as repo:
                     repo.fetch(revs=[version.revision])
                     if not path.exists():
-                        receive(repo, _REMOTE, md5)  # of a version from before the remote was set
+                        receive(repo, dvc.REMOTE, md5)  # of a version from before the remote was set
             if not path.exists():
                 raise PregaoError(
                     f"The bars of version {version.short} are gone from DVC's cache in {self.root}.",
@@ -385,20 +383,6 @@ class Versions:
         return git(self.root, *arguments, stdin=stdin)
 
 
-def _remote_url() -> str:
-    """The DVC remote of the settings; a folder is made absolute, for DVC reads it as relative to its own.
-
-    Raises `UsageError` for an address that holds a password: it would be committed with the data.
-    """
-    remote = settings().dvc_remote
-    if shown(remote) != remote:
-        raise UsageError(
-            "PREGAO_DVC_REMOTE holds a password, which would be kept in the history of the data.",
-            "Leave it out, and give it by the environment, such as AWS_SECRET_ACCESS_KEY.",
-        )
-    return remote if not remote or "://" in remote else str(Path(remote).expanduser().resolve())
-
-
 def _subset(files: dict[str, str], keys: Sequence[tuple[str, Timeframe | str]], version: Version) -> dict[str, str]:
     chosen: dict[str, str] = {}
     for key, timeframe in keys:
@@ -411,50 +395,3 @@ def _subset(files: dict[str, str], keys: Sequence[tuple[str, Timeframe | str]], 
         beside = (f"bars/{key}/{name}" for name in ("instrument.json", ACTIONS))
         chosen |= {name: files[name] for name in beside if name in files} | series
     return chosen
-
-
-@contextmanager
-def _repo(root: Path) -> Iterator[Any]:
-    """A DVC repository, quiet on standard output, its errors as `PregaoError`."""
-    keep_quiet()
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    logging.getLogger("dvc").setLevel(logging.WARNING)
-    try:
-        repo = Repo(str(root), _wait_for_lock=True)
-        try:
-            yield repo
-        finally:
-            repo.close()
-    except DvcException as error:
-        raise PregaoError(f"DVC failed in {root}: {_reason(error)}.", "The bars themselves are unharmed.") from error
-
-
-def init_dvc(root: Path, *, no_scm: bool, remote: str = "") -> None:
-    """Make a folder a DVC repository that tells nobody, with a default remote if one is given."""
-    keep_quiet()
-    from dvc.repo import Repo
-
-    logging.getLogger("dvc").setLevel(logging.WARNING)
-    repo = Repo.init(str(root), no_scm=no_scm)
-    try:
-        with repo.config.edit() as config:
-            config["core"] |= {"analytics": False, "check_update": False}
-        if remote:
-            _set_remote(repo, remote)
-    finally:
-        repo.close()
-
-
-def _set_remote(repo: Any, url: str) -> None:
-    with repo.config.edit() as config:
-        config["remote"][_REMOTE] = {"url": url}
-        config["core"]["remote"] = _REMOTE
-
-
-def _reason(error: BaseException) -> str:
-    """The innermost reason of a chain of errors: DVC wraps what a person needs to know."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).strip().rstrip(".") or type(error).__name__
