@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import psutil
 import pytest
@@ -155,3 +156,15 @@ def test_a_recorded_process_is_ended_only_if_it_is_the_very_one() -> None:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def test_who_speaks_no_http_does_not_answer() -> None:
+    """Such as ourselves: a call to a port that nobody listens on can be met by itself, and hears its own request."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        Thread(target=lambda: _echo(server.accept()[0]), daemon=True).start()
+        assert not answers(f"http://127.0.0.1:{server.getsockname()[1]}/")
+
+
+def _echo(line: socket.socket) -> None:
+    with line:
+        line.sendall(line.recv(1_000))

@@ -7,11 +7,15 @@ import os
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
 from pregao.cli import main
+from pregao.operations.ports import free_port, is_free
 
 ROOT = Path(__file__).parents[2]
 FORM = """
@@ -54,6 +58,23 @@ def run(*command: object, cwd: Path, home: Path | None = None, status: int = 0) 
     return done.stdout
 
 
+def of_the_panel(python: Path, path: str, cwd: Path, home: Path) -> Any:
+    """What the API of a panel answers that runs in the environment of wheels."""
+    port, log = free_port("127.0.0.1"), cwd / "panel.log"
+    command = [python, "-m", "pregao_ui", "--port", str(port)]
+    with log.open("wb") as said:
+        panel = subprocess.Popen(command, cwd=cwd, env=clean_environment(home), stdout=said, stderr=said)
+        try:
+            while is_free("127.0.0.1", port):
+                assert panel.poll() is None, log.read_text()
+                time.sleep(0.2)
+            with urlopen(f"http://127.0.0.1:{port}/api{path}", timeout=120) as answer:
+                return json.load(answer)
+        finally:
+            panel.terminate()
+            panel.wait(60)
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The Python of an environment with Pregão from its wheel, and the folder with it.
@@ -73,6 +94,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_new_plugin_installs_into_an_environment_of_wheels_and_trades(
     installed: tuple[Path, Path], tmp_path: Path, home: Path
 ) -> None:
@@ -99,6 +121,10 @@ def test_a_new_plugin_installs_into_an_environment_of_wheels_and_trades(
         ("distance", "Distance", 1.0),
     ]
     assert "Closes in the mean" in form["fields"][0][3]
+
+    served = {s["name"]: s for s in of_the_panel(python, "/strategies", cwd=tmp_path, home=home)}["mean-reverter"]
+    assert (served["title"], served["state"], served["error"]) == ("Mean reverter", "ok", "")
+    assert served["settings"]["properties"]["span"]["default"] == 20
 
     run(*pregao, "ingest", "--source", "synthetic", "--symbol", "NOISE/USDT", "--timeframe", "1h",
         "--option", "bars=600", cwd=tmp_path, home=home)  # fmt: skip

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from http.client import HTTPException
 from pathlib import Path
 from threading import Event
 
@@ -41,8 +42,8 @@ def answers(url: str, timeout: float = 2.0) -> bool:
             return True
     except urllib.error.HTTPError as error:
         return error.code in (401, 403)  # a panel with an access token
-    except (OSError, ValueError):
-        return False
+    except (OSError, ValueError, HTTPException):
+        return False  # nobody, or who speaks no HTTP: also we, since a call to a port of nobody's can meet itself
 
 
 def tail(path: Path, lines: int = 12) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 from pregao.core.bars import Bars
 from pregao.features.conformance import market
+from pregao.operations.project import lay_out
+from pregao.settings import settings
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import backtest
 from pregao.strategies.conformance import StrategyConformance
@@ -77,6 +80,7 @@ def test_the_same_seed_learns_the_same_policy_and_another_one_another() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1_200)
 def test_it_learns_where_there_is_something_to_learn() -> None:
     """On waves that anyone would see it earns after costs, on bars that it has not learnt from."""
     bars = waves()
@@ -88,7 +92,18 @@ def test_it_learns_where_there_is_something_to_learn() -> None:
     assert result.metrics()["net_return"] > 0.01 > held / 10
 
 
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A project's folder of its own."""
+    lay_out(tmp_path, print)
+    monkeypatch.setenv("PREGAO_HOME", str(tmp_path))
+    settings.cache_clear()
+    yield tmp_path
+    settings.cache_clear()
+
+
 @pytest.mark.long
+@pytest.mark.timeout(1_200)
 def test_the_command_trains_judges_keeps_and_lists(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from pregao.cli import main as pregao
     from pregao_rl.command import main
@@ -100,6 +115,7 @@ def test_the_command_trains_judges_keeps_and_lists(home: Path, capsys: pytest.Ca
     policy = read(Path(told["policy"]))
     assert policy.digest == told["digest"]
     assert told["gate"]["passed"] is False
+    assert Path(told["policy"]).is_relative_to(home)
     assert {"data_version", "code_version", "params_hash", "train_end_ns"} <= policy.lineage.keys()
     main(["list", "--json"])
     (one,) = json.loads(capsys.readouterr().out)
