@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 from ordering import WIDE, connect
+from venue import Cut
 
 from pregao.core.errors import NotFoundError, UsageError
 from pregao.market.sources.ccxt.client import CcxtOptions
@@ -77,7 +78,7 @@ def test_amend_orders_what_is_left_anew(venue, account, router):
     assert router.orders.order(order.client_id).state == "cancelled"
     assert (again.state, again.request.qty_lots, again.replaces) == ("open", 8_000, order.client_id)
     assert [o.status for o in account.orders] == ["CANCELED", "NEW"]
-    with pytest.raises(RefusedError, match="no limit order that waits: it is cancelled"):
+    with pytest.raises(RefusedError, match="no order that rests: it is cancelled"):
         router.amend(order.client_id, 5)
     with pytest.raises(RefusedError, match="the least that is accepted is 5"):
         router.amend(again.client_id, 1)
@@ -166,3 +167,51 @@ def test_without_credentials_or_with_wrong_ones(venue, monkeypatch):
     monkeypatch.setenv("PREGAO_CCXT_BINANCE_SECRET", "wrong")
     with pytest.raises(UsageError, match="refused the credentials"):
         connect(venue.url).balances()
+
+
+def bracket(venue, up: int, down: int, lots: int = 20_000) -> Request:
+    last = venue.last_ticks(venue.market("BTC/USDT"))
+    return Request("exit", -1, "bracket", lots, last + up, stop_ticks=last - down)
+
+
+@pytest.mark.parametrize(("up", "down", "leg"), [(900, 90_000, 0), (90_000, 900, 1)], ids=["take profit", "stop loss"])
+def test_one_exit_of_a_bracket_fills_and_ends_the_other(venue, account, router, up, down, leg):
+    order = router.place(bracket(venue, up, down))
+    assert order.state == "open"
+    assert [o.kind for o in account.orders] == ["LIMIT_MAKER", "STOP_LOSS"]
+    for _ in range(40):
+        venue.advance(minutes=5)
+        router.broker.sync()
+        if (order := router.refresh(order.client_id)).state != "open":
+            break
+    assert (order.state, order.filled_lots) == ("filled", 20_000)
+    fills = router.collect()
+    assert {fill.broker_id for fill in fills} == {order.broker_id.split("/")[leg]}
+    assert sum(fill.qty_lots for fill in router.orders.fills(order.client_id)) == 20_000
+    assert [o.status for o in account.orders] == (["FILLED", "EXPIRED"] if leg == 0 else ["EXPIRED", "FILLED"])
+
+
+def test_a_bracket_is_moved_and_cancelled_as_one(venue, account, router):
+    order = router.place(bracket(venue, 90_000, 90_000))
+    moved = router.amend(order.client_id, order.request.price_ticks, stop_ticks=order.request.stop_ticks + 500)
+    assert [o.status for o in account.orders] == ["CANCELED", "CANCELED", "NEW", "NEW"]
+    assert account.orders[-1].stop_ticks == order.request.stop_ticks + 500
+    assert [found.client_id for found in router.orders.chain(order.client_id)] == [order.client_id, moved.client_id]
+    assert router.cancel(moved.client_id).state == "cancelled"
+    assert router.broker.open_orders() == []
+
+
+@pytest.mark.parametrize(("up", "down"), [(-900, 900), (900, -900)])
+def test_a_bracket_that_would_act_at_once_is_refused_here_and_there(venue, account, router, up, down):
+    with pytest.raises(RefusedError, match="one of them is reached already"):
+        router.place(bracket(venue, up, down))
+    with pytest.raises(RefusedError, match="immediately"):
+        router.broker.place("pg-by-hand", bracket(venue, up, down), router.broker.now_ms())
+    assert account.orders == []
+
+
+def test_a_bracket_whose_answer_was_lost_is_found_with_both_its_exits(venue, account, router):
+    venue.fault(Cut(), on="orderList/oco")
+    order = router.place(bracket(venue, 90_000, 90_000))
+    assert order.state == "open"
+    assert order.broker_id == "/".join(str(o.id) for o in account.orders)

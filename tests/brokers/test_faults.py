@@ -152,8 +152,8 @@ def test_a_request_on_its_way_for_long_is_waited_for(venue, account, hasty, data
     venue.fault(Lost(), on="order")
     write = hasty.orders.write_down
 
-    def remembered(request, stamp_ms, replaces=None):
-        late["order"], late["stamp"] = write(request, stamp_ms, replaces), stamp_ms
+    def remembered(request, stamp_ms, replaces=None, key=None):
+        late["order"], late["stamp"] = write(request, stamp_ms, replaces, key), stamp_ms
         return late["order"]
 
     hasty.orders.write_down = remembered
@@ -164,6 +164,19 @@ def test_a_request_on_its_way_for_long_is_waited_for(venue, account, hasty, data
     stale = hasty.orders.write_down(BUY, hasty.broker.now_ms() - hasty.broker.window_ms)
     with pytest.raises(PregaoError, match="refused the time"):  # and so it cannot arrive once the window is over
         hasty.broker.place(stale.client_id, BUY, stale.stamp_ms)
+
+
+def test_a_process_that_slept_sends_nothing_that_another_one_has_given_up(venue, account, hasty, database):
+    """It wrote an order down and was stopped; another process took over, and it wakes when all is over."""
+    asleep = Router(connect(venue.url), Orders(database, hasty.broker.name), WIDE)
+    order = asleep.orders.write_down(BUY, asleep.broker.now_ms())
+    venue.advance(minutes=1)
+    hasty.broker.sync()
+    (given_up,) = hasty.reconcile().settled
+    assert (given_up.client_id, given_up.state) == (order.client_id, "never")
+    with pytest.raises(PregaoError, match="Another process has dealt with"):
+        asleep._send(order)
+    assert account.orders == []
 
 
 @pytest.mark.parametrize("skew_ms", [-30_000, 30_000])

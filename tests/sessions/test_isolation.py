@@ -17,6 +17,8 @@ from probe_market import INSTRUMENT, a_spec, random_walk
 
 from pregao.core.bars import Bars
 from pregao.market.store import Store
+from pregao.sessions import isolation
+from pregao.sessions.assembly import SpecError
 from pregao.sessions.audit import audit
 from pregao.sessions.control import start
 from pregao.sessions.journal import Journal
@@ -129,6 +131,53 @@ def test_what_it_does_to_itself_pauses_its_session_and_no_other(begin: Any, jour
     assert lived(journal, beside) == lived(journal, calm)
     assert audit(journal, harmed).identical
     assert cells() == []
+
+
+MADE = {
+    "hang": "did not answer within 3 s", "exit": "ended by itself, with status 7", "segfault": "ended by SIGSEGV",
+    "swallow": "MB of memory; 250 are allowed", "raise": "told to fail", "quit": "SystemExit: enough",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", MADE if "PREGAO_KILLS" in os.environ else ("hang", "segfault", "raise"))
+@pytest.mark.parametrize("where", ["import", "constructor"])
+def test_what_it_does_when_it_is_made_it_does_in_its_own_process_too(
+    begin: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch, where: str, how: str
+) -> None:
+    """Asked for it is refused with the reason; a session that runs already is shown as failed, and goes on later."""
+    monkeypatch.setattr(isolation, "START_S", 3.0)
+    harmful = {"strategy": "wreck"} if where == "import" else {"strategy": "harm", "config": {"made": how}}
+    if where == "import":
+        running = begin(strategy="wreck", isolated=True, memory=250)
+        run(running, journal, stop=lambda: journal.session(running).bars >= 20)
+        monkeypatch.setenv("PREGAO_WRECK", how)
+    with pytest.raises(SpecError, match=MADE[how]) as caught:
+        begin(**harmful, isolated=True, memory=250)
+    assert list(caught.value.problems) == ["strategy"]
+    if where == "import":
+        with pytest.raises(SpecError, match=MADE[how]):
+            run(running, journal)
+        row = journal.session(running)
+        assert row.status == "failed"
+        assert MADE[how] in str(row.error)
+        assert ("Traceback" in str(row.error)) == (how in ("raise", "quit"))
+        monkeypatch.delenv("PREGAO_WRECK")
+        assert run(running, journal) == "finished"
+        assert audit(journal, running).identical
+    wait(lambda: cells() == [], 5)
+
+
+@pytest.mark.parametrize("where", ["import", "constructor"])
+def test_one_that_forks_when_it_is_made_speaks_once(
+    begin: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    if where == "import":
+        monkeypatch.setenv("PREGAO_WRECK", "fork")
+    config = {} if where == "import" else {"made": "fork"}
+    session_id = begin(strategy="wreck" if where == "import" else "harm", config=config, isolated=True)
+    assert run(session_id, journal) == "finished"
+    assert journal.session(session_id).error is None
+    wait(lambda: cells() == [], 5)
 
 
 @pytest.mark.parametrize("how", ["fork", "bomb", "print"])

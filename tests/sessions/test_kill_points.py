@@ -32,6 +32,7 @@ from pregao.settings import settings
 
 KILLS = int(os.environ.get("PREGAO_KILLS", "0"))
 """How many kills by chance; 0 is the short round."""
+pytestmark = pytest.mark.timeout(0 if KILLS else 300)
 SETTINGS: dict[str, Any] = {
     "config": {"every": 4, "leave": 17}, "take_profit": 1, "stop_loss": 1, "feed": {"speed": 0},
     "risk": {"profile": "aggressive", "daily_loss": "0.5", "max_drawdown": 5, "cool_down": 3}, "trailing": True,

@@ -7,38 +7,32 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 from killable import Point, runner
+from live_session import MINUTE, STREAM, Running, bars_of, begun, play, rows, states, truth, wait
 from venue import Altered, Market, MarketClock, Status, Venue
-from venue.truth import true_bars
 from yahoo.fixtures import yahoo
 
 from pregao.cli import main
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError
-from pregao.core.timeframe import Timeframe
 from pregao.market.sources.yfinance_live import YahooWire
 from pregao.sessions.assembly import assemble
 from pregao.sessions.audit import audit
 from pregao.sessions.control import SpecError, spec_of, start
 from pregao.sessions.following import is_late
 from pregao.sessions.journal import Journal
-from pregao.sessions.records import JournalRow
-from pregao.sessions.runtime import run
 from pregao.settings import settings
 from pregao.strategies.backtest import backtest
 from pregao.strategies.registry import configured
 
 __all__ = ["yahoo"]
-MINUTE = Timeframe.parse("1m")
-STREAM = "btcusdt@kline_1m"
 GONE = 100_000
 PROGRAM = str(Path(sys.executable).parent / "pregao")
 
@@ -72,72 +66,6 @@ def follow(venue: Venue, journal: Journal) -> Any:
         return start(spec_of(values | changes), journal)
 
     return follow
-
-
-class Running:
-    """A session's runner in a thread."""
-
-    def __init__(self, journal: Journal, session_id: str) -> None:
-        self.journal, self.id = journal, session_id
-        self.go = threading.Event()
-        self.error: BaseException | None = None
-        self.thread = threading.Thread(target=self._run)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            run(self.id, self.journal, stop=self.go.is_set)
-        except BaseException as error:
-            self.error = error
-
-    def __enter__(self) -> Running:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.go.set()
-        self.thread.join(20)
-        assert not self.thread.is_alive()
-
-
-def wait(true: Callable[[], Any], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.01)
-
-
-def rows(journal: Journal, session_id: str, *kinds: str) -> list[JournalRow]:
-    return [r for r in journal.rows(session_id, limit=10**6) if not kinds or r.kind in kinds]
-
-
-def bars_of(journal: Journal, session_id: str) -> list[Bar]:
-    """The bars that a session has lived through."""
-    found = rows(journal, session_id, "bar")
-    return [Bar(r.body["t"], r.ts_ns, *(r.body[n] for n in "ohlc"), float(r.body["v"])) for r in found]
-
-
-def states(journal: Journal, session_id: str) -> list[str]:
-    """What was told of the feed; the clocks differ, since the market's stands still between two bars."""
-    told = [r.body["state"] for r in rows(journal, session_id, "feed")]
-    return [state for state in told if state not in ("skewed", "revised")]
-
-
-def play(venue: Venue, journal: Journal, session_id: str, minutes: int) -> None:
-    """Let minutes pass one by one, each once the session has traded on the one before."""
-    for _ in range(minutes):
-        bars = journal.session(session_id).bars
-        venue.advance(minutes=1)
-        wait(lambda: journal.session(session_id).bars == bars + 1)  # noqa: B023
-
-
-def begun(venue: Venue, journal: Journal, session_id: str) -> int:
-    """Wait until the session listens; the open time of its first bar."""
-    venue.subscribed(STREAM, 20)
-    return int(rows(journal, session_id, "warmed")[0].body["bars"][-1][1])
-
-
-def truth(venue: Venue, first_ns: int, bars: int) -> list[Bar]:
-    return true_bars(venue, "BTC/USDT", "1m", first_ns, first_ns + bars * MINUTE.ns)
 
 
 def as_bars(instrument: Any, found: list[Bar]) -> Bars:
@@ -258,6 +186,32 @@ def test_killed_again_and_again_while_it_catches_up_it_ends_like_one_that_was_no
     assert lived(killed) == lived(calm)
     assert len(journal.runs(killed)) == 2 + len(points)
     assert audit(journal, killed).identical
+
+
+def test_a_person_closes_a_position_between_two_bars_at_the_last_price_heard(
+    venue: Venue, follow: Any, journal: Journal
+) -> None:
+    session_id = follow(take_profit=5, stop_loss=5, config={"every": 2, "leave": 1_000}, isolated=False)
+    with Running(journal, session_id):
+        begun(venue, journal, session_id)
+        while not journal.session(session_id).position_lots:
+            play(venue, journal, session_id, 1)
+        bars = journal.session(session_id).bars
+        venue.advance(seconds=30)
+        time.sleep(0.5)  # the forming bar is on its way
+        number = journal.command(session_id, "flatten")
+        wait(lambda: journal.answer(number).outcome == "done", 5)
+        assert journal.session(session_id).position_lots == 0
+        (fill,) = [r for r in rows(journal, session_id, "fill") if r.body["role"] == "exit"]
+        assert fill.body["rule"] == "last"
+        assert fill.body["ref"] == venue.last_ticks(venue.market("BTC/USDT"))
+        assert fill.body["slip"] > 0
+        assert journal.session(session_id).bars == bars
+        journal.command(session_id, "stop")
+        wait(lambda: journal.session(session_id).status == "stopped", 5)
+        assert journal.session(session_id).bars == bars
+    assert [o.body["reason"] for o in rows(journal, session_id, "order") if o.body["role"] == "stop_loss"][-1]
+    assert audit(journal, session_id).identical
 
 
 class Absurd(Altered):

@@ -41,14 +41,28 @@ CALLS = {
     "letting go": ("pregao.sessions.writer", "Writer.release", False),
 }
 """Points before or after a call."""
+ORDERS = {
+    "before an order is written down": ("pregao.sessions.brokers.orders", "Orders.write_down", False),
+    "after an order was written down": ("pregao.sessions.brokers.orders", "Orders.write_down", True),
+    "before an order is sent": ("pregao.sessions.brokers.exchange", "Exchange.place", False),
+    "after an order was sent": ("pregao.sessions.brokers.exchange", "Exchange.place", True),
+    "after an answer was kept": ("pregao.sessions.brokers.orders", "Orders.settle", True),
+    "before an order is cancelled": ("pregao.sessions.brokers.exchange", "Exchange.cancel", False),
+    "after an order was cancelled": ("pregao.sessions.brokers.exchange", "Exchange.cancel", True),
+    "before fills are kept": ("pregao.sessions.brokers.orders", "Orders.add_fills", False),
+    "after fills were kept": ("pregao.sessions.brokers.orders", "Orders.add_fills", True),
+    "before what was told is journaled": ("pregao.sessions.machine", "Machine.broker", True),
+}
+"""Points of a session whose orders go to an exchange."""
 COMMIT = "before a commit"
 RARE = ("in the quarantine", "in a cut", "while a model takes over")
 """Points that a session does not come to by itself."""
 POINTS = tuple(name for name in (*STATEMENTS, *CALLS, COMMIT) if name not in RARE)
 
 
-def live(home: str, url: str, session_id: str, point: Point | None) -> None:
-    """Run a session to its end, or to the point."""
+def live(home: str, url: str, session_id: str, point: Point | None, environment: dict[str, str]) -> None:
+    """Run a session to its end, or to the point; the server that forks has the environment of its own beginning."""
+    os.environ.update(environment)
     os.environ["PREGAO_HOME"] = home
     os.environ["PREGAO_DATABASE_URL"] = url
     from pregao.settings import settings
@@ -92,7 +106,7 @@ def _arm(journal: Any, point: Point) -> None:
     elif point.name == COMMIT:
         event.listen(journal.engine, "commit", lambda _connection: come())
     else:
-        module, path, after = CALLS[point.name]
+        module, path, after = (CALLS | ORDERS)[point.name]
         *owners, name = path.split(".")
         owner: Any = importlib.import_module(module)
         for part in owners:
@@ -112,8 +126,9 @@ def _watched(call: Callable[..., Any], come: Callable[[], None], after: bool) ->
     return watched
 
 
-def runner(home: str, url: str, session_id: str, point: Point | None = None) -> BaseProcess:
+def runner(home: str, url: str, session_id: str, point: Point | None = None, by: int = signal.SIGKILL) -> BaseProcess:
     """A real process that runs a session; its exit code is 3 if another one took the session over, -9 if killed."""
-    process = _context.Process(target=live, args=(home, url, session_id, point), daemon=True)
+    environment = {name: value for name, value in os.environ.items() if name.startswith("PREGAO_")}
+    process = _context.Process(target=live, args=(home, url, session_id, point, environment), daemon=True)
     process.start()
     return process

@@ -29,13 +29,19 @@ def audit(session_id: str, as_json: bool) -> None:
         print_json(
             {
                 "session": session_id, "identical": found.identical, "rows": found.rows, "cuts": found.cuts,
-                "digest": found.digest, "chain": found.chain, "row": problem.seq if problem else None,
+                "told": found.told, "witnessed": found.witnessed, "digest": found.digest, "chain": found.chain,
+                "row": problem.seq if problem else None,
                 "problem": problem.message if problem else None,
             }
         )  # fmt: skip
     elif problem is None:
         cuts = f", cut {found.cuts} times because it was damaged" if found.cuts else ""
         click.echo(f"Session {session_id} is identical: {found.rows} rows came out again{cuts}.")
+        if found.told:
+            click.echo(
+                f"Of its fills {found.told} are what the exchange said: they are taken as they were told, and cannot "
+                f"be made again. {found.witnessed} of them are alike in the memory of its executions, kept apart."
+            )
         click.echo(f"Account {found.digest}")
     else:
         click.echo(f"Session {session_id}: {found.rows} rows came out again. {problem}")

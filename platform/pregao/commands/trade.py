@@ -83,6 +83,15 @@ def _journal() -> Iterator[Journal]:
 @click.option("--model", default=None, help="Registered model for the AI; default the instrument's own.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the strategy's own randomness.")
 @click.option("--approval-bars", default=3, show_default=True, help="Bars that a proposal waits for you.")
+@click.option(
+    "--broker",
+    default="paper",
+    show_default=True,
+    help="Live: who has the orders. paper: the simulation; or an exchange, its sandbox: binance.",
+)
+@click.option(
+    "--real-money", default=None, metavar="WORDS", help="Not the sandbox: see docs/how-to/exchange-orders.md."
+)
 @click.option("--here", is_flag=True, help="Run in this terminal, without the servers.")
 @set_option
 @json_option
@@ -105,6 +114,8 @@ def start(
     daily_loss: str | None,
     max_drawdown: str | None,
     cool_down: int | None,
+    broker: str,
+    real_money: str | None,
     pairs: tuple[str, ...],
     as_json: bool,
     **values: Any,
@@ -134,7 +145,8 @@ def start(
         "profile": profile, "max_position": max_position, "max_exposure": max_exposure, "kelly": kelly,
         "daily_loss": daily_loss, "max_drawdown": max_drawdown, "cool_down": cool_down,
     }  # fmt: skip
-    asked = {"instrument": key, "timeframe": timeframe, "config": settings, "feed": feed, "risk": risk}
+    asked = {"instrument": key, "timeframe": timeframe, "config": settings, "feed": feed, "risk": risk,
+             "broker": _broker(broker, real_money)}  # fmt: skip
     spec = spec_of({**values, **asked})
     with _journal() as journal:
         if not here:
@@ -148,6 +160,15 @@ def start(
         print_json({"session": session_id})
         return
     click.echo(f"Session {session_id} starts. Follow it with `pregao trade watch {session_id}`, or in the panel.")
+
+
+def _broker(name: str, real_money: str | None) -> dict[str, Any]:
+    """The broker of a session by its name; with the words typed, the exchange itself and not its sandbox."""
+    if name == "paper":
+        if real_money is not None:
+            raise UsageError("--real-money is of an exchange, and the broker is paper.", "Name one with --broker.")
+        return {"kind": "paper"}
+    return {"kind": "exchange", "exchange": name, "sandbox": real_money is None, "confirmation": real_money}
 
 
 def _stored(name: str | None, timeframe: str | None) -> tuple[str, str]:
@@ -194,7 +215,7 @@ def _live_feed(
 @click.argument("session_id", metavar="SESSION")
 @json_option
 def stop(session_id: str, as_json: bool) -> None:
-    """Close the position at the next bar and end the session for good."""
+    """Close the position and end the session for good: live at the last price heard, of a replay at the next open."""
     with _journal() as journal:
         if _unattended(journal, session_id):
             progress("No runner attends this session: it is brought to its end here.")
@@ -238,7 +259,7 @@ def resume(session_id: str, here: bool, as_json: bool) -> None:
 @click.argument("session_id", metavar="SESSION")
 @json_option
 def flatten(session_id: str, as_json: bool) -> None:
-    """Close the position at the next bar's open and go on."""
+    """Close the position and go on: live at the last price heard, of a replay at the next bar's open."""
     _command(session_id, "flatten", {}, as_json)
 
 
@@ -292,7 +313,7 @@ def list_(every: bool, as_json: bool) -> None:
 def show(session_id: str, as_json: bool) -> None:
     """Show one session: its state, its settings, its trades."""
     from pregao.sessions.telling import moment
-    from pregao.sessions.views import session_view, trade_view
+    from pregao.sessions.views import broker_of, session_view, trade_view
 
     with _journal() as journal:
         row = journal.session(session_id)
@@ -306,7 +327,9 @@ def show(session_id: str, as_json: bool) -> None:
     click.echo(f"{row.spec.strategy} ({row.spec.mode}) on {row.instrument.key} {row.spec.timeframe}{model}")
     spec = row.spec
     click.echo(f"Entry {spec.entry_value:,} {quote}, take profit {spec.take_profit} %, stop loss {spec.stop_loss} %")
-    click.echo("Simulated money." + (" Synthetic data." if row.instrument.synthetic else ""))
+    broker = broker_of(spec)
+    whose = "Simulated money." if broker == "paper" else f"Its orders go to {broker}; fills and fees are what it says."
+    click.echo(whose + (" Synthetic data." if row.instrument.synthetic else ""))
     if row.proposal:
         click.echo(f"Proposal {row.proposal['id']} to go {row.proposal['side']} waits for you: approve or reject.")
     columns = ("#", "Opened", "Closed", "Side", "Quantity", "Entry", "Exit", "P&L", "Because of")

@@ -190,6 +190,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "rule_path": ("within the bar", "dentro da barra"),
     "rule_finer": ("within a finer bar", "dentro de uma barra mais fina"),
     "rule_close": ("at the close", "no fechamento"),
+    "rule_venue": ("at the exchange", "na bolsa"),
+    "rule_last": ("at the last price heard", "ao último preço ouvido"),
     "kind_market": ("market", "a mercado"),
     "kind_limit": ("limit", "limitada"),
     "kind_stop": ("stop", "stop"),

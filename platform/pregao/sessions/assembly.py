@@ -18,10 +18,12 @@ from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
 from pregao.market.store import Store
 from pregao.sessions import champion, following
-from pregao.sessions.isolation import Isolated, Limits
+from pregao.sessions.brokers.account import VenueAccount
+from pregao.sessions.brokers.joining import join
+from pregao.sessions.isolation import Facts, Isolated, Limits, StrategyFault, UnusableError, look_up
 from pregao.sessions.machine import Machine
 from pregao.sessions.records import Body
-from pregao.sessions.spec import Live, Replay, SessionSpec
+from pregao.sessions.spec import ExchangeBroker, Live, Replay, SessionSpec
 from pregao.settings import settings
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import desk_for
@@ -32,7 +34,8 @@ from pregao.strategies.registry import configured, discover
 
 class SpecError(UsageError):
     """A session cannot be what was asked for. ``problems`` has one sentence, with its mend, for each wrong field, and
-    ``causes`` what was raised there: whoever tells it in another language looks at its kind."""
+    ``causes`` what was raised there: whoever tells it in another language looks at its kind. ``traceback`` says where a
+    strategy that cannot be made has failed; it is empty if that is not why."""
 
     def __init__(self, problems: Mapping[str, PregaoError]) -> None:
         super().__init__(
@@ -41,6 +44,8 @@ class SpecError(UsageError):
         )
         self.causes = dict(problems)
         self.problems = {name: str(problem) for name, problem in problems.items()}
+        shown = (problem for problem in problems.values() if isinstance(problem, StrategyFault))
+        self.traceback = "\n".join(fault.traceback for fault in shown if fault.traceback != fault.told)
 
 
 def spec_of(values: Mapping[str, Any]) -> SessionSpec:
@@ -55,14 +60,14 @@ def spec_of(values: Mapping[str, Any]) -> SessionSpec:
         problems: dict[str, PregaoError] = {}
         for found in error.errors():
             # A union's own tags are not fields.
-            path = ".".join(str(part) for part in found["loc"] if part not in ("replay", "live"))
+            path = ".".join(str(part) for part in found["loc"] if part not in ("replay", "live", "paper", "exchange"))
             said = found["msg"].removeprefix("Value error, ").rstrip(".")
             if path:
                 given = "" if found["type"] == "missing" else f" (given: {found['input']!r})"
                 problem = UsageError(f"{path.replace('_', ' ').capitalize()}: {said}{given}.")
             else:
                 # A rule between fields is told at the one that should change.
-                path = "trailing" if "trails" in said else "entry_value"
+                path = "trailing" if "trails" in said else "broker" if "exchange" in said else "entry_value"
                 problem = UsageError(f"{said[:1].upper()}{said[1:]}.", "Lower it." if path == "entry_value" else "")
             problems.setdefault(path, problem)
         raise SpecError(problems) from None
@@ -77,6 +82,7 @@ class Assembly:
         bars: what will be replayed; None if the market is followed live.
         before: the bars that end where these begin, to warm up on; None live, where the journal keeps them.
         model: None for strategies without one.
+        made: what a strategy in a process of its own said of itself; None for one that lives here.
     """
 
     spec: SessionSpec
@@ -86,6 +92,7 @@ class Assembly:
     bars: Bars | None
     before: Bars | None
     model: Model | None
+    made: Facts | None
 
     @property
     def total(self) -> int:
@@ -94,11 +101,13 @@ class Assembly:
 
     def desk(self) -> Desk:
         """A new desk with a new strategy; for a replay it is warmed up on the bars before the first."""
-        strategy = configured(self.spec.strategy, self.spec.config)
-        if self.spec.isolated:
-            limits = Limits(self.spec.deadline, self.spec.memory)
-            strategy = Isolated(strategy, self.spec.strategy, self.spec.config, limits)
-        desk = desk_for(self.plan, strategy, self.spec.seed, self.model)
+        spec, strategy = self.spec, None
+        if self.made is None:
+            strategy = configured(spec.strategy, spec.config)
+        else:
+            strategy = Isolated(self.made, spec.strategy, spec.config, Limits(spec.deadline, spec.memory))
+        account = VenueAccount(self.plan) if isinstance(self.spec.broker, ExchangeBroker) else None
+        desk = desk_for(self.plan, strategy, self.spec.seed, self.model, account)
         if self.before is not None:
             tail = self.before[max(len(self.before) - desk.history, 0) :]
             desk.warm(tail.bar(i) for i in range(len(tail)))
@@ -128,7 +137,9 @@ class Assembly:
             "inference": getattr(self.model, "inference", None),
             "synthetic": self.instrument.synthetic,
         }
-        feed = self.spec.feed
+        feed, broker = self.spec.feed, self.spec.broker
+        if isinstance(broker, ExchangeBroker):
+            facts |= {"broker": broker.exchange, "sandbox": broker.sandbox}
         if isinstance(feed, Live) or self.bars is None:
             return facts | {"live": True}
         return facts | {
@@ -151,7 +162,9 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
         PregaoError: if the store or a plugin is broken.
     """
     problems: dict[str, PregaoError] = {}
-    timeframe = strategy = plan = None
+    timeframe = plan = None
+    strategy: Any = None
+    made: Facts | None = None
     model: Model | None = None
     latest: Bars | None = None
     feed = spec.feed
@@ -168,11 +181,17 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
         with _noting(problems, "instrument"):
             if "feed.version" not in problems:
                 instrument = store.instrument(spec.instrument)
-    with _noting(problems, "strategy"):
-        strategy = configured(spec.strategy, {})
-    with _noting(problems, "config"):
-        if strategy is not None:
-            strategy = configured(spec.strategy, spec.config)
+    if spec.isolated:
+        try:
+            strategy = made = look_up(spec.strategy, spec.config, Limits(spec.deadline, spec.memory))
+        except StrategyFault as error:
+            problems[error.field if isinstance(error, UnusableError) else "strategy"] = error
+    else:
+        with _noting(problems, "strategy"):
+            strategy = configured(spec.strategy, {})
+        with _noting(problems, "config"):
+            if strategy is not None:
+                strategy = configured(spec.strategy, spec.config)
     if instrument is not None and timeframe is not None:
         with _noting(problems, "entry_value"):
             plan = _plan(spec, instrument, timeframe)
@@ -192,10 +211,13 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
         if latest is not None:
             with _noting(problems, "entry_value"):
                 _one_lot(spec, instrument, int(latest.close[-1]))
+            with _noting(problems, "broker"):
+                if isinstance(spec.broker, ExchangeBroker):
+                    join(spec, instrument)
             if problems:
                 raise SpecError(problems)
         complete = spec.model_copy(update={"instrument": instrument.key, "model": name})
-        return Assembly(complete, instrument, timeframe, plan, None, None, model)
+        return Assembly(complete, instrument, timeframe, plan, None, None, model, made)
     with _noting(problems, "timeframe"):
         every = store.bars(instrument, timeframe)
     if problems:
@@ -211,7 +233,7 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
     start, end = int(bars.open_ns[0]), int(bars.open_ns[-1]) + 1
     span = feed.model_copy(update={"start": start, "end": end})
     complete = spec.model_copy(update={"instrument": instrument.key, "feed": span, "model": name})
-    return Assembly(complete, instrument, timeframe, plan, bars, before, model)
+    return Assembly(complete, instrument, timeframe, plan, bars, before, model, made)
 
 
 @contextmanager

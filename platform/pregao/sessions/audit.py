@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pregao.sessions.assembly import assemble
+from pregao.sessions.brokers.orders import Orders
 from pregao.sessions.journal import DamagedError, Journal
-from pregao.sessions.records import JournalRow
+from pregao.sessions.records import Body, JournalRow
 from pregao.sessions.recovery import DivergedError, replay
 
 
@@ -19,6 +21,8 @@ class Audit:
         rows: rows that are good, from the first on.
         digest: SHA-256 of the account that they lead to.
         chain: the hash of the last of them, as the journal has it.
+        told: fills that an exchange told; they are inputs, and cannot be made again as the engine's can. 0 on paper.
+        witnessed: how many of those the memory of the broker's executions, kept apart from the journal, has alike.
         cuts: how often the journal was cut because it was damaged, see `recovery.recover_and_cut`.
         problem: the first row that does not follow from the one before, or does not come out again; None if all do.
     """
@@ -27,6 +31,8 @@ class Audit:
     digest: str
     chain: str
     cuts: int
+    told: int
+    witnessed: int
     problem: DamagedError | DivergedError | None
 
     @property
@@ -45,18 +51,36 @@ def audit(journal: Journal, session_id: str) -> Audit:
     row = journal.session(session_id)
     machine = assemble(row.spec, row.model_version, row.instrument).machine()
     rows = cuts = 0
+    fills: list[Body] = []
+    account = ""
     chain = ""
     problem: DamagedError | DivergedError | None = None
 
     def counted() -> Iterator[JournalRow]:
-        nonlocal rows, cuts, chain
+        nonlocal rows, cuts, chain, account
         for found in journal.verified(session_id):
             rows, chain = found.seq, found.chain
             cuts += found.kind == "cut"
+            if found.kind == "broker":
+                account = found.body.get("name", account)
+                fills.extend(fill for order in found.body.get("orders", []) for fill in order["fills"])
             yield found
 
     try:
         replay(machine, counted())
     except (DamagedError, DivergedError) as error:
         problem, rows = error, error.seq - 1
-    return Audit(rows, machine.desk.digest(), chain, cuts, problem)
+    return Audit(rows, machine.desk.digest(), chain, cuts, len(fills), _witnessed(journal, account, fills), problem)
+
+
+def _witnessed(journal: Journal, account: str, fills: list[Body]) -> int:
+    """How many fills are in the broker's own memory with the same side, quantity, price, time and fee."""
+    if not fills:
+        return 0
+    kept = {
+        f.number: (f.side, f.qty_lots, f.price_ticks, f.ts_ms, f.fee) for f in Orders(journal.engine, account).fills()
+    }
+    return sum(
+        kept.get(fill["n"]) == (fill["side"], fill["qty"], fill["price"], fill["ms"], Decimal(fill["fee"]))
+        for fill in fills
+    )

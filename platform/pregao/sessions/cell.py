@@ -22,10 +22,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregao.core.bars import Bar
+from pregao.core.errors import PregaoError
 from pregao.sessions.intents import body_of
 from pregao.strategies.answers import intents_of
 from pregao.strategies.contract import Account, Context, Reason
-from pregao.strategies.registry import configured
+from pregao.strategies.registry import configured, load
 
 OUTPUT_BYTES = 64 * 1024 * 1024
 """What a strategy may write into one file: what it prints goes into one, too."""
@@ -149,7 +150,37 @@ def live(line: int, parent: int, name: str, config: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (OUTPUT_BYTES, OUTPUT_BYTES))
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    own, strategy = os.getpid(), None
+    field = "strategy"
+    try:
+        load(name)
+        field = "config"
+        strategy = configured(name, json.loads(config))
+        field = "strategy"
+        said = json.dumps({"ready": _facts(strategy)})
+    except BaseException as error:  # importing and constructing a plugin may do anything
+        strategy = None
+        known = isinstance(error, PregaoError)
+        said = json.dumps({
+            "error": error.message if isinstance(error, PregaoError) else f"{type(error).__name__}: {error}"[:500],
+            "mend": error.mend if isinstance(error, PregaoError) else "",
+            "field": field if known else "strategy", "known": known, "traceback": "" if known and error.__cause__ is None else traceback.format_exc()[-20_000:],
+        })  # fmt: skip
+    if os.getpid() != own:
+        os._exit(0)  # a fork that came back here must not speak for the strategy
     with suppress(EOFError, ConnectionError):
-        cell = _Cell(heard, configured(name, json.loads(config)))
-        heard.send_bytes(b'{"ready": true}')
-        cell.serve()
+        heard.send_bytes(said.encode())
+        if strategy is not None:
+            _Cell(heard, strategy).serve()
+
+
+def _facts(strategy: Any) -> dict[str, Any]:
+    """What the runner has to know of a strategy that has just been made, see `isolation.Facts`."""
+    state = strategy.save()
+    if not isinstance(state, dict):
+        raise TypeError(f"save() returned {type(state).__name__}, not a dictionary")
+    return {
+        "warmup": int(strategy.warmup()), "feature_set": str(getattr(strategy, "feature_set", "") or ""),
+        "needs_model": bool(getattr(strategy, "needs_model", False)),
+        "has_signals": callable(getattr(strategy, "signals", None)), "state": state,
+    }  # fmt: skip

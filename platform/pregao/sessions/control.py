@@ -9,7 +9,7 @@ from pregao.core.errors import UsageError, unknown
 from pregao.sessions.assembly import SpecError, assemble, spec_of
 from pregao.sessions.journal import Journal, TakenError
 from pregao.sessions.records import COMMANDS, CommandKind, canonical
-from pregao.sessions.spec import SessionSpec
+from pregao.sessions.spec import ExchangeBroker, SessionSpec
 
 __all__ = ["OtherStartError", "SpecError", "command", "spec_of", "start"]
 
@@ -43,6 +43,7 @@ def start(spec: SessionSpec, journal: Journal | None = None, key: str = "") -> s
         before = journal.named(f"%-{mark}____") if key else None
         if before is None:
             parts = assemble(spec)
+            _alone(parts.spec, journal)
             version = str(parts.model.version) if parts.model is not None else None
             try:
                 return journal.create(
@@ -58,6 +59,22 @@ def start(spec: SessionSpec, journal: Journal | None = None, key: str = "") -> s
     finally:
         if owned:
             journal.close()
+
+
+def _alone(spec: SessionSpec, journal: Journal) -> None:
+    """Two sessions that send orders of one market to one exchange would take each other's for their own."""
+    if not isinstance(spec.broker, ExchangeBroker):
+        return
+    for row in journal.sessions():
+        theirs = row.spec.broker
+        if not row.active or not isinstance(theirs, ExchangeBroker) or row.spec.instrument != spec.instrument:
+            continue
+        if (theirs.exchange, theirs.sandbox) == (spec.broker.exchange, spec.broker.sandbox):
+            problem = UsageError(
+                f"The session {row.id} sends its orders of {row.instrument.symbol} to {theirs.exchange} already.",
+                "Stop it first: a market of an account has one owner.",
+            )
+            raise SpecError({"broker": problem})
 
 
 def command(session_id: str, kind: str, body: dict[str, Any] | None = None, journal: Journal | None = None) -> int:

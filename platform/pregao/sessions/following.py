@@ -152,6 +152,7 @@ class Following:
         self._market = instrument, timeframe
         self._after_ns = self._last_ns = after_ns
         self._unheard = unheard
+        self._heard: tuple[int, int] | None = None
         self._began = time.monotonic()
         self._feed: LiveFeed | None = None
         self._own: deque[Event] = deque()
@@ -170,6 +171,11 @@ class Following:
     def heard(self) -> bool:
         """Whether the venue has been reached and every bar that has closed has been read."""
         return self._feed is not None and self._caught_up(self._feed)
+
+    @property
+    def last_price(self) -> tuple[int, int] | None:
+        """The last price that was heard, in ticks, and when by the venue's clock; None before the first."""
+        return self._heard
 
     def next_event(self, timeout_s: float) -> Event | None:
         """The next event but forming bars and trades; None if there is none within ``timeout_s`` seconds.
@@ -202,6 +208,8 @@ class Following:
 
     def _from(self, feed: LiveFeed, timeout_s: float) -> Event | None:
         event = feed.next_event(timeout_s)
+        if isinstance(event, Closed | Forming):
+            self._heard = event.bar.close, max(feed.now_ns, event.bar.open_ns)
         if isinstance(event, Closed):
             self._last_ns = event.bar.open_ns
         elif isinstance(event, Gap):

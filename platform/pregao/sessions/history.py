@@ -13,6 +13,7 @@ from pregao.sessions.assembly import assemble
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import Body, JournalRow
 from pregao.sessions.recovery import recover
+from pregao.simulation import layout
 from pregao.simulation.backtest import Result
 from pregao.simulation.events import Event, rows_of
 from pregao.simulation.marks import Marks
@@ -67,7 +68,7 @@ def _event(row: JournalRow, position_lots: int, cash_quanta: int) -> Event:
         position_lots=body.get("pos", position_lots),
         cash_quanta=body.get("cash", cash_quanta),
         rule=body["rule"] if filled else "",
-        reason="" if filled else body["reason"],
+        reason="" if filled else _reason(body["reason"]),
         ambiguous=body["amb"] if filled else False,
         spread_ticks=body["spread"] if filled else 0,
         impact_ticks=body["impact"] if filled else 0,
@@ -75,3 +76,8 @@ def _event(row: JournalRow, position_lots: int, cash_quanta: int) -> Event:
         tier=body["tier"] if filled else 0,
         amount_quanta=body.get("amount", 0),
     )
+
+
+def _reason(said: str) -> str:
+    """A reason that events can have; an exchange words its own."""
+    return said if said in layout.REASONS.values() else layout.REASONS[layout.VENUE_SAID]

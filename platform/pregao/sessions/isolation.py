@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
@@ -30,8 +30,8 @@ from pregao.sessions.intents import intent_of
 from pregao.sessions.nursery import NURSERY, Cell
 from pregao.strategies.contract import Context, Intent, Model
 
-START_S = 60.0
-"""A cell may import for so long."""
+START_S = 30.0
+"""A strategy may be imported and constructed for so long."""
 ANSWER_BYTES = 16 * 1024 * 1024
 """An answer is not longer than this."""
 _STEP_S = 0.05
@@ -47,6 +47,25 @@ class StrategyFault(PregaoError):  # noqa: N818  # it is the strategy's fault, n
         self.traceback = traceback or told
 
 
+class UnusableError(StrategyFault):
+    """A strategy that cannot even be made. ``field`` is what of the session's spec is wrong: strategy or config."""
+
+    def __init__(self, told: str, mend: str = "", traceback: str = "", field: str = "strategy") -> None:
+        super().__init__(told, traceback)
+        self.mend, self.field = mend, field
+
+
+class Facts(NamedTuple):
+    """What the desk has to know of a strategy before it is asked: its warm-up, which features it reads, whether it
+    needs a model or trades by signals, and its state at the beginning."""
+
+    warmup: int
+    feature_set: str
+    needs_model: bool
+    has_signals: bool
+    state: dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Limits:
     """What a strategy may use: seconds for an answer, and megabytes of memory with all that it has started."""
@@ -56,35 +75,32 @@ class Limits:
 
 
 class Isolated:
-    """A strategy as the desk sees it; the real one is in a cell, started at the first question.
+    """A strategy as the desk sees it; the real one is in a cell, started at the first question. Nothing of its plugin
+    is imported here.
 
     Args:
-        local: the same strategy here, configured, never asked about a bar: for its warm-up and its class's facts.
-        name, config: how the cell makes its own.
+        facts: see `look_up`.
+        name, config: how the cell makes it.
         limits: what it may use.
         log: where what it prints goes; None throws it away.
     """
 
-    def __init__(self, local: Any, name: str, config: dict[str, Any], limits: Limits, log: Path | None = None) -> None:
-        self._local = local
-        self._warmup = int(local.warmup())
+    def __init__(
+        self, facts: Facts, name: str, config: dict[str, Any], limits: Limits, log: Path | None = None
+    ) -> None:
+        self._warmup = facts.warmup
+        self.feature_set, self.needs_model = facts.feature_set, facts.needs_model
         self._arguments = name, json.dumps(config)
         self._limits = limits
         self._log = log
-        self._state: dict[str, Any] = local.save()
+        self._state: dict[str, Any] = facts.state
         self._stale = False
         self._cell: Cell | None = None
         self._line: Connection | None = None
         self._opened = False
         self._model: Model | None = None
-        if callable(getattr(local, "signals", None)):
+        if facts.has_signals:
             self.signals = self._signals
-
-    def __getattr__(self, name: str) -> Any:
-        """The facts of the strategy's class: its title, its feature set, whether it needs a model."""
-        if name.startswith("_") or name == "signals":
-            raise AttributeError(name)
-        return getattr(self._local, name)
 
     def prepare(self) -> None:
         """Start the cell before the first question; if it cannot be started, the question says so."""
@@ -143,9 +159,14 @@ class Isolated:
         answer = self._ask({"signals": history}, None)
         return np.array(answer["signals"], dtype=np.dtype(answer["dtype"]))
 
-    def _start(self) -> None:
+    def _start(self) -> Facts | None:
+        """Start the cell, if there is none; what it says of the strategy that it has made.
+
+        Raises:
+            UnusableError: if it cannot make it.
+        """
         if self._cell is not None:
-            return
+            return None
         ours, theirs = socket.socketpair()
         try:
             with theirs:
@@ -155,7 +176,17 @@ class Isolated:
             raise StrategyFault(f"The strategy's process cannot be started: {error}.") from error
         self._line = Connection(ours.detach())
         self._opened, self._stale = False, True
-        self._heard(START_S)
+        said = self._heard(START_S, START_S)
+        if "ready" in said:
+            try:
+                return Facts(**said["ready"])
+            except TypeError as error:
+                raise self._end("it did not speak as a strategy's process does") from error
+        self.close()
+        told = str(said.get("error"))
+        if not said.get("known"):
+            told = f"The strategy {self._arguments[0]!r} cannot be made: {told}."
+        raise UnusableError(told, str(said.get("mend", "")), str(said.get("traceback", "")), str(said.get("field")))
 
     def _ask(self, asked: dict[str, Any], context: Context | None) -> dict[str, Any]:
         """One question, and all that is asked back on the way to its answer."""
@@ -164,7 +195,7 @@ class Isolated:
         self._say(asked)
         until = time.monotonic() + self._limits.deadline_s
         while True:
-            answer = self._heard(until - time.monotonic())
+            answer = self._heard(until - time.monotonic(), self._limits.deadline_s)
             if "want" in answer:
                 self._say(self._told(answer["want"], context))
                 continue
@@ -197,7 +228,7 @@ class Isolated:
         except OSError as error:
             raise self._end(self._how_it_ended()) from error
 
-    def _heard(self, timeout_s: float) -> dict[str, Any]:
+    def _heard(self, timeout_s: float, deadline_s: float) -> dict[str, Any]:
         """The next message; its process is watched meanwhile."""
         line = self._line
         assert line is not None
@@ -206,7 +237,7 @@ class Isolated:
             while not line.poll(min(_STEP_S, max(until - time.monotonic(), 0.0))):
                 self._weigh()
                 if time.monotonic() >= until:
-                    raise self._end(f"it did not answer within {self._limits.deadline_s:g} s")
+                    raise self._end(f"it did not answer within {deadline_s:g} s")
             answer = json.loads(line.recv_bytes(ANSWER_BYTES))
             if isinstance(answer, dict):
                 return answer
@@ -242,3 +273,20 @@ class Isolated:
     def _end(self, why: str) -> StrategyFault:
         self.close()
         return StrategyFault(f"The strategy's process was stopped: {why}.")
+
+
+def look_up(name: str, config: dict[str, Any], limits: Limits) -> Facts:
+    """Make a strategy in a process of its own, to learn what it is.
+
+    Raises:
+        UnusableError: if there is none of that name, its settings are wrong, or importing or making it fails.
+        StrategyFault: if its process hangs, dies, or takes too much.
+    """
+    unknown = Facts(1, "", False, False, {})
+    trial = Isolated(unknown, name, config, limits)
+    try:
+        facts = trial._start()
+        assert facts is not None
+        return facts
+    finally:
+        trial.close()

@@ -12,6 +12,7 @@ from pregao.core.bars import Bar
 from pregao.core.money import PPM
 from pregao.sessions import saving
 from pregao.sessions.batch import Batch
+from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.hand import Hand
 from pregao.sessions.intents import Decision, intent_of
 from pregao.sessions.obeying import obey
@@ -126,7 +127,7 @@ class Machine:
             self._watch_losses(batch)
         if self.stopping:
             self.stop_if_flat(batch)
-        elif self.status != "running" or late or self.stale:
+        elif self.status != "running" or late or self.stale or self.unheard:
             self.desk.pass_over()
         else:
             self._follow(batch, decide(bar))
@@ -166,6 +167,37 @@ class Machine:
                 self.error = told["reason"]
                 if self.status == "running":
                     self.hold(batch, "feed")
+        return batch
+
+    @property
+    def unheard(self) -> str:
+        """Why the exchange that has the session's orders is not heard; empty if it is, or there is none."""
+        engine = self.desk.engine
+        return engine.away if isinstance(engine, VenueAccount) else ""
+
+    def broker(self, told: Body) -> Batch:
+        """What the exchange said, see `brokers.courier`: its fills are inputs, the account follows from them."""
+        account = self.desk.engine
+        assert isinstance(account, VenueAccount)
+        batch = Batch([Entry(self.now_ns, "broker", told)])
+        match told["state"]:
+            case "joined":
+                account.name = told["name"]
+            case "away":
+                account.away = told["reason"]
+                self.notices["broker"] = f"The broker is not heard: {told['reason']}"
+            case "back":
+                account.away = ""
+                self.notices.pop("broker", None)
+            case "told":
+                events = account.hear(told["orders"])
+                self.record(batch, events)
+                self.desk.told(events)
+        if account.other_fees:
+            beside = ", ".join(f"{fee:f} {name}" for name, fee in sorted(account.other_fees.items()))
+            self.notices["fees"] = f"Fees of {beside} were paid too; no figure here has them."
+        if self.stopping and not self.ended:
+            self.stop_if_flat(batch)
         return batch
 
     def offered(self, told: Body, model: Model | None) -> Batch:
@@ -318,8 +350,8 @@ class Machine:
         batch.entries.append(Entry(self.now_ns, "paused", {"by": by}))
 
     def stop_if_flat(self, batch: Batch) -> None:
-        """A session that is stopping has ended once it holds nothing."""
-        if self.desk.engine.account.position_lots == 0:
+        """A session that is stopping has ended once it holds nothing, and nothing is on its way."""
+        if not self.hand.busy:
             self.status = "stopped"
             batch.entries.append(Entry(self.now_ns, "stopped", self._summary()))
 

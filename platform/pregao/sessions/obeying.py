@@ -45,16 +45,24 @@ def _stop(machine: Machine, batch: Batch, body: Body) -> str:
         return "the session is already stopping"
     machine.stopping = True
     machine.proposals.end(batch, "withdrawn")
-    machine.record(batch, machine.hand.apply(Exit("stop")))
+    _leave(machine, batch, body, "stop")
     machine.stop_if_flat(batch)
     return ""
 
 
+def _leave(machine: Machine, batch: Batch, body: Body, reason: str) -> bool:
+    """Close the position: at the price that was heard last, where the command has one, else at the next open; whether
+    there was anything to close."""
+    events = machine.hand.apply(Exit(reason))
+    if "price" in body and not machine.stale and not machine.held_ns:
+        events += machine.desk.engine.leave_now(body["price"], body["at"])
+    machine.record(batch, events)
+    return bool(events)
+
+
 def _flatten(machine: Machine, batch: Batch, body: Body) -> str:
     machine.proposals.end(batch, "withdrawn")
-    events = machine.hand.apply(Exit("flatten"))
-    machine.record(batch, events)
-    return "" if events else "there is nothing to close"
+    return "" if _leave(machine, batch, body, "flatten") else "there is nothing to close"
 
 
 def _approve(machine: Machine, batch: Batch, body: Body) -> str:
@@ -64,6 +72,8 @@ def _approve(machine: Machine, batch: Batch, body: Body) -> str:
         return refused
     if machine.stale or machine.held_ns:
         return "the market is not heard now"
+    if machine.unheard:
+        return "the broker is not heard now"
     limits: Body = {}
     intent = machine.hand.allowed(proposal.intent, machine.bars, limits)
     if intent is None:

@@ -20,6 +20,11 @@ class Followed(Protocol):
         """The venue's time."""
         ...
 
+    @property
+    def last_price(self) -> tuple[int, int] | None:
+        """The last price that was heard, in ticks, and when by the venue's clock; None before the first."""
+        ...
+
     def next_event(self, timeout_s: float) -> Event | None:
         """The next event; None if there is none within ``timeout_s`` seconds."""
         ...

@@ -149,6 +149,12 @@ class Guard:
                 most, limit = share, name
         return Verdict(most, limit)
 
+    def most(self) -> int:
+        """The most that an entry may ever be worth now, in quanta: what stands before the wire holds it to that."""
+        rules, equity = self.rules, max(self.equity, 0)
+        caps = [equity * ppm // PPM for ppm in (rules.position_ppm, rules.exposure_ppm) if ppm]
+        return 0 if self.halted or self.drawn_down else min([self._entry, *caps])
+
     def _caps(self, wish: Wish) -> dict[str, int]:
         """The most that the entry may be worth, by limit."""
         rules, equity, caps = self.rules, max(self.equity, 0), {}

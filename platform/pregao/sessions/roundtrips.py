@@ -35,6 +35,7 @@ class RoundTrips:
             trip["paid"] += notional
         else:
             trip["received"] += notional
+        trip["received"] += event.amount_quanta  # a fee taken in kind counts as sold
         trip["fees"] += event.fee_quanta
         trip["ambiguous"] = trip["ambiguous"] or event.ambiguous
         if event.position_lots != 0:

@@ -36,6 +36,8 @@ def event_row(event: Event, bar_ns: int) -> Entry:
             "pos": e.position_lots, "cash": e.cash_quanta, "rule": e.rule, "amb": e.ambiguous,
             "spread": e.spread_ticks, "impact": e.impact_ticks, "liq": e.liquidity, "tier": e.tier,
         }  # fmt: skip
+        if e.amount_quanta:
+            body["amount"] = e.amount_quanta
         return Entry(e.ts_ns, "fill", body)
     body |= {"state": e.kind, "reason": e.reason}
     if e.amount_quanta:

@@ -6,6 +6,7 @@ on with the bar after the last one journaled, as if nothing had happened.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,15 +18,20 @@ from sqlalchemy.exc import DBAPIError
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.market.feeds import Closed, ReplayFeed
+from pregao.market.feeds.sequence import JUMP
 from pregao.sessions.assembly import assemble
 from pregao.sessions.batch import Batch
+from pregao.sessions.brokers.account import VenueAccount
+from pregao.sessions.brokers.courier import Courier, Stand
+from pregao.sessions.brokers.joining import join
+from pregao.sessions.brokers.limits import Limits
 from pregao.sessions.champion import RegistryAwayError, Watch, loaded
 from pregao.sessions.following import is_late, told
 from pregao.sessions.intents import ask
 from pregao.sessions.isolation import Isolated
 from pregao.sessions.journal import Journal
 from pregao.sessions.places import Alone, Followed, Place
-from pregao.sessions.records import ENDED, Projection, Status
+from pregao.sessions.records import ENDED, Body, Projection, Status
 from pregao.sessions.recovery import recover_and_cut
 from pregao.sessions.spec import Live
 from pregao.sessions.writer import LOST, FencedError, UnwritableError, Writer, patiently
@@ -95,8 +101,9 @@ def run(
         raise
     except Exception as error:  # whatever it is, the session's page must say it; it is raised again
         outcome = str(error) if isinstance(error, PregaoError) else f"{type(error).__name__}: {error}"
+        where = getattr(error, "traceback", "")
         with suppress(DBAPIError):
-            writer.fail(outcome)
+            writer.fail(f"{outcome}\n{where}".rstrip())
         raise
     except BaseException as error:  # Ctrl-C or a termination signal: let go, and say so
         outcome = type(error).__name__
@@ -129,6 +136,7 @@ class _Session:
         self._watch: Watch | None = None
         self._feed: ReplayFeed | None = None
         self._followed: Followed | None = None
+        self._courier: Courier | None = None
 
     def live(self, stop: Callable[[], bool]) -> str:
         """Go on until the session ends or ``stop`` says so; returns what happened."""
@@ -140,10 +148,11 @@ class _Session:
         self._open()
         model = self.machine.desk.model
         self._watch = Watch(model, self.machine.offer) if model is not None else None
+        self._courier = self._sent_out()
         try:
             return self._loop(stop)
         finally:
-            for part in (self._followed, self._watch, apart):
+            for part in (self._courier, self._followed, self._watch, apart):
                 if part is not None:
                     part.close()
 
@@ -160,6 +169,7 @@ class _Session:
                 if machine.ended:
                     break
             self._swap()
+            self._hear()
             batch = self._replay() if self._feed is not None else self._follow()
             if batch is not None:
                 self._commit(batch)
@@ -175,6 +185,34 @@ class _Session:
         if offer is not None:
             told = {"version": offer.version, "was": self.machine.model_version, "reason": offer.reason}
             self._commit(self.machine.offered(told, offer.model))
+
+    # The broker
+
+    def _sent_out(self) -> Courier | None:
+        """The line to the exchange, if the session's orders go to one."""
+        spec, writer, stand = self._parts.spec, self._writer, self._stand()
+        if stand is None or self.machine.ended:
+            return None
+        return Courier(
+            lambda: join(spec, self._instrument), self._journal.engine, writer.session_id, stand,
+            lambda: self._journal.session(writer.session_id).epoch == writer.epoch,
+        )  # fmt: skip
+
+    def _stand(self) -> Stand | None:
+        """How the session stands towards its exchange; None if it has none. No order may be worth more than the limits
+        allow: that is held against it before the wire."""
+        account = self.machine.desk.engine
+        if not isinstance(account, VenueAccount):
+            return None
+        most = self.machine.guard.most() * self._instrument.quantum
+        lots = account.account.position_lots
+        return Stand(tuple(account.wants), lots, Limits(most, most), account.name, bool(account.away))
+
+    def _hear(self) -> None:
+        """Journal what the exchange said, if it said something."""
+        told = self._courier.take() if self._courier is not None else None
+        if told is not None:
+            self._commit(self.machine.broker(told))
 
     def _isolated(self) -> Isolated | None:
         strategy = self.machine.desk.strategy
@@ -275,12 +313,25 @@ class _Session:
         for command in waiting:
             if self.machine.ended:
                 return
-            batch = self.machine.command(command.kind, command.body)
+            batch = self.machine.command(command.kind, command.body | self._price_now(command.kind))
             self._commit(batch, (command.id, batch.outcome))
+
+    def _price_now(self, kind: str) -> Body:
+        """What an exit that a person asks for between two bars of a live market fills at."""
+        heard = self._followed.last_price if self._followed is not None else None
+        last = self.machine.last
+        if kind not in ("stop", "flatten") or heard is None or last is None:
+            return {}
+        if abs(math.log(max(heard[0], 1) / last.close)) > JUMP:
+            return {}  # hard to believe: the next open decides
+        return {"price": heard[0], "at": heard[1]}
 
     def _commit(self, batch: Batch, command: tuple[int, str] | None = None) -> None:
         projection = self.machine.projection()
         self._writer.append(batch.entries, projection, snapshot=batch.snapshot, trades=batch.trades, command=command)
+        stand = self._stand() if self._courier is not None else None
+        if self._courier is not None and stand is not None:
+            self._courier.update(stand)
         if self._on_tick is not None:
             self._on_tick(self._tick(projection))
 

@@ -67,6 +67,11 @@ class SharedFeed:
         return self._following.now_ns
 
     @property
+    def last_price(self) -> tuple[int, int] | None:
+        """See `following.Following.last_price`."""
+        return self._following.last_price
+
+    @property
     def heard(self) -> bool:
         """Whether the market is heard, and nothing that has closed is missing."""
         return self._stale is None and self._following.heard
@@ -186,6 +191,11 @@ class Reader:
     def now_ns(self) -> int:
         """See `following.Following.now_ns`."""
         return self._own.now_ns if self._own is not None else self._shared.now_ns
+
+    @property
+    def last_price(self) -> tuple[int, int] | None:
+        """See `following.Following.last_price`."""
+        return self._own.last_price if self._own is not None else self._shared.last_price
 
     def next_event(self, timeout_s: float) -> Event | None:
         """See `following.Following.next_event`."""

@@ -59,6 +59,42 @@ def _kind(feed: Any) -> str:
 AnyFeed = Annotated[Annotated[Replay, Tag("replay")] | Annotated[Live, Tag("live")], Discriminator(_kind)]
 
 
+class PaperBroker(BaseModel):
+    """Orders are filled by the simulation engine."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["paper"] = "paper"
+
+
+class ExchangeBroker(BaseModel):
+    """Orders go to an exchange: its sandbox, unless real money was enabled twice, see `brokers.permission`.
+
+    Attributes:
+        exchange: by ccxt's name. The credentials are in the environment, never here.
+        options: of the client, such as ``{"base_url": …}``; never credentials.
+        sandbox: use the exchange's own sandbox.
+        confirmation: what a person typed to trade real money.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["exchange"] = "exchange"
+    exchange: str = Field(default="binance", min_length=1)
+    options: dict[str, Any] = Field(default_factory=dict)
+    sandbox: bool = True
+    confirmation: str | None = None
+
+
+def _broker(broker: Any) -> str:
+    """Which broker raw values ask for: paper, unless they say otherwise."""
+    return str(broker.get("kind", "paper") if isinstance(broker, dict) else getattr(broker, "kind", "paper"))
+
+
+AnyBroker = Annotated[
+    Annotated[PaperBroker, Tag("paper")] | Annotated[ExchangeBroker, Tag("exchange")], Discriminator(_broker)
+]
+
 Share = Annotated[Decimal, Field(gt=0, le=100, decimal_places=4, allow_inf_nan=False)]
 
 
@@ -87,7 +123,7 @@ class Risk(BaseModel):
 
 
 class SessionSpec(BaseModel):
-    """One strategy trading one simulated account on one instrument.
+    """One strategy trading one account on one instrument; the account is simulated unless ``broker`` says otherwise.
 
     Money is in the instrument's quote currency, rates in per cent, fees and slippage each side.
     """
@@ -110,6 +146,7 @@ class SessionSpec(BaseModel):
     fee: Annotated[Decimal, Field(ge=0, le=10, decimal_places=4)] = Decimal("0.1")
     slippage: Annotated[Decimal, Field(ge=0, le=10, decimal_places=4)] = Decimal("0.02")
     feed: AnyFeed = Replay()
+    broker: AnyBroker = PaperBroker()
     model: str | None = Field(default=None, description="Registered model name; None takes the instrument's own")
     seed: int = Field(default=0, ge=0, lt=2**31)
     risk: Risk = Risk()
@@ -122,6 +159,12 @@ class SessionSpec(BaseModel):
     def _affordable(self) -> SessionSpec:
         if self.entry_value > self.cash:
             raise ValueError(f"the entry value {self.entry_value} is more than the cash {self.cash}")
+        return self
+
+    @model_validator(mode="after")
+    def _same_market(self) -> SessionSpec:
+        if self.broker.kind == "exchange" and self.feed.kind != "live":
+            raise ValueError("an exchange takes orders for a market that is followed live, not for a replay")
         return self
 
     @model_validator(mode="after")

@@ -20,6 +20,13 @@ _FEED = {
 }
 
 
+_BROKER = {
+    "joined": "orders go to {name}",
+    "away": "the broker is not heard: {reason}",
+    "back": "the broker is heard again",
+}
+
+
 def moment(seconds: float) -> str:
     """A market time, UTC, to the minute."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
@@ -63,6 +70,9 @@ def _told(row: View, quote: str) -> str | None:
             return f"limit of the {row['rule']}, {row['limit']:.2%}: {row['reached']:.2%}"
         case "missed":
             return f"{row['bars']} bars came too late to be traded on; working orders met them, the strategy did not"
+        case "broker":
+            said = _BROKER.get(row["state"])
+            return said.format(**row) if said else None
         case "feed":
             return _FEED[row["state"]].format(**row)
         case "model":

@@ -24,6 +24,8 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 - ``feed``: ``state`` (stale, recovered, held, gap, revised, skewed, ended) and, as it has them, ``reason``, ``t``,
   ``from``, ``to``, ``bars``, ``ms``.
 - ``model``: the registry has a new champion, ``version``; ``was`` the one before, and the ``reason`` if it is refused.
+- ``broker``: ``state`` of the exchange that has the session's orders: joined (and its account's ``name``), away (and
+  the ``reason``), back, told: what it said of ``orders``, from which the rows after it follow.
 - ``cut``: the journal was damaged at ``row`` because of ``why``; ``rows`` rows, ``from`` to ``to``, are in quarantine.
 """
 
@@ -35,6 +37,7 @@ from typing import Any
 from pregao.core.instrument import Instrument
 from pregao.core.money import PPM
 from pregao.sessions.records import Body, JournalRow, SessionRow, Trade
+from pregao.sessions.spec import ExchangeBroker, SessionSpec
 
 View = dict[str, Any]
 _NS = 1e9
@@ -55,7 +58,7 @@ def view(row: JournalRow, instrument: Instrument) -> View:
     if row.kind in _SILENT:
         return shown
     body = row.body
-    if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed", "cut", "model"):
+    if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed", "cut", "model", "broker"):
         return shown | body
     shown |= shown_body(body, instrument)
     if row.kind == "bar":
@@ -131,6 +134,14 @@ def trade_view(trade: Trade, instrument: Instrument) -> View:
     }
 
 
+def broker_of(spec: SessionSpec) -> str:
+    """Who has a session's orders: ``paper``, or an exchange and whether it is its sandbox."""
+    broker = spec.broker
+    if not isinstance(broker, ExchangeBroker):
+        return "paper"
+    return f"{broker.exchange} sandbox" if broker.sandbox else broker.exchange
+
+
 def session_view(row: SessionRow) -> View:
     """A session as it stands: money in the quote currency, times in unix seconds, rates in per cent."""
     spec, instrument = row.spec, row.instrument
@@ -147,6 +158,7 @@ def session_view(row: SessionRow) -> View:
         "timeframe": spec.timeframe,
         "strategy": spec.strategy,
         "mode": spec.mode,
+        "broker": broker_of(spec),
         "model": row.model_name,
         "model_version": row.trading_version,
         "equity": row.equity,

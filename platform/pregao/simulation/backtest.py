@@ -16,6 +16,7 @@ from pregao.core.errors import UsageError
 from pregao.simulation.course import Course
 from pregao.simulation.engine import Engine
 from pregao.simulation.events import Event, event_of
+from pregao.simulation.execution import Execution
 from pregao.simulation.marks import Marks
 from pregao.simulation.plan import Plan
 from pregao.simulation.report import metrics
@@ -38,7 +39,7 @@ class Result:
     Attributes:
         marks: equity and position at each close.
         events: every order event, `layout.EVENT`.
-        engine: the engine in its final state.
+        engine: the account in its final state.
         digest: SHA-256 over the events and the final state: equal digests, equal histories.
     """
 
@@ -46,7 +47,7 @@ class Result:
     plan: Plan
     marks: Marks
     events: NDArray[Any]
-    engine: Engine = field(repr=False)
+    engine: Execution = field(repr=False)
 
     @property
     def equity(self) -> Ints:

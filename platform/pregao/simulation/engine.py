@@ -227,6 +227,11 @@ class Engine:
         live.act(self._world, self._setting, self._log, book, signal, fraction_ppm)
         return self._drain()
 
+    def leave_now(self, price_ticks: int, ts_ns: int, book: int = 0) -> list[Event]:
+        """Fill the exit that `signal` has just placed, or one that waits, at a price heard between two bars."""
+        live.leave_now(self._world, self._setting, self._log, book, price_ticks, ts_ns)
+        return self._drain()
+
     def submit(
         self,
         kind: int,

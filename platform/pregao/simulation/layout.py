@@ -278,15 +278,24 @@ EVENT_KINDS = {
     CONVERTED: "converted",
 }
 
-AT_OPEN, AT_GAP, IN_PATH, IN_FINER, AT_CLOSE = 1, 2, 3, 4, 5
-RULE_NAMES = {0: "", AT_OPEN: "open", AT_GAP: "gap", IN_PATH: "path", IN_FINER: "finer", AT_CLOSE: "close"}
+AT_OPEN, AT_GAP, IN_PATH, IN_FINER, AT_CLOSE, AT_VENUE, AT_LAST = 1, 2, 3, 4, 5, 6, 7
+RULE_NAMES = {
+    0: "",
+    AT_OPEN: "open",
+    AT_GAP: "gap",
+    IN_PATH: "path",
+    IN_FINER: "finer",
+    AT_CLOSE: "close",
+    AT_VENUE: "venue",  # not simulated: an exchange said so
+    AT_LAST: "last",  # the last price that was heard of a live market
+}
 
 MAKER, TAKER = 1, 2
 LIQUIDITY = {0: "", MAKER: "maker", TAKER: "taker"}
 
 NO_FUNDS, MIN_NOTIONAL, BAD_QUANTITY, BAD_PRICE, NO_SHORT, REDUCE_ONLY, OVERFLOW, TOO_MANY = 1, 2, 3, 4, 5, 6, 7, 8
 WOULD_CROSS, MARKET_CLOSED, STALE_FEED, BAD_TIF, OFF_TICK, OFF_LOT, NO_ORDER, BAD_KIND, NO_BOOK = range(9, 18)
-SIBLING, FLAT, HORIZON, REQUESTED, EXPIRED, UNFILLED, SPENT, SPLIT_AWAY = 20, 21, 22, 23, 24, 25, 26, 27
+SIBLING, FLAT, HORIZON, REQUESTED, EXPIRED, UNFILLED, SPENT, SPLIT_AWAY, VENUE_SAID = range(20, 29)
 REASONS = {
     0: "",
     NO_FUNDS: "no funds",
@@ -314,6 +323,7 @@ REASONS = {
     UNFILLED: "not filled at once",
     SPENT: "what is left is less than a lot",
     SPLIT_AWAY: "a split left less than a lot",
+    VENUE_SAID: "the exchange ended or refused it",
 }
 
 PESSIMISTIC, OPTIMISTIC, SHORTEST, NEAREST, OHLC, FINER = 0, 1, 2, 3, 4, 5

@@ -40,6 +40,12 @@ def act(world: Array, setting: Array, logs: Array, b: int, signal: int, fraction
 
 
 @compiled
+def leave_now(world: Array, setting: Array, logs: Array, b: int, ticks: int, ts_ns: int) -> None:
+    """`orders.leave_now`."""
+    orders.leave_now(world[0], setting[0], logs[0], b, ticks, ts_ns)
+
+
+@compiled
 def submit(world: Array, setting: Array, logs: Array) -> None:
     """`orders.submit`."""
     orders.submit(world[0], setting[0], logs[0])

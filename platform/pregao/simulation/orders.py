@@ -16,6 +16,7 @@ from pregao.simulation.layout import (
     ACCEPTED,
     AMENDED,
     AT_CLOSE,
+    AT_LAST,
     BAD_KIND,
     BAD_PRICE,
     BAD_QUANTITY,
@@ -129,6 +130,19 @@ def leave(w: Record, s: Record, log: Record, b: int, reason: int) -> None:
         order["since_ns"] = now_ns + latency(s, b, order["draw"])
         announce(w, s, log, order, ACCEPTED, now_ns, reason)
         _at_close(w, s, log, b)
+    wake(w, s, b)
+
+
+@inner
+def leave_now(w: Record, s: Record, log: Record, b: int, ticks: int, ts_ns: int) -> None:
+    """Fill the exit that waits for the next open at a price between two bars. Harmless if none waits."""
+    orders = w["orders"]
+    for k in range(w["account"]["orders"]):
+        if orders[k]["book"] == b and orders[k]["role"] == EXIT and orders[k]["kind"] == MARKET:
+            fill(w, s, log, k, ticks, AT_LAST, ts_ns, 0)
+            break
+    for m in range(w["account"]["moneys"]):
+        w["money"][m]["freed"] = 0
     wake(w, s, b)
 
 

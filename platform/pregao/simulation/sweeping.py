@@ -142,6 +142,7 @@ class Track:
     def of(self, result: Result) -> Figures:
         """The figures of a finished run over these bars."""
         money = result.equity.astype(np.float64) * float(result.plan.instrument.quantum)
+        assert isinstance(result.engine, Engine)  # a sweep runs over history only
         return self._figures(result.plan, result.engine, money, result.events)
 
     def _figures(self, plan: Plan, engine: Engine, money: NDArray[np.float64], events: NDArray[Any]) -> Figures:

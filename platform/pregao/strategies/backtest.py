@@ -16,6 +16,7 @@ from pregao.market.hours import TradingHours
 from pregao.simulation.backtest import Result, run_signals
 from pregao.simulation.course import Course
 from pregao.simulation.engine import Engine
+from pregao.simulation.execution import Execution
 from pregao.simulation.plan import Plan
 from pregao.simulation.portfolio import PortfolioResult, check, result_of, run_portfolio
 from pregao.strategies.asking import ask_many, ask_one
@@ -24,13 +25,18 @@ from pregao.strategies.desk import Desk
 from pregao.strategies.seat import Seat, signals_over
 
 
-def desk_for(plan: Plan, strategy: Any, seed: int = 0, model: Model | None = None) -> Desk:
+def desk_for(
+    plan: Plan, strategy: Any, seed: int = 0, model: Model | None = None, account: Execution | None = None
+) -> Desk:
     """A desk with the features that the model, or else the strategy, asks for.
+
+    Args:
+        account: what executes its orders; by default a simulated account of its own.
 
     Raises:
         UsageError: if the strategy needs a model and there is none.
     """
-    return Desk(plan, strategy, seed, _features(plan, strategy, model), model)
+    return Desk(plan, strategy, seed, _features(plan, strategy, model), model, account)
 
 
 def signals_of(strategy: Any, bars: Bars, before: Bars | None = None) -> NDArray[np.int8] | None:

@@ -29,6 +29,7 @@ from pregao.features.sets import FeatureStream
 from pregao.simulation import layout
 from pregao.simulation.engine import Engine
 from pregao.simulation.events import Event
+from pregao.simulation.execution import Execution
 from pregao.simulation.plan import Plan
 from pregao.strategies.answers import NOTHING, intents_of
 from pregao.strategies.contract import Account, Context, Enter, Exit, Intent, Model, Wait
@@ -46,7 +47,7 @@ class Desk:
         seed: of the only randomness that the strategy may use.
         features: the stream behind ``ctx.features``; None if the strategy wants none.
         model: behind ``ctx.model``; None for strategies without one.
-        engine: the account, if it is shared with other desks; by default one of its own.
+        engine: the account, if it is shared with other desks, or elsewhere; by default one of its own.
         book: the instrument's place in it.
     """
 
@@ -57,13 +58,13 @@ class Desk:
         seed: int = 0,
         features: FeatureStream | None = None,
         model: Model | None = None,
-        engine: Engine | None = None,
+        engine: Execution | None = None,
         book: int = 0,
     ) -> None:
         self.plan = plan
         self.strategy = strategy
         self.model = model
-        self.engine = Engine(plan) if engine is None else engine
+        self.engine: Execution = engine or Engine(plan)
         self._book = book
         self._features = features
         self._vector = _NO_FEATURES
@@ -104,6 +105,12 @@ class Desk:
         self._stirred = self._stirred or len(events) > 0
         self._refused = False
         self._take_in(bar)
+
+    def told(self, events: Sequence[Event]) -> None:
+        """Something happened at the account between two bars."""
+        self._stirred = self._stirred or len(events) > 0
+        if any(event.kind == "rejected" for event in events):
+            self._wait = None
 
     def _take_in(self, bar: Bar) -> None:
         if self._features is not None:
@@ -208,7 +215,7 @@ class Desk:
         """Take back what `to_bytes` gave; raises `PregaoError` if it is damaged or of another version."""
         try:
             state = json.loads(raw)
-            self.engine = Engine.from_bytes(self.plan, b64decode(state["engine"]))
+            self.engine = self.engine.from_bytes(self.plan, b64decode(state["engine"]))
             if self._features is not None:
                 self._features.from_bytes(b64decode(state["features"]))
             self._vector = np.frombuffer(b64decode(state["vector"]), np.float64).copy()
@@ -229,7 +236,7 @@ class Desk:
         return hashlib.sha256(self.engine.to_bytes()).hexdigest()
 
 
-def account_of(engine: Engine, book: int) -> Account:
+def account_of(engine: Execution, book: int) -> Account:
     """The account as the strategy of one of its instruments may see it."""
     state = engine.account_of(book)
     home, own = engine.quantum(), engine.quantum(book)

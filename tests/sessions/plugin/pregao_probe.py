@@ -61,6 +61,7 @@ class Probe:
 class HarmConfig(StrategyConfig):
     how: str = Field("", title="How", description="What it does to itself at its tenth bar")
     at: int = Field(10, ge=1, title="At", description="At which bar")
+    made: str = Field("", title="Made", description="What it does to itself when it is made")
 
 
 class Harm:
@@ -74,6 +75,8 @@ class Harm:
         self.config = config
         self.seen = 0
         self.hoard: list[bytearray] = []
+        if config.made:
+            self.harm(config.made)
 
     def warmup(self) -> int:
         return 1
@@ -83,15 +86,15 @@ class Harm:
         if self.seen == 3:
             return (Enter("long", 1.0, "in"),)
         if self.seen == self.config.at or (self.config.how in ("leak", "print") and self.seen > self.config.at):
-            self.harm()
+            self.harm(self.config.how)
         return (Note(f"bar {self.seen}"),)
 
-    def harm(self) -> None:
+    def harm(self, how: str) -> None:
         import ctypes
         import os
         import signal
 
-        match self.config.how:
+        match how:
             case "hang":
                 while True:
                     pass
@@ -119,6 +122,8 @@ class Harm:
                 print("noise" * 100_000, flush=True)
             case "close":
                 os.closerange(3, 100)
+            case "raise":
+                raise ZeroDivisionError("told to fail")
             case "state":
                 self.config = HarmConfig(how="unsaveable")
 

@@ -4,7 +4,9 @@
     with Venue([Market("BTC/USDT")], routes=[account.routes]) as venue: ...
 
 Orders are looked at whenever somebody asks: a market order fills at the last price at once; a limit order fills by each
-later trade that reaches its price, no more than that trade's quantity. Fees are taken from what is received.
+later trade that reaches its price, no more than that trade's quantity. Fees are taken from what is received. Of a pair
+("one cancels the other") the trade that comes first decides: the limit order fills as any other, and the first part of
+it ends the stop order; the stop order, once triggered, sells what there is at that trade's price.
 """
 
 from __future__ import annotations
@@ -48,16 +50,20 @@ class Order:
     done: int = 0
     spent: Decimal = Decimal(0)
     locked: Decimal = Decimal(0)
+    stop_ticks: int = 0
+    list_id: int = -1
+    twin: Order | None = None
 
     def answer(self) -> dict[str, Any]:
         market = self.market
         return {
-            "symbol": market.id, "orderId": self.id, "orderListId": -1, "clientOrderId": self.client_id,
+            "symbol": market.id, "orderId": self.id, "orderListId": self.list_id, "clientOrderId": self.client_id,
             "price": price(market, self.ticks), "origQty": quantity(market, self.lots),
             "executedQty": quantity(market, self.done), "cummulativeQuoteQty": f"{self.spent:.8f}",
             "status": self.status, "timeInForce": self.tif, "type": self.kind, "side": self.side,
-            "stopPrice": "0.00000000", "icebergQty": "0.00000000", "time": self.at_ms, "updateTime": self.looked_ms,
-            "transactTime": self.at_ms, "isWorking": True, "origQuoteOrderQty": "0.00000000",
+            "stopPrice": price(market, self.stop_ticks), "icebergQty": "0.00000000", "time": self.at_ms,
+            "updateTime": self.looked_ms, "transactTime": self.at_ms, "isWorking": True,
+            "origQuoteOrderQty": "0.00000000",
         }  # fmt: skip
 
 
@@ -90,6 +96,7 @@ class Account:
         return [
             web.get("/api/v3/account", self._signed(self._account)),
             web.post("/api/v3/order", self._signed(self._place)),
+            web.post("/api/v3/orderList/oco", self._signed(self._place_pair)),
             web.get("/api/v3/order", self._signed(self._query)),
             web.delete("/api/v3/order", self._signed(self._cancel)),
             web.get("/api/v3/openOrders", self._signed(self._open)),
@@ -184,6 +191,51 @@ class Account:
             self._end(order, "EXPIRED")
         return web.json_response(order.answer() | {"fills": []})
 
+    def _place_pair(self, q: dict[str, str]) -> web.Response:
+        """To sell only: a limit order above, a stop order below."""
+        assert self._venue is not None
+        market = self._venue.markets.get(q["symbol"])
+        if market is None:
+            return refusal(-1121, "Invalid symbol.")
+        if (q["side"], q["aboveType"], q["belowType"]) != ("SELL", "LIMIT_MAKER", "STOP_LOSS"):
+            return refusal(-1158, "This pair is not known here.")
+        names = q["aboveClientOrderId"], q["belowClientOrderId"]
+        if any(o.client_id in names and o.status in _OPEN for o in self.orders):
+            return refusal(-2010, "Duplicate order sent.")
+        lots, off = _units(q["quantity"], market.lot_decimals)
+        if off or lots <= 0:
+            return refusal(-1013, "Filter failure: LOT_SIZE")
+        above, off = _units(q["abovePrice"], market.decimals)
+        below, wrong = _units(q["belowStopPrice"], market.decimals)
+        if off or wrong or min(above, below) <= 0:
+            return refusal(-1013, "Filter failure: PRICE_FILTER")
+        last = self._venue.last_ticks(market)
+        if above <= last:
+            return refusal(-2010, "Order would immediately match and take.")
+        if below >= last:
+            return refusal(-2010, "Stop price would trigger immediately.")
+        if Decimal(lots * below).scaleb(-market.decimals - market.lot_decimals) < Decimal(market.min_notional):
+            return refusal(-1013, "Filter failure: NOTIONAL")
+        amount = Decimal(lots).scaleb(-market.lot_decimals)
+        if self.free.get(market.base, Decimal(0)) < amount:
+            return refusal(-2010, "Account has insufficient balance for requested action.")
+        now, number = self._now(), len(self.orders)
+        first = Order(number + 1, names[0], market, "SELL", "LIMIT_MAKER", "GTC", lots, above, now, now, locked=amount,
+                      list_id=number)  # fmt: skip
+        second = Order(number + 2, names[1], market, "SELL", "STOP_LOSS", "GTC", lots, 0, now, now, stop_ticks=below,
+                       list_id=number, twin=first)  # fmt: skip
+        first.twin = second
+        self.free[market.base] -= amount
+        self.locked[market.base] = self.locked.get(market.base, Decimal(0)) + amount
+        self.orders += [first, second]
+        return web.json_response({
+            "orderListId": number, "contingencyType": "OCO", "listStatusType": "EXEC_STARTED",
+            "listOrderStatus": "EXECUTING", "listClientOrderId": q["listClientOrderId"], "transactionTime": now,
+            "symbol": market.id,
+            "orders": [{"symbol": market.id, "orderId": o.id, "clientOrderId": o.client_id} for o in (first, second)],
+            "orderReports": [o.answer() for o in (first, second)],
+        })  # fmt: skip
+
     def _query(self, q: dict[str, str]) -> web.Response:
         order = self._named(q)
         return web.json_response(order.answer()) if order else refusal(-2013, "Order does not exist.")
@@ -192,7 +244,9 @@ class Account:
         order = self._named(q)
         if order is None or order.status not in _OPEN:
             return refusal(-2011, "Unknown order sent.")
-        self._end(order, "CANCELED")
+        for each in (order, order.twin):
+            if each is not None and each.status in _OPEN:
+                self._end(each, "CANCELED")
         return web.json_response(order.answer())
 
     def _open(self, q: dict[str, str]) -> web.Response:
@@ -225,11 +279,29 @@ class Account:
         for order in self.orders:
             if order.status not in _OPEN:
                 continue
+            if order.kind == "STOP_LOSS":
+                order.looked_ms = now  # the other of the pair looks for both
+                continue
             for trade in order.market.between(order.looked_ms, now):
                 reached = (order.ticks - trade.ticks) * (1 if order.side == "BUY" else -1) >= 0
                 if reached and order.status in _OPEN:
+                    if order.twin is not None and order.twin.status in _OPEN:
+                        self._end(order.twin, "EXPIRED")
                     self._fill(order, min(trade.lots, order.lots - order.done), order.ticks, trade.ms, maker=True)
+                elif order.status in _OPEN and order.twin is not None and order.twin.status in _OPEN:
+                    self._trigger(order, order.twin, trade.ticks, trade.ms)
             order.looked_ms = now
+
+    def _trigger(self, profit: Order, stop: Order, ticks: int, at_ms: int) -> None:
+        """Let a stop order of a pair sell at the market, if a trade has reached it."""
+        if ticks > stop.stop_ticks:
+            return
+        stop.locked, profit.locked = profit.locked, Decimal(0)
+        self._end(profit, "EXPIRED")
+        half = stop.lots // 2
+        for part in (half, stop.lots - half):
+            if part:
+                self._fill(stop, part, ticks, at_ms, maker=False)
 
     def _fill(self, order: Order, lots: int, ticks: int, at_ms: int, *, maker: bool) -> None:
         market, buys = order.market, order.side == "BUY"

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 
-Kind = Literal["market", "limit"]
+Kind = Literal["market", "limit", "bracket"]
 TimeInForce = Literal["GTC", "IOC", "FOK"]
 Role = Literal["entry", "exit"]
 Status = Literal["open", "filled", "cancelled", "rejected", "expired"]
@@ -25,7 +25,9 @@ class Request(NamedTuple):
     Attributes:
         role: an exit only makes a position smaller; it is sent again if it never arrived, and limits never stop it.
         side: +1 buys, -1 sells.
-        price_ticks: the limit; 0 for a market order.
+        kind: a ``bracket`` is a take profit and a stop loss for the same lots: the one that fills ends the other.
+        price_ticks: the limit, also of the take profit; 0 for a market order.
+        stop_ticks: of a bracket: where the stop loss is triggered; it then takes what the market gives.
     """
 
     role: Role
@@ -35,10 +37,12 @@ class Request(NamedTuple):
     price_ticks: int = 0
     tif: TimeInForce = "GTC"
     post_only: bool = False
+    stop_ticks: int = 0
 
 
 class Report(NamedTuple):
-    """What the broker says of an order."""
+    """What the broker says of an order. ``broker_id`` is its own name for it; those of a bracket's take profit and stop
+    loss have ``/`` between them."""
 
     client_id: str
     status: Status

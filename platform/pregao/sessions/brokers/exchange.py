@@ -8,6 +8,7 @@ Credentials come from the environment alone, see `pregao.market.sources.ccxt.cli
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -41,6 +42,8 @@ WINDOW_MS = 5_000
 _DOUBT_MS = 1_500
 """How wrong our idea of the exchange's clock may be: it is asked again before it can be more."""
 _PAGE = 500
+_STOP_LEG, _LIST = "s", "l"
+"""What the client ids of a bracket's stop loss and of the pair have after that of its take profit."""
 _MOST = 10**12
 _LOOPBACK = re.compile(r"^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$")
 _REFUSALS = (
@@ -103,12 +106,12 @@ class Exchange:
         self._filters = self._read_filters()
         self._skew_ms = 0
         self.sync()
-        account = str(self._client.apiKey)[:6]
+        account = hashlib.sha256(str(self._client.apiKey).encode()).hexdigest()[:8]
         self._name = f"{self._client.id}{' sandbox' if sandbox else ''}/{self._symbol}/{account}"
 
     @property
     def name(self) -> str:
-        """The exchange, the market, and the beginning of the key that names the account."""
+        """The exchange, the market, and a hash of the key, which tells accounts apart and tells nothing of the key."""
         return self._name
 
     @property
@@ -141,15 +144,10 @@ class Exchange:
 
     def place(self, client_id: str, request: Request, stamp_ms: int) -> Report:
         """See `contract.Broker.place`."""
-        params: dict[str, Any] = {"clientOrderId": client_id, "timestamp": stamp_ms, "recvWindow": WINDOW_MS}
-        if request.kind == "limit":
-            params |= {"postOnly": True} if request.post_only else {"timeInForce": request.tif}
-        amount = f"{request.qty_lots * self._instrument.lot_size:f}"
-        price = f"{request.price_ticks * self._instrument.tick_size:f}" if request.kind == "limit" else None
-        side = "buy" if request.side > 0 else "sell"
         try:
-            made = self._client.create_order(self._symbol, request.kind, side, amount, price, params)
-            return self._report(made, client_id)
+            if request.kind == "bracket":
+                return self._place_bracket(client_id, request, stamp_ms)
+            return self._place_one(client_id, request, stamp_ms)
         except ccxt.InvalidNonce as error:
             raise StampError(f"{self._client.id} refused the time on a request: {_said(error)}.") from error
         except ccxt.DuplicateOrderId as error:
@@ -181,19 +179,18 @@ class Exchange:
     def order(self, client_id: str) -> Report | None:
         """See `contract.Broker.order`."""
 
-        def ask() -> Any:
-            try:
-                return self._client.fetch_order(None, self._symbol, {"clientOrderId": client_id} | self._stamped())
-            except ccxt.OrderNotFound:
-                return None
-
-        found = self._ask(ask)
-        return None if found is None else self._report(found, client_id)
+        found = self._fetched(client_id)
+        if found is None or not _is_paired(found):
+            return None if found is None else self._report(found, client_id)
+        other = self._fetched(client_id + _STOP_LEG)
+        if other is None:
+            raise PregaoError(f"{self._client.id} knows one half of the bracket {client_id} only.", "Look at it there.")
+        return _together(self._report(found, client_id), self._report(other, client_id))
 
     def open_orders(self) -> list[Report]:
         """See `contract.Broker.open_orders`."""
         found = self._ask(lambda: self._client.fetch_open_orders(self._symbol, params=self._stamped()))
-        return [self._report(order, str(order["clientOrderId"])) for order in found]
+        return [self._report(order, str(order["clientOrderId"]).removesuffix(_STOP_LEG)) for order in found]
 
     def fills(self, after: int) -> list[Fill]:
         """See `contract.Broker.fills`."""
@@ -215,6 +212,45 @@ class Exchange:
         }
 
     # -- inside
+
+    def _place_one(self, client_id: str, request: Request, stamp_ms: int) -> Report:
+        params: dict[str, Any] = {"clientOrderId": client_id, "timestamp": stamp_ms, "recvWindow": WINDOW_MS}
+        if request.kind == "limit":
+            params |= {"postOnly": True} if request.post_only else {"timeInForce": request.tif}
+        price = self._price(request.price_ticks) if request.kind == "limit" else None
+        side = "buy" if request.side > 0 else "sell"
+        made = self._client.create_order(self._symbol, request.kind, side, self._amount(request), price, params)
+        return self._report(made, client_id)
+
+    def _place_bracket(self, client_id: str, request: Request, stamp_ms: int) -> Report:
+        """Binance's "one cancels the other": its id is that of the take profit, the stop loss has a letter more."""
+        above, below = ("above", "below") if request.side < 0 else ("below", "above")
+        made = self._client.private_post_orderlist_oco({
+            "symbol": self._market["id"], "side": "SELL" if request.side < 0 else "BUY",
+            "quantity": self._amount(request), "listClientOrderId": client_id + _LIST,
+            f"{above}Type": "LIMIT_MAKER", f"{above}Price": self._price(request.price_ticks),
+            f"{above}ClientOrderId": client_id,
+            f"{below}Type": "STOP_LOSS", f"{below}StopPrice": self._price(request.stop_ticks),
+            f"{below}ClientOrderId": client_id + _STOP_LEG,
+            "timestamp": stamp_ms, "recvWindow": WINDOW_MS,
+        })  # fmt: skip
+        legs = {str(leg["clientOrderId"]): str(leg["orderId"]) for leg in made["orders"]}
+        return Report(client_id, "open", 0, f"{legs[client_id]}/{legs[client_id + _STOP_LEG]}")
+
+    def _fetched(self, client_id: str) -> Any:
+        def ask() -> Any:
+            try:
+                return self._client.fetch_order(None, self._symbol, {"clientOrderId": client_id} | self._stamped())
+            except ccxt.OrderNotFound:
+                return None
+
+        return self._ask(ask)
+
+    def _amount(self, request: Request) -> str:
+        return f"{request.qty_lots * self._instrument.lot_size:f}"
+
+    def _price(self, ticks: int) -> str:
+        return f"{ticks * self._instrument.tick_size:f}"
 
     def _ask(self, question: Callable[[], T]) -> T:
         """A question is asked again while that may help, also with the clock set anew."""
@@ -271,6 +307,20 @@ class Exchange:
         if price is None:
             raise PregaoError(f"{self._client.id} tells no price of {self._symbol}.", "Is the market open?")
         return int(_exact(price) / self._instrument.tick_size)
+
+
+def _is_paired(order: Any) -> bool:
+    """Whether an order is one leg of a bracket."""
+    return int((order.get("info") or {}).get("orderListId", -1)) >= 0
+
+
+def _together(profit: Report, stop: Report) -> Report:
+    """Both legs of a bracket as one order: it is open while one of them is, and filled if one of them filled."""
+    both = {profit.status, stop.status}
+    status: Status = "open" if "open" in both else "filled" if "filled" in both else "cancelled"
+    return Report(
+        profit.client_id, status, profit.filled_lots + stop.filled_lots, f"{profit.broker_id}/{stop.broker_id}"
+    )
 
 
 def _exact(number: Any) -> Decimal:

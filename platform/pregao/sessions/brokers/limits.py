@@ -85,6 +85,10 @@ def _check_form(request: Request, filters: Filters, instrument: Instrument, last
         raise RefusedError("bad quantity", f"An order of {request.qty_lots} lots, side {request.side}, is none.")
     if (request.kind == "market") != (request.price_ticks == 0) or request.price_ticks < 0:
         raise RefusedError("bad price", f"A {request.kind} order at {request.price_ticks} ticks is none.")
+    if request.kind == "bracket":
+        _check_bracket(request, last)
+    elif request.stop_ticks:
+        raise RefusedError("bad price", f"A {request.kind} order has no stop.")
     if request.kind == "market" and (request.post_only or request.tif != "GTC"):
         raise RefusedError("bad time in force", "A market order takes what is there: it cannot rest.")
     if request.post_only and request.tif != "GTC":
@@ -95,17 +99,30 @@ def _check_form(request: Request, filters: Filters, instrument: Instrument, last
             f"{request.qty_lots * instrument.lot_size:f} {instrument.base} is outside what is accepted, "
             f"{filters.least_lots * instrument.lot_size:f} to {filters.most_lots * instrument.lot_size:f}.",
         )
-    if request.price_ticks and not filters.least_ticks <= request.price_ticks <= filters.most_ticks:
-        raise RefusedError(
-            "bad price",
-            f"{request.price_ticks * instrument.tick_size:f} is outside what is accepted, "
-            f"{filters.least_ticks * instrument.tick_size:f} to {filters.most_ticks * instrument.tick_size:f}.",
-        )
-    value = _value(instrument, request.qty_lots, request.price_ticks or last)
+    for ticks in (request.price_ticks, request.stop_ticks):
+        if ticks and not filters.least_ticks <= ticks <= filters.most_ticks:
+            raise RefusedError(
+                "bad price",
+                f"{ticks * instrument.tick_size:f} is outside what is accepted, "
+                f"{filters.least_ticks * instrument.tick_size:f} to {filters.most_ticks * instrument.tick_size:f}.",
+            )
+    value = _value(instrument, request.qty_lots, request.stop_ticks or request.price_ticks or last)
     if value < filters.least_value:
         raise RefusedError(
             "below the minimum notional",
             f"The order is worth {value:.2f} {instrument.quote}; the least that is accepted is {filters.least_value}.",
+        )
+
+
+def _check_bracket(request: Request, last: int) -> None:
+    """A take profit lies beyond the market and a stop loss behind it, or one of them would act at once."""
+    if request.role != "exit" or request.post_only or request.tif != "GTC":
+        raise RefusedError("bad bracket", "A bracket is an exit that rests.")
+    if (request.price_ticks - last) * request.side >= 0 or (last - request.stop_ticks) * request.side >= 0:
+        raise RefusedError(
+            "would act at once",
+            f"The market is at {last} ticks, and the bracket's exits at {request.price_ticks} and "
+            f"{request.stop_ticks}: one of them is reached already.",
         )
 
 

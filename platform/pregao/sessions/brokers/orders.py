@@ -57,11 +57,18 @@ class Orders:
         """Whether a client id is of the form that is given here."""
         return client_id.startswith(self._prefix + "-")
 
-    def write_down(self, request: Request, stamp_ms: int | None, replaces: str | None = None) -> Order:
+    def name(self, key: str) -> str:
+        """The client id of an order that its owner calls ``key``: letters, digits and ``-``, at most 20 of them."""
+        return f"{self._prefix}-{key}"
+
+    def write_down(
+        self, request: Request, stamp_ms: int | None, replaces: str | None = None, key: str | None = None
+    ) -> Order:
         """A new order with an id of its own; on the disk when this returns.
 
         Args:
             stamp_ms: the time on the request, which will be sent at once; None if it waits for another to end.
+            key: its owner's name for it: there is one order of that name, ever; by default it is numbered.
 
         Raises:
             PregaoError: if another process writes orders of the same account.
@@ -71,7 +78,8 @@ class Orders:
             with self._write() as connection:
                 of_broker = broker_orders.c.broker == self.broker
                 last = connection.scalar(select(func.max(broker_orders.c.number)).where(of_broker)) or 0
-                order = Order(f"{self._prefix}-{last + 1}", last + 1, request, state, stamp_ms, replaces=replaces)
+                client_id = self.name(key or str(last + 1))
+                order = Order(client_id, last + 1, request, state, stamp_ms, replaces=replaces)
                 connection.execute(insert(broker_orders).values(broker=self.broker, **_row(order)))
         except IntegrityError as error:
             raise PregaoError(
@@ -81,27 +89,38 @@ class Orders:
 
     def stamp(self, order: Order, stamp_ms: int, request: Request) -> Order:
         """An order is about to be sent, with this time on it, for what is left to do."""
-        return self._change(order._replace(state="sent", stamp_ms=stamp_ms, request=request))
+        return self._change(order, order._replace(state="sent", stamp_ms=stamp_ms, request=request))
 
     def settle(self, order: Order, report: Report) -> Order:
         """What the broker said of an order."""
         return self._change(
+            order,
             order._replace(
                 state=report.status,
                 broker_id=report.broker_id or order.broker_id,
                 filled_lots=max(report.filled_lots, order.filled_lots),
                 reason=report.reason,
-            )
+            ),
         )
 
     def end(self, order: Order, state: State, reason: str) -> Order:
         """An order ended without the broker: it never arrived, or was not sent."""
-        return self._change(order._replace(state=state, reason=reason))
+        return self._change(order, order._replace(state=state, reason=reason))
 
     def order(self, client_id: str) -> Order | None:
         """One of them."""
         found = self._select(broker_orders.c.client_id == client_id)
         return found[0] if found else None
+
+    def chain(self, client_id: str) -> list[Order]:
+        """An order and those that came in its place, one after another; empty if it is not known."""
+        found = self._select(broker_orders.c.client_id == client_id)
+        while found:
+            after = self._select(broker_orders.c.replaces == found[-1].client_id)
+            if not after:
+                break
+            found.append(after[-1])
+        return found
 
     def all(self) -> list[Order]:
         """In their order."""
@@ -138,8 +157,8 @@ class Orders:
         """All executions, or those of one order, ascending."""
         query = select(broker_fills).where(broker_fills.c.broker == self.broker).order_by(broker_fills.c.number)
         if client_id is not None:
-            of = select(broker_orders.c.broker_id).where(broker_orders.c.client_id == client_id)
-            query = query.where(broker_fills.c.broker_id == of.scalar_subquery())
+            order = self.order(client_id)
+            query = query.where(broker_fills.c.broker_id.in_(order.broker_id.split("/") if order else []))
         with self._engine.connect() as connection:
             rows = _rows(connection, query)
         return [Fill(**{name: r[name] for name in Fill._fields} | {"fee": Decimal(r["fee"])}) for r in rows]
@@ -147,10 +166,18 @@ class Orders:
     def _write(self) -> Any:
         return self._engine.execution_options(writes=True).begin()
 
-    def _change(self, order: Order) -> Order:
+    def _change(self, before: Order, order: Order) -> Order:
+        """Keep what is known now, if nobody else has learnt or done something meanwhile: a process that slept, and
+        whose place another one has taken, must not send what that one has given up."""
+        o = broker_orders.c
+        as_it_was = (o.client_id == before.client_id) & (o.state == before.state)
+        as_it_was &= o.stamp_ms.is_(None) if before.stamp_ms is None else o.stamp_ms == before.stamp_ms
         with self._write() as connection:
-            where = broker_orders.c.client_id == order.client_id
-            connection.execute(update(broker_orders).where(where).values(_row(order)))
+            if connection.execute(update(broker_orders).where(as_it_was).values(_row(order))).rowcount == 0:
+                raise PregaoError(
+                    f"Another process has dealt with {order.client_id} of {self.broker}.",
+                    "Stop one of the two: an account has one owner.",
+                )
         return order
 
     def _select(self, *conditions: Any) -> list[Order]:

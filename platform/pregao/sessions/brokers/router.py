@@ -30,6 +30,7 @@ from pregao.sessions.brokers.orders import FINAL, Order, Orders
 _STAMPS = 3
 """Times on a request that are tried before the clocks are called irreconcilable."""
 _MINUTE_MS = 60_000
+NOT_SENT = "it was not sent"
 
 
 class Reconciliation(NamedTuple):
@@ -57,18 +58,29 @@ class Router:
         orders: their memory, of the same account.
         limits: what none of them may break.
         sleep: waits so many seconds.
+        own: lots that the limits are to count as held, where the account holds others too; by default all.
     """
 
     def __init__(
-        self, broker: Broker, orders: Orders, limits: Limits, sleep: Callable[[float], None] = time.sleep
+        self,
+        broker: Broker,
+        orders: Orders,
+        limits: Limits,
+        sleep: Callable[[float], None] = time.sleep,
+        own: Callable[[], int] | None = None,
     ) -> None:
         if orders.broker != broker.name:
             raise UsageError(f"The orders of {orders.broker} are not those of {broker.name}.")
         self.broker, self.orders, self.limits = broker, orders, limits
         self._sleep = sleep
+        self._own = own
 
-    def place(self, request: Request) -> Order:
+    def place(self, request: Request, key: str | None = None, value: Decimal | None = None) -> Order:
         """Send an order within the limits.
+
+        Args:
+            key: its owner's name for it, see `Orders.write_down`.
+            value: what it may spend at the last price, in place of its quantity.
 
         Returns:
             It, as far as it is known: ``open``, ``filled``, …, or ``rejected`` by the broker with its reason.
@@ -77,8 +89,21 @@ class Router:
             RefusedError: it breaks a limit or a filter; it was not sent and is not remembered.
             PregaoError: the broker cannot be asked whether it arrived; `reconcile` will find out.
         """
-        check(request, self.limits, self.broker.filters, self.exposure(), self.broker.instrument, self._last())
-        return self._send(self.orders.write_down(request, self.broker.now_ms()))
+        instrument, last = self.broker.instrument, self._last()
+        if value is not None:
+            request = request._replace(qty_lots=int(value / (last * instrument.tick_size * instrument.lot_size)))
+        check(request, self.limits, self.broker.filters, self.exposure(), instrument, last)
+        return self._send(self.orders.write_down(request, self.broker.now_ms(), key=key))
+
+    def refresh(self, client_id: str) -> Order:
+        """Ask what has become of an order.
+
+        Raises:
+            NotFoundError: if it is not ours.
+            PregaoError: if the broker does not answer, or does not know it any more.
+        """
+        order = self._known(client_id)
+        return order if order.state in FINAL else self._find_out(order)
 
     def cancel(self, client_id: str) -> Order:
         """Cancel an order; one that has ended already stays as it ended.
@@ -91,7 +116,7 @@ class Router:
         if order.state in FINAL:
             return order
         if order.state == "waiting":
-            return self.orders.end(order, "never", "cancelled before it was sent")
+            return self.orders.end(order, "never", NOT_SENT)
         if order.state == "sent":
             order = self._find_out(order)
         if order.state in FINAL:
@@ -104,8 +129,10 @@ class Router:
                 return order
             raise PregaoError(f"{error.message} It still waits.", "Cancel it once more.") from error
 
-    def amend(self, client_id: str, price_ticks: int, qty_lots: int | None = None) -> Order:
-        """Another price, or another quantity in all, for a limit order.
+    def amend(
+        self, client_id: str, price_ticks: int, qty_lots: int | None = None, stop_ticks: int | None = None
+    ) -> Order:
+        """Another price, another quantity in all, or another stop for an order that rests.
 
         It is cancelled, and what it has not filled is ordered anew. The new order is written down first, so that a
         crash in between loses nothing: `reconcile` goes on with it.
@@ -118,9 +145,11 @@ class Router:
             PregaoError: the old order could not be cancelled for now; `reconcile` goes on with it.
         """
         old = self._known(client_id)
-        if old.state in FINAL or old.request.kind != "limit":
-            raise RefusedError("no such order", f"{client_id} is no limit order that waits: it is {old.state}.")
-        wanted = old.request._replace(price_ticks=price_ticks, qty_lots=qty_lots or old.request.qty_lots)
+        was = old.request
+        if old.state in FINAL or was.kind == "market":
+            raise RefusedError("no such order", f"{client_id} is no order that rests: it is {old.state}.")
+        stop = was.stop_ticks if stop_ticks is None else stop_ticks
+        wanted = was._replace(price_ticks=price_ticks, qty_lots=qty_lots or was.qty_lots, stop_ticks=stop)
         left = old.request.qty_lots - old.filled_lots
         seen = self.exposure()
         seen = seen._replace(waiting=seen.waiting - 1)
@@ -144,7 +173,7 @@ class Router:
         for order in self.orders.unsettled():
             before = order
             if order.state == "waiting":
-                order = self._replace(order) if order.replaces else self.orders.end(order, "never", "not sent")
+                order = self._replace(order) if order.replaces else self.orders.end(order, "never", NOT_SENT)
             else:
                 order = self._find_out(order)
                 if order.state == "never" and (order.request.role == "exit" or order.replaces):
@@ -177,7 +206,10 @@ class Router:
         for order in waiting:
             coming[order.request.side] += order.request.qty_lots - order.filled_lots
         recent = self.orders.sent_since(self.broker.now_ms() - _MINUTE_MS)
-        return Exposure(int(balance.total // instrument.lot_size), coming[1], coming[-1], len(waiting), recent)
+        held = int(balance.total // instrument.lot_size)
+        if self._own is not None:
+            held = min(held, self._own())
+        return Exposure(held, coming[1], coming[-1], len(waiting), recent)
 
     def _last(self) -> int:
         return self.broker.last_ticks()

@@ -1,0 +1,401 @@
+"""Sessions whose orders go to an exchange: the real ccxt client at a local one that signs, fills, fails and lies.
+
+The journal is the truth of the session, the exchange that of the money; in the end both must tell the same to the last
+digit, whatever was killed or cut between them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from killable import ORDERS, Point, runner
+from live_session import Running, bars_of, begun, play, rows, wait
+from sqlalchemy import select
+from venue import Cut, Market, MarketClock, Status, Venue
+from venue.private import KEY, SECRET, Account
+
+from pregao.cli import main
+from pregao.sessions.audit import audit
+from pregao.sessions.brokers.orders import Orders
+from pregao.sessions.control import SpecError, spec_of, start
+from pregao.sessions.journal import Journal
+from pregao.sessions.lineage import lineage
+from pregao.sessions.schema import broker_orders
+from pregao.settings import settings
+
+PROGRAM = str(Path(sys.executable).parent / "pregao")
+STREAM = "btcusdt@kline_1m"
+HAD = {"USDT": "100000", "BTC": "1"}
+
+
+@pytest.fixture
+def database(home: Path) -> str:
+    return settings().sessions_url
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account(dict(HAD))
+
+
+@pytest.fixture
+def venue(plugin: None, account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Venue]:
+    monkeypatch.setenv("PREGAO_CCXT_BINANCE_KEY", KEY)
+    monkeypatch.setenv("PREGAO_CCXT_BINANCE_SECRET", SECRET)
+    monkeypatch.setattr("pregao.sessions.brokers.courier.POLL_S", 0.05)
+    monkeypatch.setattr("pregao.sessions.brokers.courier._PAUSES_S", (0.05,))
+    monkeypatch.setattr("pregao.market.sources.ccxt.patience.Patience.wait_s", lambda *_: 0.02)
+    now_ms = int(time.time() // 60 * 60_000)
+    with Venue([Market("BTC/USDT")], MarketClock(now_ms), routes=[account.routes]) as running:
+        yield running
+
+
+@pytest.fixture
+def follow(venue: Venue, journal: Journal) -> Any:
+    """Start a session on BTC/USDT that sends its orders there; keyword arguments change the spec."""
+
+    def follow(**changes: Any) -> str:
+        feed = {
+            "kind": "live", "source": "ccxt", "symbol": "BTC/USDT", "options": {"base_url": venue.url},
+            "stale_s": 0.5, "poll_s": 0.1,
+        }  # fmt: skip
+        values = {
+            "instrument": "ccxt/binance/BTC-USDT", "timeframe": "1m", "strategy": "probe", "seed": 7, "feed": feed,
+            "config": {"every": 3, "leave": 8}, "broker": {"kind": "exchange", "options": {"base_url": venue.url}},
+        }  # fmt: skip
+        return start(spec_of(values | changes), journal)
+
+    return follow
+
+
+def memory(journal: Journal) -> dict[str, Any]:
+    """What was written down of the orders before they were sent, by client id."""
+    with journal.reading() as connection:
+        names = set(connection.scalars(select(broker_orders.c.broker)))
+    return {order.client_id: order for name in names for order in Orders(journal.engine, name).all()}
+
+
+def calm(journal: Journal, account: Account, session_id: str, still_s: float = 0.3) -> None:
+    """Wait until the session knows of every fill, hears its exchange, and nothing happens any more."""
+    seen, since = -1, time.monotonic()
+
+    def still() -> bool:
+        nonlocal seen, since
+        row = journal.session(session_id)
+        heard = "broker" not in row.details.get("notices", {})
+        fills = len(rows(journal, session_id, "fill")) == len(account.trades)
+        told = rows(journal, session_id, "order", "fill")
+        over = {r.body["id"] for r in told if r.kind == "fill" or r.body["state"] in ("cancelled", "rejected")}
+        wanted = {r.body["id"] for r in told if r.body["role"] != "stop_loss"} - over
+        known = [name for name, order in memory(journal).items() if order.state not in ("waiting", "sent")]
+        missing = [n for n in wanted if not any(name.endswith(f"-{n}") for name in known)]
+        if row.last_seq != seen or not heard or not fills or missing:
+            seen, since = row.last_seq, time.monotonic()
+        return time.monotonic() - since > still_s
+
+    wait(still)
+
+
+def agree(journal: Journal, venue: Venue, account: Account, session_id: str) -> None:
+    """The session's money is the account's, to the last quantum; no order is there twice, none is missing."""
+    row = journal.session(session_id)
+    instrument = row.instrument
+    last = Decimal(bars_of(journal, session_id)[-1].close) * instrument.tick_size
+    total = {name: account.free.get(name, Decimal(0)) + account.locked.get(name, Decimal(0)) for name in HAD}
+    gain = (total["USDT"] - Decimal(HAD["USDT"])) + (total["BTC"] - Decimal(HAD["BTC"])) * last
+    bar = rows(journal, session_id, "bar")[-1]
+    after = [r for r in rows(journal, session_id, "fill") if r.seq > bar.seq]
+    if not after:
+        assert abs(instrument.money(row.pnl_quanta) - gain) < 2 * instrument.quantum
+    told = [
+        (r.ts_ns // 1_000_000, r.body["side"], r.body["qty"], r.body["price"])
+        for r in rows(journal, session_id, "fill")
+    ]
+    there = [
+        (t["time"], 1 if t["isBuyer"] else -1, int(Decimal(t["qty"]) / instrument.lot_size),
+         int(Decimal(t["price"]) / instrument.tick_size))
+        for t in account.trades
+    ]  # fmt: skip
+    assert sorted(told) == sorted(there)
+    ids = [order.client_id for order in account.orders]
+    assert len(ids) == len(set(ids))
+    assert audit(journal, session_id).identical
+
+
+WIDE: dict[str, Any] = {"take_profit": 5, "stop_loss": 5, "isolated": False}
+CLOSE: dict[str, Any] = {"take_profit": "0.1", "stop_loss": "0.1", "entry_value": 2_000, "isolated": False}
+
+
+def ended(journal: Journal, venue: Venue, account: Account, session_id: str) -> None:
+    """Stop the session: its position is sold, nothing waits at the exchange, and both tell the same."""
+    journal.command(session_id, "stop")
+    wait(lambda: journal.session(session_id).status == "stopped")
+    assert all(order.status not in ("NEW", "PARTIALLY_FILLED") for order in account.orders)
+    left = account.free["BTC"] + account.locked.get("BTC", Decimal(0)) - Decimal(HAD["BTC"])
+    lot = journal.session(session_id).instrument.lot_size
+    assert 0 <= left < lot * (1 + journal.session(session_id).trades_count)  # of each trade less than a lot is left
+    agree(journal, venue, account, session_id)
+
+
+def test_a_session_trades_at_the_exchange_and_its_money_is_the_accounts(
+    venue: Venue, account: Account, follow: Any, journal: Journal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Entries, take profits, stop losses and a trailing stop, all at the exchange; what is told of it afterwards."""
+    session_id = follow(**CLOSE, trailing=True)
+    with Running(journal, session_id):
+        begun(venue, journal, session_id)
+        seen: set[str] = set()
+        for _ in range(80):
+            play(venue, journal, session_id, 1)
+            calm(journal, account, session_id)
+            agree(journal, venue, account, session_id)
+            seen = {r.body["role"] for r in rows(journal, session_id, "fill")}
+            seen |= {r.body["state"] for r in rows(journal, session_id, "order")}
+            if seen >= {"entry", "amended"} and seen & {"take_profit", "stop_loss"}:
+                break
+        ended(journal, venue, account, session_id)
+    assert seen >= {"entry", "amended"}
+    assert seen & {"take_profit", "stop_loss"}
+    assert [o.kind for o in account.orders if o.status == "CANCELED"]  # a bracket whose stop was moved
+    (joined,) = [r.body for r in rows(journal, session_id, "broker") if r.body["state"] == "joined"]
+    assert joined["name"].startswith("binance sandbox/BTC/USDT/")
+    everything = "".join(r.text for r in rows(journal, session_id))
+    assert KEY[:6] not in everything
+    assert SECRET not in everything
+    steps = {step.what: step for step in lineage(journal, session_id)}
+    assert steps["fill"].facts["rule"] == "venue"
+    assert steps["order"].seq is not None
+    assert steps["decision"].seq is not None
+    for command, words in (
+        ("report", "Return"), ("lineage", "venue"), ("audit", "what the exchange said"), ("export", ""),
+    ):  # fmt: skip
+        more = ["--out", str(settings().home / "tables")] if command == "export" else []
+        main([command, session_id, *more])
+        told = capsys.readouterr()
+        assert words.lower() in (told.out + told.err).lower()
+    main(["trade", "show", session_id])
+    assert "Its orders go to binance sandbox" in capsys.readouterr().out
+
+
+def test_commands_reach_the_exchange_at_once(venue: Venue, account: Account, follow: Any, journal: Journal) -> None:
+    """Between two bars: a position is closed when a person says so, the bracket before it."""
+    session_id = follow(**WIDE)
+    with Running(journal, session_id):
+        begun(venue, journal, session_id)
+        while not journal.session(session_id).position_lots:
+            play(venue, journal, session_id, 1)
+            calm(journal, account, session_id)
+        assert [o.status for o in account.orders if o.list_id >= 0] == ["NEW", "NEW"]
+        bars = journal.session(session_id).bars
+        number = journal.command(session_id, "flatten")
+        wait(lambda: journal.answer(number).outcome == "done")
+        wait(lambda: not journal.session(session_id).position_lots)
+        assert journal.session(session_id).bars == bars
+        assert [o.status for o in account.orders if o.list_id >= 0] == ["CANCELED", "CANCELED"]
+        ended(journal, venue, account, session_id)
+
+
+class Lost(Status):
+    """The request never reaches the exchange."""
+
+    def __init__(self) -> None:
+        super().__init__(502)
+
+    async def before(self, request: Any) -> Any:
+        request.transport.close()
+        return await super().before(request)
+
+
+FAULTS: tuple[Callable[[], Any], ...] = (
+    Cut, Lost, lambda: Status(502), lambda: Status(429, retry_after=0.05),
+    lambda: Status(400, code=-1006, message="Unexpected response; execution status unknown."),
+)  # fmt: skip
+
+
+def test_whatever_fails_on_the_way_no_order_is_doubled_and_no_fill_is_lost(
+    venue: Venue, account: Account, follow: Any, journal: Journal
+) -> None:
+    chance = random.Random(5)
+    session_id = follow(**CLOSE, config={"every": 2, "leave": 5})
+    asked = ("order", "orderList/oco", "myTrades", "account", "ticker/24hr")
+    with Running(journal, session_id) as running:
+        begun(venue, journal, session_id)
+        for _ in range(60 if "PREGAO_KILLS" in os.environ else 16):
+            for _ in range(chance.randint(0, 3)):
+                venue.fault(chance.choice(FAULTS)(), on=chance.choice(asked), times=chance.randint(1, 2))
+            play(venue, journal, session_id, 1)
+            time.sleep(0.1)
+            if chance.random() < 0.3:
+                venue.mend()
+                calm(journal, account, session_id)
+                agree(journal, venue, account, session_id)
+            assert running.error is None
+        venue.mend()
+        ended(journal, venue, account, session_id)
+    assert len(account.trades) > 4
+
+
+SHORT = ("after an order was written down", "after an order was sent", "after an order was cancelled",
+         "before what was told is journaled")  # fmt: skip
+
+
+def test_killed_at_the_steps_of_an_order_none_is_doubled_and_none_is_lost(
+    venue: Venue, account: Account, follow: Any, journal: Journal, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    account.free["USDT"] = Decimal(HAD["USDT"])
+    session_id = follow(**CLOSE, config={"every": 2, "leave": 4}, trailing=True)
+    hits: Counter[str] = Counter()
+    points = [p for _ in range(3) for p in ORDERS] if "PREGAO_KILLS" in os.environ else SHORT
+    for i, name in enumerate(points):
+        process = runner(str(home), journal.url, session_id, Point(name, 1 + i // len(ORDERS)))
+        for _ in range(40):
+            bars, until = journal.session(session_id).bars, time.monotonic() + 60
+            venue.advance(minutes=1)
+            while journal.session(session_id).bars == bars and process.is_alive() and time.monotonic() < until:
+                time.sleep(0.01)
+            process.join(0.3)
+            if process.exitcode is not None:
+                break
+        hits[name] += process.exitcode == -signal.SIGKILL
+        assert process.exitcode in (None, -signal.SIGKILL)
+        process.kill()
+        process.join()
+        with Running(journal, session_id) as running:
+            calm(journal, account, session_id)
+            play(venue, journal, session_id, 1)
+            calm(journal, account, session_id)
+            agree(journal, venue, account, session_id)
+            assert running.error is None
+    with Running(journal, session_id):
+        ended(journal, venue, account, session_id)
+    with capsys.disabled():
+        print(f"\n{hits.total()} kills at the steps of orders, {len(account.orders)} orders, none doubled or lost")
+    assert hits.total() == len(points)
+
+
+def test_an_exchange_that_is_gone_is_waited_for_and_nothing_is_decided_meanwhile(
+    venue: Venue, account: Account, follow: Any, journal: Journal
+) -> None:
+    session_id = follow(**WIDE, mode="approve", approval_bars=1_000, config={"every": 2, "leave": 1_000})
+    with Running(journal, session_id):
+        begun(venue, journal, session_id)
+        while journal.session(session_id).proposal is None:
+            play(venue, journal, session_id, 1)
+        assert json.loads(json.dumps(journal.session(session_id).proposal))["side"] == "long"
+        venue.fault(Status(503), on="account", times=10_000)
+        number = journal.command(session_id, "approve")
+        wait(lambda: journal.answer(number).outcome == "done")
+        wait(lambda: "broker" in journal.session(session_id).details.get("notices", {}))
+        decided = len(rows(journal, session_id, "intent"))
+        play(venue, journal, session_id, 3)
+        assert len(rows(journal, session_id, "intent")) == decided
+        venue.mend()
+        wait(lambda: "broker" not in journal.session(session_id).details.get("notices", {}))
+        wait(lambda: journal.session(session_id).position_lots)
+        ended(journal, venue, account, session_id)
+
+
+def test_the_limits_hold_before_the_wire(venue: Venue, account: Account, follow: Any, journal: Journal) -> None:
+    """Whatever the price does between a decision and its order, no order is worth more than the profile allows."""
+    session_id = follow(entry_value=5_000, risk={"profile": "conservative", "kelly": 100}, isolated=False)
+    with Running(journal, session_id):
+        begun(venue, journal, session_id)
+        for _ in range(12):
+            play(venue, journal, session_id, 1)
+            calm(journal, account, session_id)
+        ended(journal, venue, account, session_id)
+    bought = [o for o in account.orders if o.side == "BUY"]
+    assert bought
+    equity = (
+        max(r.body["eq"] for r in rows(journal, session_id, "bar")) * journal.session(session_id).instrument.quantum
+    )
+    assert all(order.spent <= equity / 10 for order in bought)
+
+
+REFUSED = {
+    "no credentials": ({}, "takes orders with credentials only"),
+    "another exchange": ({"broker": {"kind": "exchange", "exchange": "kraken"}}, "Orders are not sent to kraken"),
+    "real money": (
+        {"broker": {"kind": "exchange", "sandbox": False, "options": {"base_url": "https://api.binance.example"}}},
+        "trades real money, which is off on this machine",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_sent_is_refused_at_the_start(
+    venue: Venue, follow: Any, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    changes, words = REFUSED[what]
+    if what == "no credentials":
+        monkeypatch.delenv("PREGAO_CCXT_BINANCE_KEY")
+    with pytest.raises(SpecError, match=words) as caught:
+        follow(**changes)
+    assert list(caught.value.problems) == ["broker"]
+
+
+def test_a_replay_has_no_exchange_and_a_market_of_an_account_one_owner(venue: Venue, follow: Any) -> None:
+    with pytest.raises(SpecError, match="not for a replay") as caught:
+        follow(feed={"kind": "replay"})
+    assert list(caught.value.problems) == ["broker"]
+    first = follow()
+    with pytest.raises(SpecError, match=f"The session {first} sends its orders of BTC/USDT to binance already"):
+        follow()
+
+
+def test_the_credentials_of_another_account_end_the_session_with_the_reason(
+    venue: Venue, account: Account, follow: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session_id = follow(**WIDE)
+    with Running(journal, session_id):
+        wait(lambda: rows(journal, session_id, "broker"))
+    monkeypatch.setenv("PREGAO_CCXT_BINANCE_KEY", "another-key")
+    with Running(journal, session_id) as running:
+        running.thread.join(30)
+    assert journal.session(session_id).status == "failed"
+    assert "the credentials now are those of" in str(journal.session(session_id).error)
+    assert account.orders == []
+
+
+def test_the_command_line_trades_at_the_exchange_is_killed_and_goes_on(
+    venue: Venue, account: Account, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", venue.url)
+    command = [
+        PROGRAM, "trade", "start", "BTC/USDT", "--source", "ccxt", "--strategy", "probe", "--set", "every=2",
+        "--set", "leave=100", "--take-profit", "5", "--stop-loss", "5", "--seed", "7", "--broker", "binance", "--here",
+    ]  # fmt: skip
+    first = subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
+    journal = Journal()
+    venue.subscribed(STREAM, 60)
+    (session,) = journal.sessions()
+    while not journal.session(session.id).position_lots:
+        play(venue, journal, session.id, 1)
+        calm(journal, account, session.id)
+    first.kill()
+    first.wait()
+    venue.advance(minutes=4)
+    again = [PROGRAM, "trade", "resume", session.id, "--here", "--json"]
+    second = subprocess.Popen(again, env=os.environ, stdout=subprocess.PIPE, text=True)
+    bars = journal.session(session.id).bars
+    wait(lambda: journal.session(session.id).bars > bars, 60)
+    main(["trade", "stop", session.id])
+    told = json.loads(second.communicate(timeout=60)[0])
+    assert (told["status"], told["position"], told["broker"]) == ("stopped", 0, "binance sandbox")
+    agree(journal, venue, account, session.id)
+    capsys.readouterr()
+    main(["trade", "list", "--all", "--json"])
+    assert [row["broker"] for row in json.loads(capsys.readouterr().out)] == ["binance sandbox"]
+    journal.close()
