@@ -224,6 +224,7 @@ FAULTS: tuple[Callable[[], Any], ...] = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 def test_whatever_fails_on_the_way_no_order_is_doubled_and_no_fill_is_lost(
     venue: Venue, account: Account, follow: Any, journal: Journal
 ) -> None:
@@ -247,10 +248,10 @@ def test_whatever_fails_on_the_way_no_order_is_doubled_and_no_fill_is_lost(
     assert len(account.trades) > 4
 
 
-SHORT = ("after an order was written down", "after an order was sent", "after an order was cancelled",
-         "before what was told is journaled")  # fmt: skip
+SHORT = ("after an order was sent", "before what was told is journaled")
 
 
+@pytest.mark.timeout(0 if "PREGAO_KILLS" in os.environ else 300)
 def test_killed_at_the_steps_of_an_order_none_is_doubled_and_none_is_lost(
     venue: Venue, account: Account, follow: Any, journal: Journal, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -285,15 +286,15 @@ def test_killed_at_the_steps_of_an_order_none_is_doubled_and_none_is_lost(
     assert hits.total() == len(points)
 
 
+@pytest.mark.long
 def test_an_exchange_that_is_gone_is_waited_for_and_nothing_is_decided_meanwhile(
     venue: Venue, account: Account, follow: Any, journal: Journal
 ) -> None:
     session_id = follow(**WIDE, mode="approve", approval_bars=1_000, config={"every": 2, "leave": 1_000})
     with Running(journal, session_id):
         begun(venue, journal, session_id)
-        while journal.session(session_id).proposal is None:
+        while (journal.session(session_id).proposal or {}).get("side") != "long":
             play(venue, journal, session_id, 1)
-        assert json.loads(json.dumps(journal.session(session_id).proposal))["side"] == "long"
         venue.fault(Status(503), on="account", times=10_000)
         number = journal.command(session_id, "approve")
         wait(lambda: journal.answer(number).outcome == "done")
@@ -307,6 +308,7 @@ def test_an_exchange_that_is_gone_is_waited_for_and_nothing_is_decided_meanwhile
         ended(journal, venue, account, session_id)
 
 
+@pytest.mark.long
 def test_the_limits_hold_before_the_wire(venue: Venue, account: Account, follow: Any, journal: Journal) -> None:
     """Whatever the price does between a decision and its order, no order is worth more than the profile allows."""
     session_id = follow(entry_value=5_000, risk={"profile": "conservative", "kelly": 100}, isolated=False)

@@ -161,10 +161,11 @@ def live(line: int, parent: int, name: str, config: str) -> None:
     except BaseException as error:  # importing and constructing a plugin may do anything
         strategy = None
         known = isinstance(error, PregaoError)
+        where = "" if known and error.__cause__ is None else traceback.format_exc()[-20_000:]
         said = json.dumps({
             "error": error.message if isinstance(error, PregaoError) else f"{type(error).__name__}: {error}"[:500],
             "mend": error.mend if isinstance(error, PregaoError) else "",
-            "field": field if known else "strategy", "known": known, "traceback": "" if known and error.__cause__ is None else traceback.format_exc()[-20_000:],
+            "field": field if known else "strategy", "known": known, "traceback": where,
         })  # fmt: skip
     if os.getpid() != own:
         os._exit(0)  # a fork that came back here must not speak for the strategy
