@@ -200,7 +200,7 @@ def test_a_person_closes_a_position_between_two_bars_at_the_last_price_heard(
         venue.advance(seconds=30)
         time.sleep(0.5)  # the forming bar is on its way
         number = journal.command(session_id, "flatten")
-        wait(lambda: journal.answer(number).outcome == "done", 5)
+        wait(lambda: journal.answer(number).outcome == "done")
         assert journal.session(session_id).position_lots == 0
         (fill,) = [r for r in rows(journal, session_id, "fill") if r.body["role"] == "exit"]
         assert fill.body["rule"] == "last"
@@ -208,7 +208,7 @@ def test_a_person_closes_a_position_between_two_bars_at_the_last_price_heard(
         assert fill.body["slip"] > 0
         assert journal.session(session_id).bars == bars
         journal.command(session_id, "stop")
-        wait(lambda: journal.session(session_id).status == "stopped", 5)
+        wait(lambda: journal.session(session_id).status == "stopped")
         assert journal.session(session_id).bars == bars
     assert [o.body["reason"] for o in rows(journal, session_id, "order") if o.body["role"] == "stop_loss"][-1]
     assert audit(journal, session_id).identical
