@@ -20,9 +20,10 @@ import grimp
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("pregao", "pregao_flows", "pregao_ui")
 SETTINGS = "pregao.settings"
-"""Read by what is not pure, and importing the core only: it is drawn on a layer of its own above the core."""
+"""With the other modules beside it (secrets, keys): read by what is not pure and importing the core only, so they are
+drawn as one box on a layer of its own above the core."""
 PLUGINS = "plugins"
-"""All plugins as one box, beside the sessions: a plugin may import what learning and strategies give it."""
+"""All plugins as one box at the top: nothing of the platform imports one."""
 _WIDTH, _ROW, _BOX_W, _BOX_H = 900, 92, 210, 46
 
 
@@ -60,8 +61,7 @@ def structure() -> Structure:
     named = next(one["layers"] for one in contract if one["type"] == "layers")
     layers = [tuple(name.strip() for name in row.split("|")) for row in named]
     layers.insert(-1, (SETTINGS,))
-    beside = next(i for i, layer in enumerate(layers) if "pregao.sessions" in layer)
-    layers[beside] = (*layers[beside], PLUGINS)
+    layers[0] = (*layers[0], PLUGINS)
     plugins = {path.parent.name: path.parents[1] for path in ROOT.glob("plugins/*/src/*/__init__.py")}
     # The folders of this tree, wherever else the packages are installed.
     sys.path[:0] = [str(ROOT / folder) for folder in ("platform", "flows", "ui")] + [
@@ -73,7 +73,8 @@ def structure() -> Structure:
     def owner(module: str) -> str | None:
         if module.partition(".")[0] in plugins:
             return PLUGINS
-        return next((name for name in packages if module == name or module.startswith(f"{name}.")), None)
+        above = next((name for name in packages if module == name or module.startswith(f"{name}.")), None)
+        return SETTINGS if above is None and module.startswith("pregao.") else above
 
     imports, modules = set(), dict.fromkeys(packages, 0)
     for module in graph.modules:

@@ -141,9 +141,9 @@ def test_the_rest_api_is_told_whole() -> None:
     told = rest.page(document)
     operations = {f"{method.upper()} `{path}`" for path, by in document["paths"].items() for method in by}
     assert set(re.findall(r"^### ([A-Z]+ `.*`)$", told, re.MULTILINE)) == operations
-    shapes = set(re.findall(r"^### (\w+)$", told, re.MULTILINE))
+    shapes = set(re.findall(r"^### ([\w-]+)$", told, re.MULTILINE))
     assert shapes == set(document["components"]["schemas"])
-    assert set(re.findall(r"\]\(#(\w+)\)", told)) <= {name.lower() for name in shapes}
+    assert set(re.findall(r"\]\(#([\w-]+)\)", told)) <= {name.lower() for name in shapes}
 
 
 def test_every_variable_that_the_code_reads_is_told() -> None:
