@@ -247,6 +247,100 @@ def test_all_sessions_are_listed_and_steered(panel: Any, visit: Any) -> None:
     visitor.wait_text("status", "stopped")
 
 
+def test_sessions_are_compared_audited_traced_and_cloned(panel: Any, visit: Any) -> None:
+    for name in ("ma-cross", "buy-and-hold"):
+        spec = {"strategy": name, "config": {}, "risk": {"profile": "balanced"}, "trailing": True}
+        panel.run(panel.session(feed={"speed": 0, "end": START_NS + 200 * 60_000_000_000}, **spec)).join(60)
+    newest, other = (row.id for row in panel.journal.sessions()[:2])
+    visitor = visit()
+    page = visitor.open("/sessions")
+    page.set_default_timeout(90_000)
+    page.fill("#page input[type=search]", newest)
+    page.wait_for_function("document.querySelectorAll('#page tr[data-session]').length === 1")
+    page.fill("#page input[type=search]", "")
+    for session_id in (newest, other):
+        page.check(f"tr[data-session={session_id}] input[type=checkbox]")
+    page.click("#page button.primary")
+    page.wait_for_selector(".pg-comparison tbody tr >> text=Sharpe ratio")
+    assert page.locator(".pg-comparison thead th small").all_inner_texts() == [newest, other]
+    assert page.locator(".pg-comparison canvas").count() > 0
+    visitor.shoot("sessions-compared-desktop-dark")
+    page.keyboard.press("Escape")
+
+    row = page.locator(f"tr[data-session={newest}]")
+    row.locator("[data-record=audit]").click()
+    page.wait_for_selector(".pg-record .verdict.good >> text=Identical to the backtest")
+    row.locator("[data-record=lineage]").click()
+    page.wait_for_selector(".pg-chain [data-what=code]")
+    assert page.locator(".pg-chain > li").count() == 8
+    visitor.shoot("sessions-lineage-desktop-dark")
+    page.locator(".pg-record .text").focus()
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".pg-record", state="detached")
+    assert page.evaluate("document.activeElement.dataset.record") == "lineage"  # back where it was opened
+
+    row.get_by_role("link", name="Clone").click()
+    page.wait_for_selector(".pg-verdict .first")
+    page.wait_for_function("document.querySelector('#f-strategy input')?.value === 'Buy and hold'")
+    assert page.is_checked("#f-trailing input")
+    assert page.input_value("#f-risk input") == "Balanced"
+    page.wait_for_selector("#m-risk >> text=Closes and pauses 1,500.00 USDT below the peak.")
+    assert "clone" not in page.url
+
+
+def test_the_trades_fit_in_portuguese_and_decisions_tell_what_came_of_them(visit: Any, running: str) -> None:
+    visitor = visit(locale="pt-BR")
+    page = visitor.open(f"/?session={running}")
+    visitor.wait_text("equity", r"\d")
+    page.click("#tab-trades")
+    page.wait_for_selector("#pane-trades tbody tr")
+    wide = "(() => { const n = document.querySelector('#pane-trades'); return n.scrollWidth - n.clientWidth; })()"
+    assert page.evaluate(wide) <= 0
+    page.wait_for_selector(".pg-decisions li.enter .result")
+    line = page.locator(".pg-decisions li.enter:has(.result)").first.inner_text()
+    assert re.search(r"Comprou a [\d.,]+ → Fechou a [\d.,]+: .+, após \d+ (s|min|h)", line)
+    visitor.shoot("trade-trades-desktop-dark-pt")
+
+
+def test_exits_as_prices_and_live_markets_change_the_form(panel: Any, visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict .first")
+    assert not page.is_visible("#f-venue")
+    page.click("#f-exits label:nth-of-type(2)")
+    page.wait_for_selector("#m-take_profit >> text=/\\+2 % · about/")
+    assert float(page.input_value("#f-take_profit input")) > 100
+    assert not page.is_visible("#f-trailing")
+    page.click("#f-exits label:nth-of-type(1)")
+    page.wait_for_function("document.querySelector('#f-take_profit input').value === '2'")
+    page.click("#f-strategy input")
+    page.click("[role=option]:has-text('Buy and hold')")
+    page.click("#f-feed label:nth-of-type(2)")
+    page.wait_for_selector(".pg-verdict >> text=Follows the market at Binance")
+    assert page.is_visible("#f-venue")
+    assert not page.is_visible("#f-start")
+    page.click("#f-asset_class label:nth-of-type(2)")
+    page.wait_for_selector(".pg-verdict >> text=AAPL")
+    visitor.shoot("ticket-live-desktop-dark")
+
+
+def test_shortcuts_are_listed_and_none_acts_while_something_is_typed(visit: Any, running: str) -> None:
+    visitor = visit()
+    page = visitor.open(f"/?session={running}")
+    visitor.wait_text("status", "running")
+    page.keyboard.press("?")
+    page.wait_for_selector("#pg-keys[open] >> text=Pause or resume")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("#pg-keys", state="hidden")
+    page.keyboard.press("n")
+    assert page.evaluate("document.activeElement.closest('[id^=f-]').id") == "f-entry_value"
+    page.keyboard.press("2")  # typed, not a way to the Sessions page
+    assert "/?session=" in page.url
+    page.keyboard.press("Escape")
+    page.keyboard.press("2")
+    page.wait_for_url("**/sessions")
+
+
 def test_empty_pages_say_what_to_do(visit: Any) -> None:
     visitor = visit()
     page = visitor.open("/models")

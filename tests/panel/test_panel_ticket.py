@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT, START_NS, random_walk
+from venue import Market as VenueMarket
+from venue import Venue
 
 from pregao.market.store import Store
 from pregao.sessions.control import start
 from pregao.sessions.spec import Live
+from pregao.settings import settings
+from pregao_ui.pages import filling, starting
 from pregao_ui.services import Services
 from pregao_ui.ticket import Review, Ticket, review
 from pregao_ui.ticket.cloning import ticket_of
@@ -223,3 +227,44 @@ def test_an_empty_store_says_so(home: Path) -> None:
     found = told(Services(), instrument=None, timeframe=None)
     assert found.empty
     assert found.errors["instrument"] == "No market data yet"
+
+
+def live(services: Services, language: str = "en", **changes: Any) -> dict[str, Any]:
+    asked = {"feed": "live", "venue": "ccxt/binance", "instrument": "BTC/USDT", **changes}
+    return starting.start(Ticket(**(GOOD | asked)), services, language)
+
+
+def test_a_venue_that_does_not_answer_is_told_plainly_and_nothing_is_started(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("pregao.market.sources.ccxt.patience.Patience.wait_s", lambda *_: 0.0)
+    assert live(services)["errors"] == {
+        "instrument": "Binance does not answer, so BTC/USDT cannot be followed now. "
+        "Check the network and try again, or replay stored bars."
+    }
+    assert live(services, "pt-BR")["errors"]["instrument"].startswith("Binance não responde")
+    assert services.journal.sessions() == []
+
+
+def test_a_market_that_a_venue_does_not_have_is_told_with_those_near_it(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Venue([VenueMarket("BTC/USDT")], start="2024-03-01") as venue:
+        monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", venue.url)
+        said = live(services, instrument="BTC/USDX")["errors"]["instrument"]
+    assert said.startswith("Binance has no such market:")
+    assert "BTC/USDT" in said
+
+
+def test_the_form_is_filled_while_the_registry_is_away(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREGAO_MLFLOW_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    settings.cache_clear()
+    found = filling.first({}, services, "en")
+    assert found["feed"] == "replay"
+    assert found["strategy"].value in [s.name for s in services.strategies.all]
+    assert found["instrument"].value == INSTRUMENT.key
+    told_ = told(services, strategy="catboost-ai")
+    assert told_.errors["strategy"].startswith("The model registry (MLflow) does not answer")
+    settings.cache_clear()

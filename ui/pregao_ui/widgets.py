@@ -159,8 +159,8 @@ def live() -> gr.HTML:
 
 
 def verdict() -> gr.HTML:
-    """What the ticket comes to: a value ``{"errors": {field: text}, "summary": [...], "warnings": [...],
-    "problem": text, "session": id, "market": {...}}`` puts each error under its field and says the rest.
+    """What the ticket comes to: a value of `pregao_ui.pages.starting.verdict`. Errors and hints go under their fields,
+    the rest above the button.
     """
     return _widget(
         '<div class="pg-verdict" role="status" aria-live="polite"></div>',

@@ -14,15 +14,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pregao.core.errors import PregaoError, UsageError
-from pregao.sessions.control import SpecError
+from pregao.core.errors import PregaoError
 from pregao_ui import forms, widgets
 from pregao_ui.fast_gradio import gr
-from pregao_ui.pages import filling
+from pregao_ui.pages import filling, starting
 from pregao_ui.services import Services
-from pregao_ui.texts import label, language_of, text
-from pregao_ui.ticket import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY, UNSEEN, Review, Ticket, review
-from pregao_ui.ticket.venues import venue
+from pregao_ui.texts import label, language_of
+from pregao_ui.ticket import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY, UNSEEN, Ticket, review
 
 MODES = ("observe", "approve", "auto")
 PROFILES = ("none", "conservative", "balanced", "aggressive")
@@ -161,12 +159,12 @@ def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdic
         if ticket.strategy is None and ticket.timeframe is None:  # the form has not been filled in yet
             return {"waiting": True}
         try:
-            return _verdict(review(ticket, services, _language(request)))
+            return starting.verdict(review(ticket, services, _language(request)))
         except PregaoError as error:  # the store cannot be read
             return {"problem": str(error)}
 
     def begin(request: gr.Request, *values: Any) -> dict[str, Any]:
-        return _start(_ticket(values), services, _language(request)) | {"asked": time.time_ns()}
+        return starting.start(_ticket(values), services, _language(request)) | {"asked": time.time_ns()}
 
     def filled(name: str) -> Any:
         """What a change of one field brings into others."""
@@ -212,44 +210,3 @@ def _ticket(values: Sequence[Any]) -> Ticket:
     every = given["settings"] if isinstance(given["settings"], dict) else {}
     own = every.get(str(given["strategy"]))
     return Ticket(**given | {"settings": own if isinstance(own, dict) else {}})
-
-
-def _verdict(told: Review, **more: Any) -> dict[str, Any]:
-    names = ("errors", "hints", "summary", "warnings", "market", "empty", "shape")
-    return {name: getattr(told, name) for name in names} | more
-
-
-def _start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
-    """Start what the ticket says; every error is told beside its field, or above the button."""
-    told = Review()
-    try:
-        told = review(ticket, services, language)
-        if told.spec is None:
-            return _verdict(told)
-        launched = services.sessions.start(told.spec)
-    except SpecError as error:
-        told.errors = _refused(error, ticket, language)
-        told.summary = []
-        return _verdict(told)
-    except PregaoError as error:
-        return _verdict(told, problem=str(error))
-    if launched.launched:
-        return _verdict(told, session=launched.session)
-    why = launched.message or text(language, "servers_down")
-    return _verdict(told, session=launched.session, problem=text(language, "not_launched", why=why))
-
-
-def _refused(error: SpecError, ticket: Ticket, language: str) -> dict[str, str]:
-    """What the platform found wrong, at the form's fields."""
-    names = {
-        "config": "strategy", "model": "strategy", "feed.start": "start", "feed.version": "start",
-        "take_profit_price": "take_profit", "stop_loss_price": "stop_loss",
-    }  # fmt: skip
-    found = {names.get(name, name): why for name, why in error.problems.items()}
-    place = venue(ticket.venue) if ticket.live else None
-    cause = error.causes.get("instrument")
-    if place is not None and cause is not None:
-        away = not isinstance(cause, UsageError)
-        key = "err_venue_away" if away else "err_venue_unknown"
-        found["instrument"] = text(language, key, venue=place.title, symbol=ticket.instrument, why=cause)
-    return found

@@ -79,7 +79,7 @@
       if (!id) { shown = null; preview(); return; }
 
       chart.clear(null);
-      put(root.querySelector("[data-bind=title]"), "");
+      put(root.querySelector("[data-bind=title]"), T("loading"));
       parts.notice(root, null);
       const mine = shown = { id, session: null, row: null, state: "connecting", pending: [], begun: false };
       const ready = () => { if (!mine.begun && mine.session && mine.state === "live") begin(mine); };
@@ -114,16 +114,17 @@
 
     let market = null;                               // the ticket's {instrument, timeframe}
     let blank = false;                               // there is no market data at all
+    let followed = false;                            // the ticket's market is a live one
     function preview() {
       root.querySelector("[data-part=blank]").hidden = !blank;
       put(root.querySelector("[data-bind=title]"), market ? `${market.instrument.symbol} · ${market.timeframe}` : "");
       root.querySelector("[data-part=synthetic]").hidden = !market?.instrument.synthetic;
-      parts.notice(root, null, market ? T("empty") : "");
+      parts.notice(root, null, market ? T("empty") : followed ? T("empty_live") : "");
       if (market) chart.preview(market.instrument, market.timeframe); else chart.clear(null);
     }
-    Pregao.market = (next, empty) => {               // called by the ticket
-      if (JSON.stringify([next, empty]) === JSON.stringify([market, blank])) return;
-      [market, blank] = [next, empty];
+    Pregao.market = (next, empty, live) => {         // called by the ticket
+      if (JSON.stringify([next, empty, live]) === JSON.stringify([market, blank, followed])) return;
+      [market, blank, followed] = [next, empty, live];
       if (!selection.id) preview();
     };
 

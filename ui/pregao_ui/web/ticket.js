@@ -86,14 +86,14 @@
         ...(summary.length ? [rich(summary[0], "first"), rich(summary.slice(1).join(" "), "")] : []),
         ...warnings.map((text) => rich(text, "warn")),
         ...[problem, ...orphans].filter(Boolean).map((text) => rich(text, "bad")));
-      Pregao.market?.(market, empty);
+      Pregao.market?.(market, empty, shape.feed === "live");
       if (asked === answered) return;
       answered = asked;                              // that was Start, not the check of an edit
       started();
       if (session && session !== chosen) { chosen = session; selection.select(session); }
       const field = problem || !Object.keys(errors).length ? null : block(Object.keys(errors)[0]);
       field?.scrollIntoView({ block: "nearest" });
-      field?.querySelector("input")?.focus();
+      field?.querySelector("input:not([role=listbox])")?.focus();   // a list would open over its own error
     };
     show();
     watch("value", show);

@@ -1,0 +1,54 @@
+"""What a ticket's answer tells the page, and what Start does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pregao.core.errors import PregaoError, UsageError
+from pregao.sessions.control import SpecError
+from pregao_ui.services import Services
+from pregao_ui.texts import text
+from pregao_ui.ticket import Review, Ticket, review
+from pregao_ui.ticket.venues import venue
+
+
+def verdict(told: Review, **more: Any) -> dict[str, Any]:
+    """A review as the page's script takes it, see `widgets.verdict`."""
+    names = ("errors", "hints", "summary", "warnings", "market", "empty", "shape")
+    return {name: getattr(told, name) for name in names} | more
+
+
+def start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
+    """Start what the ticket says; every error is told beside its field, or above the button."""
+    told = Review()
+    try:
+        told = review(ticket, services, language)
+        if told.spec is None:
+            return verdict(told)
+        launched = services.sessions.start(told.spec)
+    except SpecError as error:
+        told.errors = _refused(error, ticket, language)
+        told.summary = []
+        return verdict(told)
+    except PregaoError as error:
+        return verdict(told, problem=str(error))
+    if launched.launched:
+        return verdict(told, session=launched.session)
+    why = launched.message or text(language, "servers_down")
+    return verdict(told, session=launched.session, problem=text(language, "not_launched", why=why))
+
+
+def _refused(error: SpecError, ticket: Ticket, language: str) -> dict[str, str]:
+    """What the platform found wrong, at the form's fields."""
+    names = {
+        "config": "strategy", "model": "strategy", "feed.start": "start", "feed.version": "start",
+        "take_profit_price": "take_profit", "stop_loss_price": "stop_loss",
+    }  # fmt: skip
+    found = {names.get(name, name): why for name, why in error.problems.items()}
+    place = venue(ticket.venue) if ticket.live else None
+    cause = error.causes.get("instrument")
+    if place is not None and cause is not None:
+        away = not isinstance(cause, UsageError)
+        key = "err_venue_away" if away else "err_venue_unknown"
+        found["instrument"] = text(language, key, venue=place.title, symbol=ticket.instrument, why=cause)
+    return found
