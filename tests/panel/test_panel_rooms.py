@@ -1,4 +1,4 @@
-"""The rooms while Prefect and MLflow are away and nothing is trained: each says so and is of use; what is wrong is told."""
+"""The rooms while Prefect and MLflow are away and nothing is trained: each says so, and what is wrong is told."""
 
 from __future__ import annotations
 
