@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.core.timeframe import Timeframe
-from pregao.market.store import SCHEMA, Coverage, Store, WriteResult
+from pregao.market.merging import WriteResult
+from pregao.market.store import SCHEMA, Coverage, Store
 
 M15 = Timeframe.parse("15m")
 FIELDS = ("open_ns", "open", "high", "low", "close", "volume")

@@ -13,11 +13,12 @@ from pregao.market import findings, inspection, sources
 from pregao.market.aside import Aside, left_by_others
 from pregao.market.atomic import exclusive
 from pregao.market.judge import Judged, judge, weigh
+from pregao.market.merging import WriteResult
 from pregao.market.policies import BAD_ROW, Policies
 from pregao.market.policies import policies as policies_of
 from pregao.market.reports import IngestReport, SeriesReport, change, describe
 from pregao.market.sources import BrokenOffError, Request, Series, read_options
-from pregao.market.store import Store, WriteResult
+from pregao.market.store import Store
 from pregao.market.versions import Versions
 from pregao.settings import settings
 

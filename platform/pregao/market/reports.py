@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pregao.market.findings import QualityReport
-from pregao.market.store import WriteResult
+from pregao.market.merging import WriteResult
 from pregao.market.versions import Version
 
 

@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from pregao.core.actions import Action, from_frame
 from pregao.core.adjustment import adjusted
-from pregao.core.bars import COLUMNS, Bars
+from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, UsageError, unknown
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import NAMES, Timeframe
@@ -33,29 +33,14 @@ from pregao.market import actions as action_table
 from pregao.market import parquet
 from pregao.market.atomic import exclusive, shared, write_atomic
 from pregao.market.decoded import Decoded
+from pregao.market.merging import WriteResult, merge
 from pregao.market.parquet import PeriodFile
-from pregao.market.times import among
 from pregao.market.transaction import Transaction, finish_interrupted
 from pregao.settings import settings
 
 SCHEMA = parquet.SCHEMA
 T = TypeVar("T")
 _INGEST = "Bring it in with `pregao ingest`; `pregao data list` shows what is there."
-
-
-@dataclass(frozen=True, slots=True)
-class WriteResult:
-    """What a write did to the store, in bars."""
-
-    added: int = 0
-    replaced: int = 0
-    unchanged: int = 0
-    removed: int = 0
-
-    @property
-    def changed(self) -> bool:
-        """Whether the store differs from what it was."""
-        return bool(self.added or self.replaced or self.removed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,14 +204,14 @@ class Store:
                 for name, lo, hi in zip(names, starts, [*starts[1:], len(bars)], strict=True):
                     path = folder / f"{name}.parquet"
                     old = parquet.load([path], bars.instrument, bars.timeframe) if path.exists() else None
-                    merged, result = _merge(old, bars[lo:hi], replace)
-                    total = _sum(total, result)
+                    merged, result = merge(old, bars[lo:hi], replace)
+                    total += result
                     if result.changed:
                         change.put(path, parquet.encode(merged))
                         written.append((path, merged))
                 for path in sorted(folder.glob("*.parquet")) if replace else ():
                     if path.stem not in names:
-                        total = _sum(total, WriteResult(removed=parquet.describe(path).bars))
+                        total += WriteResult(removed=parquet.describe(path).bars)
                         change.remove(path)
             for path, merged in written:
                 parquet.keep_copy(path, merged, self._decoded)
@@ -396,31 +381,6 @@ def _listing(folder: Path) -> dict[str, tuple[int, int, int]]:
     except FileNotFoundError:
         return {}
     return {name: (stat.st_ino, stat.st_mtime_ns, stat.st_size) for name, stat in stats.items()}
-
-
-def _merge(old: Bars | None, new: Bars, replace: bool) -> tuple[Bars, WriteResult]:
-    """The bars of one period with new ones merged in; with ``replace``, the new ones only."""
-    if old is None:
-        return new, WriteResult(added=len(new))
-    known = among(new.open_ns, old.open_ns)
-    at = np.searchsorted(old.open_ns, new.open_ns[known])
-    differs = np.zeros(len(at), dtype=bool)
-    for name in (*COLUMNS, "volume"):
-        differs |= getattr(old, name)[at] != getattr(new, name)[known]
-    kept = ~among(old.open_ns, new.open_ns)
-    removed = int(kept.sum()) if replace else 0
-    result = WriteResult(int((~known).sum()), int(differs.sum()), int((~differs).sum()), removed)
-    if replace or not kept.any():
-        return new, result
-    columns = {
-        name: np.concatenate([getattr(old, name)[kept], getattr(new, name)]) for name in ("open_ns", *COLUMNS, "volume")
-    }
-    order = np.argsort(columns["open_ns"], kind="stable")
-    return Bars(new.instrument, new.timeframe, **{name: column[order] for name, column in columns.items()}), result
-
-
-def _sum(a: WriteResult, b: WriteResult) -> WriteResult:
-    return WriteResult(a.added + b.added, a.replaced + b.replaced, a.unchanged + b.unchanged, a.removed + b.removed)
 
 
 def _date(ns: int) -> str:
