@@ -104,20 +104,19 @@ class Proofs:
 
     def _compared(self, row: SessionRow) -> ComparedOut:
         from pregao.reporting.thinning import thin
-        from pregao.sessions.history import result_of
+        from pregao.sessions.course import course_of
 
         try:
-            result = result_of(self.journal, row.id)
+            found = course_of(self.journal, row.id)
         except PregaoError as error:
             return ComparedOut(session=row.id, times=[], equity=[], figures={}, problem=str(error))
-        share = 100 * result.money / float(row.spec.cash)
-        kept = thin(result.bars.close_ns, share, POINTS)
-        figures = result.metrics()
+        share = 100 * found.equity / float(row.spec.cash)
+        kept = thin(found.close_ns, share, POINTS)
         return ComparedOut(
             session=row.id,
-            times=(result.bars.close_ns[kept] / 1e9).tolist(),
+            times=(found.close_ns[kept] / 1e9).tolist(),
             equity=share[kept].round(6).tolist(),
-            figures={name: _finite(figures[name]) for name in FIGURES},
+            figures={name: _finite(found.figures[name]) for name in FIGURES},
         )
 
     def export(self, session_id: str, form: str) -> Path:

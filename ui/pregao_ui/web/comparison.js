@@ -105,8 +105,9 @@
         if (mine !== asked) return;
         found = answer;
         state.hidden = true;
-        lines();
         figures();
+        lines();
+        requestAnimationFrame(() => chart?.timeScale().fitContent());   // once it has its size beside the table
       } catch (error) {
         if (mine === asked) put(state, `${T("failed")}: ${error.status ? error.message : T("lost")}`);
       }
