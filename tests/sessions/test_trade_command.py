@@ -131,7 +131,7 @@ def test_ctrl_c_lets_go_and_resume_goes_on(market: Bars, no_servers: None, home:
     pregao = [str(Path(sys.executable).parent / "pregao")]
     began = subprocess.Popen([*pregao, *HERE[:-3], "--speed", "50", "--here"], stdout=subprocess.PIPE, text=True)
     journal = Journal()
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while not (rows := journal.sessions()) or rows[0].bars < 20:
         assert time.monotonic() < until
         time.sleep(0.02)

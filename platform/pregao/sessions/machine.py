@@ -13,6 +13,7 @@ from pregao.core.money import PPM
 from pregao.sessions import saving
 from pregao.sessions.batch import Batch
 from pregao.sessions.brokers.account import VenueAccount
+from pregao.sessions.corporate import Row, actions_of
 from pregao.sessions.hand import Hand
 from pregao.sessions.intents import Decision, intent_of
 from pregao.sessions.obeying import obey
@@ -22,6 +23,7 @@ from pregao.sessions.risk import Guard, rules_of
 from pregao.sessions.roundtrips import RoundTrips
 from pregao.sessions.rows import bar_body, event_row
 from pregao.sessions.spec import SessionSpec
+from pregao.simulation.engine import Engine
 from pregao.simulation.events import Event
 from pregao.strategies.contract import Exit, Model
 from pregao.strategies.desk import Desk
@@ -47,6 +49,7 @@ class Machine:
         warm_ns: open time of the last bar that it was warmed up on; 0 if that is not its own affair.
         stale: why the market is not heard; empty if it is.
         held_ns: open time of a bar that is not believed; 0 without one.
+        known: splits and dividends that the account knows of, see `corporate`.
         late: bars since the last one that came in time.
         model_version, offer: of the model that is asked, and of the last champion that was offered.
     """
@@ -70,6 +73,7 @@ class Machine:
         self.stale = ""
         self.held_ns = 0
         self.gap_ns = 0
+        self.known: list[Row] = []
         self.late = 0
         self.late_from_ns = 0
         self.guard = Guard(rules_of(spec.risk), desk.plan)
@@ -216,6 +220,17 @@ class Machine:
             if model is not None:
                 self.desk.take(model)
         return Batch([Entry(self.now_ns, "model", told)])
+
+    def actions(self, told: Body) -> Batch:
+        """Splits and dividends of the instrument that are to come; the account applies them when they are due."""
+        self.known += told["actions"]
+        self.learn(told["actions"])
+        return Batch([Entry(self.now_ns, "actions", told)])
+
+    def learn(self, rows: list[Row]) -> None:
+        """Tell the account of actions; also after its state was restored."""
+        if isinstance(self.desk.engine, Engine):
+            self.desk.engine.learn(actions_of(rows))
 
     def cut(self, told: Body) -> Batch:
         """The journal was damaged and has been cut back to here; ``told`` says why, see `recovery.recover_and_cut`."""

@@ -22,7 +22,7 @@ from pregao.sessions.records import Body, Entry, JournalRow, canonical
 from pregao.sessions.writer import Writer
 
 _MANY = 10**9
-_INPUTS = ("started", "bar", "command", "finished", "cut", "feed", "model", "broker")
+_INPUTS = ("started", "bar", "command", "finished", "cut", "feed", "model", "broker", "actions")
 """The kinds that begin an event; all rows up to the next of them were caused by it."""
 
 
@@ -153,6 +153,8 @@ def _again(machine: Machine, event: Sequence[JournalRow]) -> Batch:
         return machine.offered(body, None)
     if first.kind == "feed":
         return machine.feed(body)
+    if first.kind == "actions":
+        return machine.actions(body)
     if first.kind == "broker":
         return machine.broker(body)
     if first.kind == "bar":

@@ -19,6 +19,7 @@ from pregao.core.bars import Bar, Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.market.feeds import Closed, ReplayFeed
 from pregao.market.feeds.sequence import JUMP
+from pregao.market.store import Store
 from pregao.sessions.assembly import assemble
 from pregao.sessions.batch import Batch
 from pregao.sessions.brokers.account import VenueAccount
@@ -26,6 +27,7 @@ from pregao.sessions.brokers.courier import Courier, Stand
 from pregao.sessions.brokers.joining import join
 from pregao.sessions.brokers.limits import Limits
 from pregao.sessions.champion import RegistryAwayError, Watch, loaded
+from pregao.sessions.corporate import rows_of
 from pregao.sessions.following import is_late, told
 from pregao.sessions.intents import ask
 from pregao.sessions.isolation import Isolated
@@ -36,6 +38,8 @@ from pregao.sessions.recovery import recover_and_cut
 from pregao.sessions.spec import Live
 from pregao.sessions.writer import LOST, FencedError, UnwritableError, Writer, patiently
 
+LEARN_S = 300.0
+"""A session that follows a market looks this often whether its store has new splits or dividends."""
 HEARTBEAT_S = 2.0
 """A runner without bars shows itself this often."""
 
@@ -145,6 +149,7 @@ class _Session:
         apart = self._isolated()
         if apart is not None:
             apart.prepare()
+        self._learn()
         self._open()
         model = self.machine.desk.model
         self._watch = Watch(model, self.machine.offer) if model is not None else None
@@ -159,6 +164,7 @@ class _Session:
     def _loop(self, stop: Callable[[], bool]) -> str:
         machine = self.machine
         poll_at = beat_at = time.monotonic()
+        learn_at = beat_at + LEARN_S
         while not machine.ended:
             if stop():
                 return "let go"
@@ -170,6 +176,9 @@ class _Session:
                     break
             self._swap()
             self._hear()
+            if self._followed is not None and now >= learn_at:
+                learn_at = now + LEARN_S
+                self._learn()
             batch = self._replay() if self._feed is not None else self._follow()
             if batch is not None:
                 self._commit(batch)
@@ -185,6 +194,15 @@ class _Session:
         if offer is not None:
             told = {"version": offer.version, "was": self.machine.model_version, "reason": offer.reason}
             self._commit(self.machine.offered(told, offer.model))
+
+    def _learn(self) -> None:
+        """Journal the splits and dividends that the store knows and the session does not."""
+        machine = self.machine
+        if self._instrument.asset_class == "crypto" and not self._instrument.synthetic:
+            return
+        rows = rows_of(Store().actions(self._instrument), machine.now_ns, machine.known)
+        if rows:
+            self._commit(machine.actions({"actions": rows}))
 
     # The broker
 

@@ -30,6 +30,8 @@ def to_bytes(machine: Machine) -> bytes:
         "last": None if last is None else [*last[:-1], repr(last.volume)], "peak": machine.peak_quanta,
         "trips": machine.trips.state(), "proposal": proposal, "proposals": proposals, "risk": machine.guard.state(),
     }  # fmt: skip
+    if machine.known:
+        own["known"] = machine.known
     return _MAGIC + canonical(own).encode() + b"\n" + machine.desk.to_bytes()
 
 
@@ -40,6 +42,8 @@ def restore(machine: Machine, raw: bytes) -> None:
     own, desk = raw[len(_MAGIC) :].split(b"\n", 1)
     state: dict[str, Any] = json.loads(own)
     machine.desk.restore(desk)
+    machine.known = state.get("known", [])
+    machine.learn(machine.known)
     machine.guard.restore(state["risk"])
     machine.trips.restore(state["trips"])
     machine.proposals.restore(state["proposal"], state["proposals"])

@@ -73,6 +73,8 @@ def _told(row: View, quote: str) -> str | None:
         case "broker":
             said = _BROKER.get(row["state"])
             return said.format(**row) if said else None
+        case "actions":
+            return f"{len(row['actions'])} splits and dividends to come are known"
         case "feed":
             return _FEED[row["state"]].format(**row)
         case "model":

@@ -26,6 +26,7 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 - ``model``: the registry has a new champion, ``version``; ``was`` the one before, and the ``reason`` if it is refused.
 - ``broker``: ``state`` of the exchange that has the session's orders: joined (and its account's ``name``), away (and
   the ``reason``), back, told: what it said of ``orders``, from which the rows after it follow.
+- ``actions``: splits and dividends to come, each the time (ns), ``split`` or ``dividend``, and the ratio or amount.
 - ``cut``: the journal was damaged at ``row`` because of ``why``; ``rows`` rows, ``from`` to ``to``, are in quarantine.
 """
 
@@ -48,6 +49,8 @@ _UNITS = {
 }
 """Which of `Instrument.ratios` a figure is in."""
 _TEXTS = ("p", "ev", "v", "fraction")
+_PLAIN = ("started", "command", "error", "snapshot", "paused", "resumed", "cut", "model", "broker", "actions")
+"""Kinds whose bodies are shown as they are."""
 _SILENT = ("memory", "warmed")
 """Kinds that only recovery reads."""
 
@@ -58,7 +61,18 @@ def view(row: JournalRow, instrument: Instrument) -> View:
     if row.kind in _SILENT:
         return shown
     body = row.body
-    if row.kind in ("started", "command", "error", "snapshot", "paused", "resumed", "cut", "model", "broker"):
+    if row.kind in (
+        "started",
+        "command",
+        "error",
+        "snapshot",
+        "paused",
+        "resumed",
+        "cut",
+        "model",
+        "broker",
+        "actions",
+    ):
         return shown | body
     shown |= shown_body(body, instrument)
     if row.kind == "bar":

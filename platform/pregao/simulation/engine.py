@@ -16,7 +16,7 @@ from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.money import MAX_QUANTA, PPM
 from pregao.simulation import layout, live
-from pregao.simulation.actions import ACTION
+from pregao.simulation.actions import ACTION, Action, encode
 from pregao.simulation.events import Event, drain, empty_log, event_of
 from pregao.simulation.plan import Plan
 from pregao.simulation.tape import Tape
@@ -318,6 +318,14 @@ class Engine:
         whole = int(amount / self._currencies.quantum[currency])
         live.convert(self._world, self._setting, self._log, m, whole, fee_ppm)
         return self._drain()
+
+    def learn(self, actions: Sequence[Action]) -> None:
+        """Splits and dividends that are to come, of the only instrument, ascending and none before one that is known.
+
+        They are no part of the state: an engine of saved bytes has to learn them again, from the first on.
+        """
+        self._actions = np.concatenate([self._actions, encode(actions, self.plan.instrument)])
+        self._rules[0]["actions_end"] = len(self._actions)
 
     def set_stale(self, stale: bool) -> None:
         """While the feed is stale new orders are rejected."""
