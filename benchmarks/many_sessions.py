@@ -112,7 +112,9 @@ def measure(sessions: int, minutes: int, rate: float) -> dict[str, Any]:
             ready = time.monotonic()
             first = max(row.bars for row in journal.sessions())
             cpu = resources(running.pid).cpu_ms
-            _until(lambda: all(row.bars >= first + minutes for row in journal.sessions()), running)
+            _until(
+                lambda: all(row.bars >= first + minutes for row in journal.sessions()), running, minutes * 120 / rate
+            )
             memory, spent = resources(running.pid)
             took = time.monotonic() - ready
         finally:
@@ -158,8 +160,8 @@ def _latencies(journal: Journal, ticks: Path, clock: MarketClock, since: float) 
     return found
 
 
-def _until(true: Any, running: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + START_S
+def _until(true: Any, running: subprocess.Popen[str], more_s: float = 0.0) -> None:
+    until = time.monotonic() + START_S + more_s
     while not true():
         assert running.poll() is None, "the host has ended"
         assert time.monotonic() < until, "it took too long"

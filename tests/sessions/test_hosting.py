@@ -31,6 +31,10 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(["pregao.sessions.hosting", "pregao.learning", "warm_engine"])
 
 
+on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""The one below that kills a host is on PostgreSQL too."""
+
+
 def wait(true: Callable[[], Any], seconds: float = 60) -> None:
     until = time.monotonic() + seconds
     while not true():
@@ -66,6 +70,7 @@ def end(journal: Journal, session_id: str) -> tuple[int, str]:
     return row.last_seq, row.chain
 
 
+@on_sqlite
 def test_sessions_of_one_host_come_out_as_each_alone_and_share_their_commits(begin: Any, journal: Journal) -> None:
     spec = {"feed": {"speed": 60}}
     alone = begin(isolated=False, **spec)
@@ -113,6 +118,7 @@ def test_killed_another_host_goes_on_with_its_sessions(
     assert set(ends) == {end(journal, twin) for twin in twins}
 
 
+@on_sqlite
 def test_sessions_join_leave_and_are_steered_while_it_runs(begin: Any, journal: Journal) -> None:
     slow = {"feed": {"speed": 5}}
     with hosting(url=journal.url) as host:
@@ -146,6 +152,7 @@ def test_hosts_share_what_waits() -> None:
     assert hosts.share([host("a", 2), host("b", 6)], "a", 3, 2) == 3
 
 
+@on_sqlite
 def test_one_that_fails_in_a_shared_commit_does_not_hold_the_others_up(database: str) -> None:
     journal = Journal(database)
     with journal.writing() as connection:
@@ -216,6 +223,7 @@ def test_sessions_of_one_market_hear_it_through_one_line(home: Any, plugin: None
     journal.close()
 
 
+@on_sqlite
 def test_the_commands_say_what_a_host_runs_and_takes(
     begin: Any, journal: Journal, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,7 +45,7 @@ STARTING = 8
 AGAIN_S = 30.0
 """A session that this host could not run is tried again after so long."""
 UNATTENDED_S = 30.0
-_WEIGH_S = 30.0
+_WEIGH_S = 60.0
 _STUCK_S = 60.0
 """A session whose loop has not turned for so long, and twice its strategy's deadline, is not shown as alive."""
 _RECOVERS_S = 600.0

@@ -17,6 +17,8 @@ from pregao.sessions.records import ACTIVE, OFFERED, SessionRow
 
 LIVE_S = 15.0
 """A host that has not shown itself for so long is taken to be gone."""
+SILENT_S = 4.0
+"""A session whose runner has shown itself since is not looked at more closely."""
 _KEPT_S = 7 * 86_400.0
 _h = schema.hosts.c
 _s = schema.sessions.c
@@ -137,9 +139,9 @@ def free(journal: Journal, only: frozenset[str] | None, after_s: float) -> list[
     Args:
         only: those that it was told to run; None is any.
     """
-    with journal.reading() as connection:
-        query = select(_s.id).where(_s.status.in_(ACTIVE))
-        if not connection.scalar(query.limit(1)):
+    silent = _s.heartbeat_ns < journal.clock() - int(SILENT_S * 1e9)
+    with journal.reading() as connection:  # most of the time every session has a runner, and none need be read
+        if connection.scalar(select(_s.id).where(_s.status.in_(ACTIVE), silent).limit(1)) is None:
             return []
     found = journal.unattended(after_s)
     return [row for row in reversed(found) if only is None or row.id in only]
