@@ -92,21 +92,42 @@ def watch_one(name: str, instrument: str, timeframe: str) -> Watched:
     return found
 
 
+@task(name="compare with the shadow", task_run_name="compare {name} with its shadow", **_PLAIN)
+def compare_shadow(name: str) -> list[dict[str, Any]]:
+    """How the challenger does in shadow of the sessions of a model; kept with its version, and shown there."""
+    from pregao.learning import registry
+    from pregao.learning.params import read_params
+    from pregao.sessions.duel import duels
+    from pregao.sessions.journal import Journal
+    from pregao.settings import settings
+
+    journal = Journal()
+    try:
+        found = duels(journal, name, read_params(settings().home / "params.yaml").gate)
+    finally:
+        journal.close()
+    if found:
+        registry.note_shadow(name, found[0]["challenger"], found)
+    return [{"name": name, **one} for one in found]
+
+
 @task(name="judge the meta-model", task_run_name="judge the meta-model of {name}", **_PLAIN)
 def judge_meta(name: str, instrument: str, timeframe: str) -> dict[str, Any]:
-    """Whether a model of when to trust the model would be worth it, by the outcomes that there are."""
-    from pregao.learning import meta, outcomes
+    """Whether a model of when to trust the model is worth it, by the outcomes that there are; used only then."""
+    from pregao.learning import meta, meta_store, outcomes
     from pregao.learning.params import read_params
     from pregao.market.store import Store
     from pregao.settings import settings
 
     params = read_params(settings().home / "params.yaml")
     rows = outcomes.read(Store().root, instrument, timeframe)
+    own = rows[rows["model"] == name] if len(rows) else rows
     try:
-        found = meta.judge(rows[rows["model"] == name] if len(rows) else rows, params.folds, params.model, params.seed)
+        found = meta.judge(own, params.folds, params.model, params.seed)
+        used = meta_store.learn(name, own, found, params.folds, params.model, params.seed)
     except UsageError as error:
         return {"name": name, "off": error.message}
-    return {"name": name, **found.to_json()}
+    return {"name": name, **found.to_json(), "in_use": used}
 
 
 @flow(name="monitor")
@@ -127,6 +148,7 @@ def monitor(grown: float = 0.1, days: int = 7) -> State[Any]:
     skews = _kept(check_skew(days, return_state=True), "skew", failed) or []
     models = sorted({(m.name, m.instrument, m.timeframe) for m in list_models()})
     watched = [_kept(watch_one(*model, return_state=True), model[0], failed) for model in models]
+    shadows = [_kept(compare_shadow(m[0], return_state=True), f"shadow of {m[0]}", failed) for m in models]
     metas = [_kept(judge_meta(*model, return_state=True), f"meta-model of {model[0]}", failed) for model in models]
     events: list[list[str]] = []
     for one in skews:
@@ -143,6 +165,7 @@ def monitor(grown: float = 0.1, days: int = 7) -> State[Any]:
         "outcomes": outcomes,
         "skew": skews,
         "models": [found.to_json() for found in watched if found is not None],
+        "shadow": [one for found in shadows for one in found or []],
         "meta": [one for one in metas if one is not None],
         "events": [dict(zip(("event", "of", "why"), event, strict=True)) for event in events],
         "failed": {name: sentence(error) for name, error in failed.items()},
@@ -200,8 +223,12 @@ def _page(summary: str, document: dict[str, Any]) -> str:
     parts.append("## Skew")
     columns = ("session", "version", "compared", "missing", "differing", "worst", "bars", "absent", "failed")
     parts.append(table(list(columns), [[one.get(c, "") for c in columns] for one in document["skew"]]))
+    parts.append("## Challengers in shadow")
+    columns = ("name", "session", "shadow", "champion", "challenger", "bars", "sharpes", "p")
+    told = [[one[c] for c in columns] + [one["reason"]["text"]] for one in document["shadow"]]
+    parts.append(table([*columns, "what the gate says"], told))
     parts.append("## Meta-model")
-    columns = ("name", "off", "trades", "signals", "kept", "net_all", "net_kept", "p", "helps")
+    columns = ("name", "off", "trades", "signals", "kept", "net_all", "net_kept", "p", "helps", "in_use")
     parts.append(table(list(columns), [[one.get(c, "") for c in columns] for one in document["meta"]]))
     if document["failed"]:
         parts += ["## Failed", table(["what", "why"], [[k, v] for k, v in document["failed"].items()])]

@@ -123,7 +123,7 @@ def test_a_set_that_looks_at_another_instrument_is_refused_where_none_is_given()
     bars, plan = quarter_hours()
     strategy = Recording()
     strategy.feature_set = "full-market"
-    with pytest.raises(UsageError, match="backtests and sessions do not give"):
+    with pytest.raises(UsageError, match="its market, whose bars are not given"):
         backtest(strategy, bars, plan)
     with pytest.raises(UsageError, match="looks at the bars of another instrument, its market"):
         examples(bars, plan, feature_set("full-market"))

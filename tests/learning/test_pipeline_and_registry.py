@@ -20,7 +20,7 @@ from pregao.cli import pregao
 from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.features.sets import feature_set
-from pregao.learning import labels, pipeline, registry
+from pregao.learning import judging, labels, pipeline, registry
 from pregao.learning.decision import enters, expected_value
 from pregao.learning.gate import judge
 from pregao.learning.model import LoadedModel, model_name
@@ -320,6 +320,24 @@ def test_a_model_of_other_features_is_refused(first: RetrainReport) -> None:
             LoadedModel(NAME, "1", model.meta | change, model._classifier)
     with pytest.raises(PregaoError, match="not the one that was registered"):
         LoadedModel(NAME, "1", model.meta | {"digest": "0" * 64}, model._classifier)
+
+
+def test_a_champion_of_features_that_nobody_makes_any_more_is_nothing_to_beat(
+    workspace: Workspace, first: RetrainReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not trade either: the new model has to pass the other reasons, and is told why there is no rival."""
+    registry._load.cache_clear()
+    monkeypatch.setattr("pregao.learning.model.feature_set", lambda name: feature_set("alpha158"))
+    rivalry = judging._rivalry(workspace, "0" * 64)
+    monkeypatch.undo()
+    registry._load.cache_clear()
+    assert rivalry is not None
+    assert rivalry.champion == registry.champion(NAME)
+    assert "of another definition" in rivalry.unusable
+    verdict = judge(workspace.document("evaluation.json"), workspace.params.gate, rivalry)
+    (reason,) = (r for r in verdict.reasons if r.name == "champion")
+    assert reason.passed
+    assert "cannot be used any more, so there is nothing to beat" in reason.text
 
 
 def test_two_can_prepare_the_registry_at_once(folder: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,11 @@ from scipy import stats
 from sklearn import metrics
 
 from pregao.core.bars import Bars
+from pregao.core.errors import NotFoundError
 from pregao.features.sets import feature_set
+from pregao.learning import gate_words
 from pregao.learning.gate import judge
+from pregao.learning.gate_words import told
 from pregao.learning.labels import examples
 from pregao.learning.params import Params
 from pregao.learning.report import auc, calibration, finite, log_loss, report, statistics
@@ -181,11 +185,12 @@ def test_each_reason_refuses_on_its_own(
 @pytest.mark.parametrize(
     ("rivalry", "passes", "says"),
     [
-        (None, True, "no champion"),
-        (Rivalry("3", same=True), True, "the champion itself, version 3"),
+        (None, True, "There is no champion yet"),
+        (Rivalry("3", same=True), True, "It is the champion itself, version 3"),
         (Rivalry("3", False, 900, 0, 2.0, 1.0, 0.04), True, "Sharpe ratio 2.00 against 1.00 of champion 3 on 900 bars"),
         (Rivalry("3", False, 900, 0, 2.0, 1.9, 0.4), False, "chance of that by luck 0.400; must be under 0.10"),
-        (Rivalry("3", False, 20), False, "only 20 bars"),
+        (Rivalry("3", False, 20), False, "Only 20 bars"),
+        (Rivalry("3", False, unusable="It is of other features."), True, "nothing to beat: It is of other features."),
     ],
 )
 def test_a_champion_must_be_beaten_on_bars_that_neither_has_seen(
@@ -242,3 +247,28 @@ def test_the_report_trades_the_bars_that_were_predicted(market: Callable[..., Ba
     entries = set(trading.trades["entry_ns"])
     # Decided at a close, filled at the next open, which here is the same moment.
     assert entries <= set(frame.loc[frame["enter"], "at_ns"])
+
+
+def test_every_reason_has_its_words_in_each_language(good: dict[str, Any], params: Params) -> None:
+    """Made of code and figures in one place; what an older Pregão registered keeps the English that it has."""
+    bad = copy.deepcopy(good)
+    bad["trading"] |= {"net_return": -0.5, "sharpe": -9.0, "max_drawdown": 0.9, "trades": 1.0}
+    bad["overfitting"] = None
+    rivals = [None, Rivalry("3", same=True), Rivalry("3", False, 9), Rivalry("3", False, 900, 0, 2.0, 1.9, 0.4),
+              Rivalry("3", False, unusable="gone")]  # fmt: skip
+    told_of = set()
+    for document in (good, bad):
+        for rivalry in rivals:
+            for reason in judge(document, params.gate, rivalry).reasons:
+                stored = json.loads(json.dumps(reason.to_json()))
+                assert told(stored) == (reason.text, reason.advice)
+                text, advice = told(stored, "pt-BR")
+                assert text != reason.text
+                assert text[0].isupper() or text[0].isdigit()
+                assert bool(advice) is not reason.passed
+                assert not re.search(r"\d\.\d", text)
+                told_of.add(reason.code)
+    assert told_of == set(gate_words.TEXTS)
+    assert told({"name": "costs", "text": "old words", "advice": "old advice"}, "pt-BR") == ("old words", "old advice")
+    with pytest.raises(NotFoundError, match="language"):
+        told(stored, "fr")

@@ -16,10 +16,10 @@ import pytest
 
 from pregao.core.bars import Bars
 from pregao.features.sets import feature_set
-from pregao.learning.gate import Reason, Verdict
+from pregao.learning.gate import Reason, Verdict, judge
 from pregao.learning.labels import examples
 from pregao.learning.page import page
-from pregao.learning.params import Params
+from pregao.learning.params import Params, read_params
 from pregao.learning.pictures import pictures
 from pregao.learning.plots import PLOTS, draw
 from pregao.learning.report import report
@@ -43,6 +43,7 @@ FACTS = {
 VERDICT = Verdict(
     False, (Reason("costs", True, 0.1, 0.0, "net <i>return</i> 10 %"), Reason("trades", False, 3, 50, "3 trades"))
 )
+GATE = read_params(Path(__file__).parents[2] / "params.yaml").gate
 Made = tuple[dict[str, Any], dict[str, Any], pd.DataFrame, Result]
 
 
@@ -158,6 +159,21 @@ def test_the_page_has_all_of_it_and_needs_nothing_from_outside(made: Made) -> No
     assert "return_1" in text
     assert text.count("<svg") == 5
     assert "nan" not in re.sub(r"<[^>]*>", "", text).casefold().replace("finance", "")
+
+
+def test_the_page_speaks_portuguese_too(made: Made) -> None:
+    """Each text is translated (a lack would raise), figures have a decimal comma, and so have the gate's reasons."""
+    document, shown, _, _ = made
+    reason = judge(document | {"overfitting": {"probability": 0.4, "splits": 15}}, GATE).reasons
+    text = page(document, shown, META, Verdict(False, reason), FACTS, "pt-BR")
+    assert '<html lang="pt-BR">' in text
+    reader = _Reader()
+    reader.feed(text)
+    assert reader.titles[0] == "O portão recusou este modelo"
+    assert "Comprar e segurar" in text
+    words = re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.S)
+    assert not re.search(r"buy and hold|out of sample|must be|Net return|Trees", words)
+    assert re.search(r"Retorno líquido -?\d+,\d\d%, custos pagos; precisa passar de 0,00%", words)
 
 
 def test_a_model_that_never_traded_has_a_page_too(

@@ -95,11 +95,11 @@ def _run(setting: Setting, seed: int, show: Callable[[int, int], None]) -> Resul
     if setting.alone:
         return run(
             setting.strategies[0], setting.bars[0], setting.plans[0], seed=seed, model=setting.models[0],
-            before=setting.before[0], finer=setting.finer[0], progress=show,
+            before=setting.before[0], finer=setting.finer[0], others=setting.others[0], progress=show,
         )  # fmt: skip
     return run_many(
         setting.strategies, setting.bars, setting.plans, cash=setting.cash, reporting=setting.reporting, seed=seed,
-        models=setting.models, before=setting.before, finer=setting.finer, progress=show,
+        models=setting.models, before=setting.before, finer=setting.finer, others=setting.others, progress=show,
     )  # fmt: skip
 
 

@@ -45,6 +45,7 @@ class Setting:
     finer: list[Bars | None]
     strategies: list[Any]
     models: list[Any]
+    others: list[dict[str, Bars]]
     cash: dict[str, Decimal] | None = None
     reporting: str | None = None
     config: dict[str, object] = field(default_factory=dict)
@@ -100,9 +101,10 @@ def setting_of(asked: Asked) -> Setting:
         refuse_adjusted(series, own)
     build(plans, None if plain else cash, None if plain else reporting)  # refuses currencies without a rate
     finer = _finer(asked, terms, store, bars, notes)
+    models = [_model(strategy, plan, asked.model) for strategy, plan in zip(strategies, plans, strict=True)]
     return Setting(
         plans=plans, bars=bars, before=before, finer=finer, strategies=strategies, config=dict(config), notes=notes,
-        models=[_model(strategy, plan, asked.model) for strategy, plan in zip(strategies, plans, strict=True)],
+        models=models, others=[_others(model, timeframe, store) for model in models],
         cash=None if plain else cash, reporting=None if plain else reporting,
     )  # fmt: skip
 
@@ -290,6 +292,15 @@ def _finer(asked: Asked, terms: Terms, store: Store, bars: Sequence[Bars], notes
             )
         found.append(within)
     return found
+
+
+def _others(model: Any, timeframe: Timeframe, store: Store) -> dict[str, Bars]:
+    """What a model's features look at besides, see `pregao.learning.others`."""
+    if model is None:
+        return {}
+    from pregao.learning.others import bars_of, keys_of
+
+    return bars_of(keys_of(model.meta), timeframe, store)
 
 
 def _model(strategy: Any, plan: Plan, version: str | None) -> Any:

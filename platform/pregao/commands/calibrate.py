@@ -63,9 +63,11 @@ def calibrate_gate(
     walk-forward, report, gate. What is done is kept: the same command goes on where it was stopped.
     """
     from pregao.core.timeframe import Timeframe
+    from pregao.features.sets import feature_set
     from pregao.learning.calibration.experiment import Experiment, Results, summary
     from pregao.learning.calibration.markets import Kind
     from pregao.learning.calibration.running import run
+    from pregao.learning.others import named
     from pregao.learning.params import read_params
     from pregao.settings import settings
 
@@ -75,6 +77,7 @@ def calibrate_gate(
         raise UsageError(f"A random walk has no {length} bars.", "Use 1m to 4h.")
     # One thread for each model: the processes share the cores, and the count is part of the result.
     params = read_params(settings().home / "params.yaml", {"model": {"thread_count": 1}})
+    named(feature_set(params.features.set), {})
     shuffles = _real(real) if Kind.SHUFFLED in counts else ()
     experiment = Experiment(params, counts, years, length, seed, shuffles)
     root = out if out is not None else settings().var / "calibration"

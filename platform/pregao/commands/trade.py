@@ -21,6 +21,7 @@ from pregao.core.errors import PregaoError, UsageError
 
 if TYPE_CHECKING:
     from pregao.sessions.journal import Journal
+    from pregao.sessions.records import SessionRow
 
 ANSWER_S = 5.0
 """How long a command waits for the session's runner to take it."""
@@ -81,6 +82,8 @@ def _journal() -> Iterator[Journal]:
 @click.option("--speed", default=2.0, show_default=True, help="Bars a second; 0 is as fast as possible.")
 @click.option("--data-version", metavar="VERSION", help="Replay this version; see `pregao data versions`.")
 @click.option("--model", default=None, help="Registered model for the AI; default the instrument's own.")
+@click.option("--meta", default="off", show_default=True, help="veto: a meta-model that helps may veto entries.")
+@click.option("--shadow/--no-shadow", default=True, show_default=True, help="A challenger trades the same in shadow.")
 @click.option("--seed", default=0, show_default=True, help="Seed of the strategy's own randomness.")
 @click.option("--approval-bars", default=3, show_default=True, help="Bars that a proposal waits for you.")
 @click.option(
@@ -311,15 +314,17 @@ def list_(every: bool, as_json: bool) -> None:
 @click.argument("session_id", metavar="SESSION")
 @json_option
 def show(session_id: str, as_json: bool) -> None:
-    """Show one session: its state, its settings, its trades."""
+    """Show one session: its state, its settings, its trades; and how a challenger does beside it."""
+    from pregao.sessions.spec import Shadow
     from pregao.sessions.telling import moment
     from pregao.sessions.views import broker_of, session_view, trade_view
 
     with _journal() as journal:
         row = journal.session(session_id)
         trades = [trade_view(t, row.instrument) for t in journal.trades(session_id, None if as_json else 20)]
+        duel = _duel(journal, row)
     if as_json:
-        print_json(session_view(row) | {"round_trips": trades})
+        print_json(session_view(row) | {"round_trips": trades, "shadow": duel})
         return
     quote = row.instrument.quote
     click.echo(state_of(row))
@@ -330,6 +335,10 @@ def show(session_id: str, as_json: bool) -> None:
     broker = broker_of(spec)
     whose = "Simulated money." if broker == "paper" else f"Its orders go to {broker}; fills and fees are what it says."
     click.echo(whose + (" Synthetic data." if row.instrument.synthetic else ""))
+    if isinstance(spec.feed, Shadow):
+        click.echo(f"In shadow: it trades the bars of session {spec.feed.of}, and an account of its own.")
+    if duel is not None:
+        click.echo(_told(duel))
     if row.proposal:
         click.echo(f"Proposal {row.proposal['id']} to go {row.proposal['side']} waits for you: approve or reject.")
     columns = ("#", "Opened", "Closed", "Side", "Quantity", "Entry", "Exit", "P&L", "Because of")
@@ -380,6 +389,26 @@ def watch(session_id: str, tail: int, after: int | None, no_follow: bool, lines:
             time.sleep(0.2)
         if not as_json:
             click.echo(state_of(row))
+
+
+def _duel(journal: Journal, row: SessionRow) -> dict[str, Any] | None:
+    """How a challenger does in shadow of a session; None if there is none."""
+    if journal.shadow_of(row.id) is None:
+        return None
+    from pregao.learning.params import read_params
+    from pregao.sessions.duel import duel
+    from pregao.settings import settings
+
+    return duel(journal, row.id, read_params(settings().home / "params.yaml").gate)
+
+
+def _told(duel: dict[str, Any]) -> str:
+    own, challenger = ("no figure yet" if value is None else f"{value:+.2%}" for value in duel["returns"])
+    reason = duel["reason"]
+    return (
+        f"The challenger, version {duel['challenger']}, in shadow ({duel['shadow']}, {duel['status']}): {challenger} "
+        f"against {own} over {duel['bars']} bars that neither has seen; {reason['text']}"
+    )
 
 
 def _command(session_id: str, kind: str, body: dict[str, Any], as_json: bool) -> None:

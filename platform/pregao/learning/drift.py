@@ -8,14 +8,16 @@ The bound is the one-sided prediction bound for one more window (G. J. Hahn, W. 
 Wiley 1991, chapter 4): ``mean +- t(1 - alpha, k - 1) * sd * sqrt(1 + 1 / k)`` over ``k`` windows, of the logarithm for
 distances, which are skewed. It holds where windows are long beside the memory of the series.
 
-Four things are watched, those that cost money first. The chance of a false alarm, nominally `ALARMS` a month, is shared
+Five things are watched, those that cost money first. The chance of a false alarm, nominally `ALARMS` a month, is shared
 out among all of them and among the checks of a month, so that it holds for any alarm at all
 (docs/explanation/why-the-gate-says-no.md has what was measured):
 
-1. ``prediction``: the distribution of the predicted chances (population stability index), 0.3 of it;
-2. ``ic``: the rank correlation of expected value and net result has fallen, 0.3;
-3. ``calibration``: predicted less actual share of wins, either way, 0.3;
-4. ``feature NAME``: the distribution of a feature, 0.1 for all features together. A feature that drifts alone says why,
+1. ``prediction``: the distribution of the predicted chances (population stability index), 0.16 of it;
+2. ``lost skill``: the rank correlation of expected value and net result has gone, cumulated over all that came since
+   the training (`pregao.learning.lost_skill`), 0.42;
+3. ``ic``: the same of the newest window alone has fallen, 0.16;
+4. ``calibration``: predicted less actual share of wins, either way, 0.16;
+5. ``feature NAME``: the distribution of a feature, 0.1 for all features together. A feature that drifts alone says why,
    and is no reason to retrain.
 """
 
@@ -30,12 +32,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pregao.core.errors import UsageError
+from pregao.learning.lost_skill import LostSkill
 
 Floats = NDArray[np.float64]
-ALARMS = 0.03
+ALARMS = 0.05
 LEAST_WINDOWS = 8
 """Fewer windows say too little of how much windows differ."""
-_SHARES = {"prediction": 0.3, "ic": 0.3, "calibration": 0.3, "feature": 0.1}
+_SHARES = {"prediction": 0.16, "lost skill": 0.42, "ic": 0.16, "calibration": 0.16, "feature": 0.1}
 _BINS = 10
 
 
@@ -89,9 +92,13 @@ class Watch:
     window: int
     reference: Seen
     bounds: dict[str, tuple[float | None, float | None]]
+    skill: LostSkill
 
     def check(self, recent: Seen) -> list[Finding]:
-        """What is outside its bounds in the newest ``window`` rows, in the order of what matters.
+        """What is outside its bounds, in the order of what matters.
+
+        Args:
+            recent: all that came since the training; what is not cumulated is measured on the newest ``window`` rows.
 
         Raises:
             UsageError: if there are fewer rows, or other features.
@@ -101,7 +108,9 @@ class Watch:
         if len(recent) < self.window:
             raise UsageError(f"{len(recent)} rows are fewer than the window of {self.window} that is watched.")
         figures = _figures(recent[slice(len(recent) - self.window, None)], self.reference)
-        return [Finding(name, figures[name], *self.bounds[name]) for name in figures]
+        found = [Finding(name, figures[name], *self.bounds[name]) for name in figures]
+        found.insert(1, Finding("lost skill", self.skill.of(recent.value, recent.net), None, self.skill.high))
+        return found
 
 
 def watch(reference: Seen, window: int, checks_per_month: float = 1.0, alarms: float = ALARMS) -> Watch:
@@ -133,12 +142,15 @@ def watch(reference: Seen, window: int, checks_per_month: float = 1.0, alarms: f
         )
         found.append(_figures(reference[slice(start + i * window, start + (i + 1) * window)], others))
     alpha = alarms / max(checks_per_month, 1.0)
-    bounds = {}
+    bounds: dict[str, tuple[float | None, float | None]] = {}
     for name in found[0]:
         kind = name.split(" ")[0]
         share = alpha * _SHARES[kind] / (len(reference.names) if kind == "feature" else 1)
         bounds[name] = _bounds(kind, np.array([figures[name] for figures in found]), share)
-    return Watch(window, reference, bounds)
+    month = round(window * max(checks_per_month, 1.0))
+    share = alarms * _SHARES["lost skill"]
+    skill = LostSkill.learnt(reference.value, reference.net, month, max(window // 2, 1), share)
+    return Watch(window, reference, bounds, skill)
 
 
 def stability(recent: Floats, reference: Floats) -> float:

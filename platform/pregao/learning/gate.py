@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from pregao.learning.gate_words import told
 from pregao.learning.params import GateParams
 from pregao.learning.rivalry import Rivalry
 from pregao.simulation.significance import Sample, Trials, deflated_sharpe
@@ -18,8 +19,9 @@ class Reason:
 
     Attributes:
         value, limit: the figure and its cut; None where it has none.
-        text: a sentence for the person with both.
+        text: a sentence for the person with both, in English; `pregao.learning.gate_words.told` has other languages.
         advice: what the failure means and what could be done; empty if it passed.
+        code: which sentence it is; ``figures`` what else stands in it; ``must`` how value and limit are compared.
     """
 
     name: str
@@ -28,6 +30,13 @@ class Reason:
     limit: float | None
     text: str
     advice: str = ""
+    code: str = ""
+    must: str = ""
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,11 @@ class Verdict:
     def to_json(self) -> dict[str, Any]:
         """``{"passed": …, "reasons": [{name, passed, value, limit, text, advice}]}``."""
         return {"passed": self.passed, "reasons": [asdict(reason) for reason in self.reasons]}
+
+
+def verdict_from(document: Mapping[str, Any]) -> Verdict:
+    """A verdict from the JSON of `Verdict.to_json`, also of an older Pregão."""
+    return Verdict(bool(document["passed"]), tuple(Reason(**reason) for reason in document["reasons"]))
 
 
 def judge(
@@ -66,65 +80,20 @@ def judge(
     overfit, error = report["overfitting"], report["prediction"]["calibration_error"]
     deflated, sharpe, tried = _deflated(report["significance"], attempts)
     reasons = (
-        _asked(
-            "deflated_sharpe", deflated, "at least", cuts.min_deflated_sharpe,
-            f"deflated Sharpe ratio {_number(deflated, 3)} (Sharpe ratio {_number(sharpe)}, {tried} tried)",
-            "The gains are too small, too wild or over too short a time to tell them from luck. More history, or a "
-            "bracket that suits the market better, can settle it; trying more settings raises what is asked.",
-        ),
-        _asked(
-            "overfitting", overfit["probability"] if overfit else None, "at most", cuts.max_overfitting,
-            "probability of backtest overfitting "
-            + (
-                f"{_percent(overfit['probability'])} of {overfit['splits']} combinations" if overfit
-                else "not computed, since the model had failed already"
-            ),
-            "Trained on other parts of the history, the same way of learning loses too often on the rest. Fewer or "
-            "simpler features, shallower trees or more history make it steadier.",
-            percent=True,
-        ),
-        _champion(rivalry, cuts.max_champion_p),
-        _asked(
-            "random_entries", p, "under", cuts.max_random_p,
-            f"random entries with the same brackets do as well with a chance of {_number(p, 3)}",
-            "Entering at random, as often and with the same exits, does about as well: what was earned came from the "
-            "exits or the market, not from when the model enters.",
-        ),
-        _asked(
-            "buy_and_hold", trading["sharpe"], "over", held["sharpe"],
-            f"Sharpe ratio {_number(trading['sharpe'])} against {_number(held['sharpe'])} of buy and hold",
-            "For the risk taken, holding would have brought as much. In a market that only rose this is hard to beat.",
-        ),
-        _asked(
-            "costs", net, "over", cuts.min_net_return, f"net return {_percent(net)}, costs paid",
-            "After fees and slippage nothing is left. Wider exits trade less often and pay less.", percent=True,
-        ),
-        _asked(
-            "doubled_costs", doubled, "over", cuts.min_net_return_doubled_costs,
-            f"net return {_percent(doubled)} at doubled costs",
-            "The gain would not survive worse fills or fees. Wider exits, or a venue with lower fees, leave more room.",
-            percent=True,
-        ),
-        _asked(
-            "drawdown", drawdown, "under", cuts.max_drawdown, f"largest drawdown {_percent(drawdown)}",
-            "It lost too much on the way. A smaller entry value lowers it in proportion.", percent=True,
-        ),
-        _asked(
-            "trades", trading["trades"], "at least", cuts.min_trades, f"{_number(trading['trades'], 0)} trades",
-            "Too few trades to judge. More history, a shorter timeframe or nearer exits make more of them.", digits=0,
-        ),
-        _asked(
-            "calibration", error, "at most", cuts.max_calibration_error,
-            f"predicted chances are off by {_percent(error)} on average",
-            "The chances that the model names do not come true as often as it says, so neither does the expected "
-            "value by which it decides. More history, or stronger regularisation, helps.", percent=True,
-        ),
-        _asked(
-            "skill", skill, "over", cuts.min_skill, f"skill {_percent(skill)}, by log loss against the base rate",
-            "Always naming the average chance would have predicted better. There may be nothing to learn here.",
-            percent=True,
-        ),
-    )  # fmt: skip
+        _asked("deflated_sharpe", deflated, "at least", cuts.min_deflated_sharpe, sharpe=sharpe, tried=tried),
+        _asked("overfitting", overfit["probability"], "at most", cuts.max_overfitting, splits=overfit["splits"])
+        if overfit
+        else _asked("overfitting", None, "at most", cuts.max_overfitting, "overfitting.none"),
+        champion_reason(rivalry, cuts.max_champion_p),
+        _asked("random_entries", p, "under", cuts.max_random_p),
+        _asked("buy_and_hold", trading["sharpe"], "over", held["sharpe"], held=held["sharpe"]),
+        _asked("costs", net, "over", cuts.min_net_return),
+        _asked("doubled_costs", doubled, "over", cuts.min_net_return_doubled_costs),
+        _asked("drawdown", drawdown, "under", cuts.max_drawdown),
+        _asked("trades", trading["trades"], "at least", cuts.min_trades),
+        _asked("calibration", error, "at most", cuts.max_calibration_error),
+        _asked("skill", skill, "over", cuts.min_skill),
+    )
     return Verdict(all(reason.passed for reason in reasons), reasons)
 
 
@@ -139,25 +108,20 @@ def _deflated(figures: Mapping[str, Any], attempts: Sequence[float | None]) -> t
     return (None if math.isnan(found) else found), figures["sharpe"], len(sharpes)
 
 
-def _champion(rivalry: Rivalry | None, cut: float) -> Reason:
-    name = "champion"
+def champion_reason(rivalry: Rivalry | None, cut: float) -> Reason:
+    """What the gate says of a model beside the champion; None if there is none. Passed if it is surely better."""
     if rivalry is None:
-        return Reason(name, True, None, cut, "there is no champion yet to be better than")
+        return _told("champion", True, None, cut, "champion.none")
+    version = rivalry.champion
     if rivalry.same:
-        return Reason(name, True, None, cut, f"it is the champion itself, version {rivalry.champion}")
+        return _told("champion", True, None, cut, "champion.same", champion=version)
+    if rivalry.unusable:
+        return _told("champion", True, None, cut, "champion.unusable", champion=version, why=rivalry.unusable)
     if rivalry.p is None:
-        return Reason(
-            name, False, None, cut,
-            f"only {rivalry.bars} bars that neither it nor champion {rivalry.champion} has seen: too few to compare",
-            "Wait for more bars, or hold out more of them (params.yaml: holdout).",
-        )  # fmt: skip
+        return _told("champion", False, None, cut, "champion.few", champion=version, bars=rivalry.bars)
     return _asked(
-        name, rivalry.p, "under", cut,
-        f"Sharpe ratio {_number(rivalry.sharpe)} against {_number(rivalry.champion_sharpe)} of champion "
-        f"{rivalry.champion} on {rivalry.bars} bars that neither has seen; chance of that by luck "
-        f"{_number(rivalry.p, 3)}",
-        "It is not clearly better than the champion on bars that neither has learnt from, so the champion stays; let "
-        "it run in shadow and compare again on more bars.",
+        "champion", rivalry.p, "under", cut,
+        champion=version, sharpe=rivalry.sharpe, champion_sharpe=rivalry.champion_sharpe, bars=rivalry.bars,
     )  # fmt: skip
 
 
@@ -169,18 +133,14 @@ _TESTS = {
 }
 
 
-def _asked(
-    name: str, value: float | None, must: str, limit: float | None, text: str, advice: str,
-    percent: bool = False, digits: int = 2,
-) -> Reason:  # fmt: skip
+def _asked(name: str, value: float | None, must: str, limit: float | None, code: str = "", **figures: Any) -> Reason:
     passed = value is not None and limit is not None and _TESTS[must](value, limit)
-    shown = _percent(limit) if percent else _number(limit, digits)
-    return Reason(name, passed, value, limit, f"{text}; must be {must} {shown}", "" if passed else advice)
+    return _told(name, passed, value, limit, code or name, must, **figures)
 
 
-def _percent(value: float | None) -> str:
-    return "unknown" if value is None or math.isnan(value) else f"{value:.2%}"
-
-
-def _number(value: float | None, digits: int = 2) -> str:
-    return "unknown" if value is None or math.isnan(value) else f"{value:.{digits}f}"
+def _told(
+    name: str, passed: bool, value: float | None, limit: float | None, code: str, must: str = "", **figures: Any
+) -> Reason:
+    reason = Reason(name, passed, value, limit, "", "", code, must, figures)
+    text, advice = told(reason.to_json())
+    return replace(reason, text=text, advice=advice)

@@ -6,8 +6,10 @@ import hashlib
 import json
 from typing import Any
 
-from pregao.learning.gate import Reason, Verdict, judge
+from pregao.core.errors import NotFoundError
+from pregao.learning.gate import Reason, Verdict, judge, verdict_from
 from pregao.learning.model import LoadedModel, UnusableError
+from pregao.learning.others import keys_of
 from pregao.learning.pipeline import Workspace
 from pregao.learning.rivalry import Rivalry, compare
 from pregao.market.atomic import write_atomic
@@ -42,7 +44,7 @@ def verdict_of(workspace: Workspace, *, beside_champion: bool = True) -> Verdict
     known = next((info for info in registry.list_models(workspace.name) if info.model_digest == digest), None)
     if known is not None:
         # The very same model, judged alike on the same report: what the champion of that day made of it stands.
-        before = [Reason(**reason) for reason in known.gate["reasons"]]
+        before = list(verdict_from(known.gate).reasons)
         champion = [reason for reason in before if reason.name == "champion"]
         if _without_champion(before) == _without_champion(verdict.reasons) and champion:
             return Verdict(known.gate["passed"], tuple(before))
@@ -63,16 +65,21 @@ def _rivalry(workspace: Workspace, digest: str) -> Rivalry | None:
         return None
     try:
         champion = registry.load(workspace.name, version)
-    except UnusableError:
-        # Made for other features than these: nothing could trade by it, so there is nothing to beat.
-        return None
+    except UnusableError as error:
+        return Rivalry(version, same=False, unusable=error.message)
     if champion.meta["digest"] == digest:
         return Rivalry(version, same=True)
     classifier = CatBoostClassifier().load_model(str(workspace.root / "model.cbm"))
     candidate = LoadedModel(workspace.name, "candidate", workspace.document("model.json"), classifier)
-    bars = Store(workspace.root / "snapshot").bars(workspace.instrument, workspace.timeframe)
+    snapshot = Store(workspace.root / "snapshot")
+    bars = snapshot.bars(workspace.instrument, workspace.timeframe)
     plan = workspace.params.plan.plan(workspace.instrument, workspace.timeframe)
-    return compare(bars, plan, candidate, champion, version, workspace.params.seed)
+    # What only the champion looks at is not in the snapshot of what the new one was learnt from.
+    store = snapshot if keys_of(champion.meta) == keys_of(candidate.meta) else Store()
+    try:
+        return compare(bars, plan, candidate, champion, version, workspace.params.seed, store)
+    except NotFoundError as error:
+        return Rivalry(version, same=False, unusable=error.message)
 
 
 def _attempts(workspace: Workspace, report: dict[str, Any]) -> list[float | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pregao.learning.gate import Verdict
@@ -33,6 +33,8 @@ class ModelInfo:
             ``reason`` if one was given; empty if never promoted.
         changes: what it had learnt that the champion of its day had not, see `pregao.learning.changes`; empty without
             one.
+        shadow: how it has done in shadow of the champion's sessions when the monitor looked last, see
+            `pregao.sessions.duel.duel`.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ModelInfo:
     inference: str
     promotion: dict[str, Any]
     changes: dict[str, Any]
+    shadow: list[dict[str, Any]] = field(default_factory=list)
 
 
 def tags_of(
@@ -136,4 +139,5 @@ def info_of(version: Any, aliases: Mapping[str, Any], last: str | None) -> Model
         inference=tags.get("inference", ""),
         promotion=promotion,
         changes=json.loads(tags.get("changes", "{}")),
+        shadow=json.loads(tags.get("shadow", "[]")),
     )

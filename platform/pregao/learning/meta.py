@@ -64,6 +64,16 @@ def signals_of(frame: pd.DataFrame) -> pd.DataFrame:
     return rows.reset_index(drop=True)
 
 
+def examples_of(frame: pd.DataFrame) -> tuple[Examples, list[str]]:
+    """The signals as examples to learn from (see `signals_of`), and the versions of the model that they were of."""
+    rows = signals_of(frame)
+    names = (*_SAID, *(column for column in frame.columns if column.startswith(FEATURE)))
+    at_ns, end_ns, net = (rows[name].to_numpy() for name in ("at_ns", "end_ns", "net"))
+    x = np.ascontiguousarray(rows[list(names)].to_numpy(np.float64))
+    versions = sorted(set(rows["model_version"])) if "model_version" in rows else []
+    return Examples(names, x, at_ns, end_ns, net, np.ones(len(rows), bool)), versions
+
+
 def apart(at_ns: NDArray[np.int64], end_ns: NDArray[np.int64]) -> int:
     """How many of these trades can be made one after the other, the earliest first."""
     count, free = 0, -1
@@ -109,11 +119,8 @@ def judge(frame: pd.DataFrame, folds: FoldParams, params: ModelParams, seed: int
             f"The outcomes have {trades} signals that do not overlap; the meta-model stays off under {LEAST_TRADES}.",
             "Let sessions go on, or replay more history that the model has not seen.",
         )
-    seen = [column for column in frame.columns if column.startswith(FEATURE)]
-    names = (*_SAID, *seen)
-    at_ns, end_ns, net = (rows[name].to_numpy() for name in ("at_ns", "end_ns", "net"))
-    x = np.ascontiguousarray(rows[list(names)].to_numpy(np.float64))
-    examples = Examples(names, x, at_ns, end_ns, net, np.ones(len(rows), bool))
+    examples, _ = examples_of(frame)
+    x, at_ns, end_ns, net = examples.x, examples.at_ns, examples.end_ns, examples.net
     scored: list[NDArray[np.int64]] = []
     keeps: list[NDArray[np.bool_]] = []
     for fold in walk_forward(at_ns, end_ns, folds):

@@ -23,9 +23,14 @@ class _Section(BaseModel):
 
 
 class FeatureParams(_Section):
-    """Which features the model sees."""
+    """Which features the model sees.
+
+    Attributes:
+        others: the keys of other instruments that they look at, by what those are to them, such as ``market``.
+    """
 
     set: str
+    others: dict[str, str] = Field(default_factory=dict)
 
 
 class PlanParams(_Section):

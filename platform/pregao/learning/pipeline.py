@@ -1,9 +1,9 @@
 """The workspace of one model: a folder where DVC runs the stages on a snapshot of one data version.
 
 ``var/pipelines/<model>/`` holds copies of the project's ``dvc.yaml`` and ``params.yaml`` (with a ``dataset``
-section), ``snapshot/`` (a store of the one series and its panel, outside the data repository), and what the stages
-make: ``examples.parquet``, ``evaluation.json``, ``pictures.json``, ``predictions.parquet``, ``trades.parquet``,
-``trials.parquet``, ``model.cbm``, ``model.json``.
+section), ``snapshot/`` (a store of the one series, its panel and what the features look at besides, outside the data
+repository), and what the stages make: ``examples.parquet``, ``evaluation.json``, ``pictures.json``,
+``predictions.parquet``, ``trades.parquet``, ``trials.parquet``, ``model.cbm``, ``model.json``.
 A stage whose bars, knobs and code have not changed is not run again.
 """
 
@@ -24,6 +24,7 @@ from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.features.sets import feature_set
+from pregao.learning import others
 from pregao.learning.model import model_name
 from pregao.learning.params import Dataset, Params, read_params
 from pregao.market import stages
@@ -97,7 +98,7 @@ def prepare(
     home = settings().home
     params = read_params(home / "params.yaml", overrides)
     params.plan.plan(instrument, timeframe)
-    feature_set(params.features.set)
+    others.named(feature_set(params.features.set), params.features.others)
     root = workspace_folder(instrument_name, timeframe_name)
     stages.init_pipeline(root)
     peers = [_series(peer, timeframe_name)[0].key for peer in params.panel]
@@ -106,8 +107,11 @@ def prepare(
             f"The panel of {instrument.key} names it or another instrument twice.",
             "List each other instrument once (params.yaml: panel).",
         )
-    params = params.model_copy(update={"panel": tuple(peers)})
-    pinned = Versions().snapshot(version, root / "snapshot", [(key, timeframe) for key in (instrument.key, *peers)])
+    beside = _beside(params.features.others, timeframe_name)
+    update = {"panel": tuple(peers), "features": params.features.model_copy(update={"others": beside})}
+    params = params.model_copy(update=update)
+    series = dict.fromkeys((instrument.key, *peers, *beside.values()))
+    pinned = Versions().snapshot(version, root / "snapshot", [(key, timeframe) for key in series])
     dataset = Dataset(instrument=instrument.key, timeframe=timeframe.name, version=pinned.md5, code=code_version())
     params = params.model_copy(update={"dataset": dataset})
     try:
@@ -121,6 +125,12 @@ def prepare(
         if not (root / file).exists() or (root / file).read_bytes() != content:
             write_atomic(root / file, content, root / ".tmp")
     return Workspace(root, root.name, instrument, timeframe, pinned, params)
+
+
+def _beside(named: Mapping[str, str], timeframe_name: str) -> dict[str, str]:
+    """The keys of the instruments that the features look at; raises like `prepare` if the store lacks one."""
+    others.bars_of(named, Timeframe.parse(timeframe_name), Store())
+    return {name: Store().instrument(key).key for name, key in named.items()}
 
 
 def workspace_folder(instrument_name: str, timeframe_name: str) -> Path:

@@ -14,6 +14,8 @@ from pregao.features.sets import feature_set
 from pregao.learning.bootstrap import annual, better, sharpe
 from pregao.learning.decision import enters, expected_value
 from pregao.learning.labels import vectors
+from pregao.learning.others import bars_of, keys_of
+from pregao.market.store import Store
 from pregao.simulation import layout
 from pregao.simulation.backtest import run_signals
 from pregao.simulation.plan import Plan
@@ -45,6 +47,7 @@ class Rivalry:
         same: whether the new model is the champion itself.
         bars: how many bars neither has seen; ``start_ns`` their first moment.
         sharpe, champion_sharpe: annualised, costs paid; None without bars.
+        unusable: why the champion cannot be used any more, so that there is nothing to beat; empty if it can.
         p: of the paired stationary bootstrap, see `pregao.learning.bootstrap.better`; None if there are too few bars.
     """
 
@@ -55,13 +58,16 @@ class Rivalry:
     sharpe: float | None = None
     champion_sharpe: float | None = None
     p: float | None = None
+    unusable: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """All of it as JSON."""
         return asdict(self)
 
 
-def compare(bars: Bars, plan: Plan, candidate: Judge, champion: Judge, version: str, seed: int) -> Rivalry:
+def compare(
+    bars: Bars, plan: Plan, candidate: Judge, champion: Judge, version: str, seed: int, store: Store | None = None
+) -> Rivalry:
     """Let both trade the bars after the last that either has learnt from, each with its own features and brackets.
 
     Money, costs and rules are the plan's for both. Blocks of the bootstrap are as long, on average, as a trade may be.
@@ -69,6 +75,7 @@ def compare(bars: Bars, plan: Plan, candidate: Judge, champion: Judge, version: 
     Args:
         bars: all there are, the held-out ones too.
         version: of the champion.
+        store: where the bars are that a model's features look at besides; None if neither looks at any.
     """
     unseen_ns = max(int(candidate.meta["train_end_ns"]), int(champion.meta["train_end_ns"]))
     start = int(np.searchsorted(bars.close_ns, unseen_ns, side="right"))
@@ -76,7 +83,7 @@ def compare(bars: Bars, plan: Plan, candidate: Judge, champion: Judge, version: 
     block = max(int(candidate.meta["horizon_bars"]), int(champion.meta["horizon_bars"]), 1)
     if unseen < 3:
         return Rivalry(version, same=False, bars=unseen)
-    one, other = (_returns(bars, plan, judge, start) for judge in (candidate, champion))
+    one, other = (_returns(bars, plan, judge, start, store) for judge in (candidate, champion))
     per_year = periods_per_year(bars[start:])
     return Rivalry(
         champion=version,
@@ -89,10 +96,11 @@ def compare(bars: Bars, plan: Plan, candidate: Judge, champion: Judge, version: 
     )
 
 
-def _returns(bars: Bars, plan: Plan, judge: Judge, start: int) -> Floats:
+def _returns(bars: Bars, plan: Plan, judge: Judge, start: int, store: Store | None) -> Floats:
     """Per bar, from bar ``start`` on, of trading as the model says."""
     meta = judge.meta
-    x = vectors(bars, feature_set(meta["feature_set"]))[start:]
+    beside = bars_of(keys_of(meta), bars.timeframe, store) if store is not None else None
+    x = vectors(bars, feature_set(meta["feature_set"]), beside)[start:]
     value = expected_value(judge.probabilities(x), meta["payoff"]["win"], meta["payoff"]["loss"])
     own = replace(
         plan,

@@ -6,6 +6,7 @@ to the last bit. A difference means that the bars, the features or the model are
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,34 +69,42 @@ def joined(*parts: Bars | None) -> Bars | None:
 _COLUMNS = ("open_ns", "open", "high", "low", "close", "volume")
 
 
-def features_at(name: str, bars: Bars, at_ns: Ints) -> Floats:
+def features_at(name: str, bars: Bars, at_ns: Ints, others: Mapping[str, Bars] | None = None) -> Floats:
     """The features of a set at these moments (closes of bars), shape ``(n, k)``; NaN where there is no such bar.
 
     Args:
         bars: from the first bar that the session was warmed up on.
+        others: bars of the other instruments that the set looks at.
     """
     features = feature_set(name)
-    every = vectors(bars, features)
+    every = vectors(bars, features, others)
     closes = bars.close_ns
     place = np.minimum(np.searchsorted(closes, at_ns), len(closes) - 1)
     found: Floats = np.where((closes[place] == at_ns)[:, None], every[place], np.nan)
     return found
 
 
-def compare(model: LoadedModel, bars: Bars | None, lived: Bars, at_ns: Ints, probability: Floats) -> Skew:
+def compare(
+    model: LoadedModel,
+    bars: Bars | None,
+    lived: Bars,
+    at_ns: Ints,
+    probability: Floats,
+    others: Mapping[str, Bars] | None = None,
+) -> Skew:
     """Hold the chances that were logged against those of the same model on these bars.
 
     Args:
         bars: as they are stored now, from the first on which the session was warmed up; None if there are none.
         lived: the bars as the session saw them.
         at_ns, probability: of the decisions, shape ``(n,)``.
+        others: bars of the other instruments that the model's features look at, as they are stored now.
     """
     if bars is None:
         return Skew(0, len(at_ns), 0, 0.0, 0, 0, len(lived))
     there = np.isin(at_ns, bars.close_ns)
-    again = (
-        model.probabilities(features_at(model.meta["feature_set"], bars, at_ns[there])) if there.any() else np.empty(0)
-    )
+    seen = features_at(model.meta["feature_set"], bars, at_ns[there], others) if there.any() else None
+    again = model.probabilities(seen) if seen is not None else np.empty(0)
     off = np.abs(again - probability[there])
     both, mine, theirs = np.intersect1d(lived.open_ns, bars.open_ns, return_indices=True)
     other = np.zeros(len(both), bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from pregao.learning import train as training
 from pregao.learning.assess import assess
 from pregao.learning.folds import last_fold
 from pregao.learning.labels import Examples, examples, seen_bars, stacked
+from pregao.learning.others import bars_of
 from pregao.learning.params import ModelParams, Params, read_params
 from pregao.learning.pictures import pictures
 from pregao.learning.pipeline import ERROR_FILE, STAGES
@@ -32,18 +34,20 @@ def features() -> None:
     params = _params()
     bars, plan = _market(params)
     features = feature_set(params.features.set)
-    rows = stacked(examples(bars, plan, features), [_peer(key, bars, params, features) for key in params.panel])
+    beside = bars_of(params.features.others, bars.timeframe, Store(Path("snapshot")))
+    peers = [_peer(key, bars, params, features, beside) for key in params.panel]
+    rows = stacked(examples(bars, plan, features, beside), peers)
     rows.write(Path("examples.parquet"))
     print(f"{len(rows)} examples, {rows.win[rows.known].mean():.1%} of them end in profit")
 
 
-def _peer(key: str, bars: Bars, params: Params, features: FeatureSet) -> Examples:
+def _peer(key: str, bars: Bars, params: Params, features: FeatureSet, beside: Mapping[str, Bars]) -> Examples:
     """The examples of another instrument of the panel, up to the last of ``bars``."""
     store = Store(Path("snapshot"))
     instrument = store.instrument(key)
     theirs = store.bars(instrument, bars.timeframe)
     theirs = theirs[: int(np.searchsorted(theirs.close_ns, bars.close_ns[-1], side="right"))]
-    return examples(theirs, params.plan.plan(instrument, bars.timeframe), features)
+    return examples(theirs, params.plan.plan(instrument, bars.timeframe), features, beside)
 
 
 def evaluate() -> None:
@@ -99,6 +103,7 @@ def _meta(params: Params, plan: Plan, features: FeatureSet, rows: Examples) -> d
         "train_end_ns": int(rows.at_ns[-1]),
         "examples": len(rows),
         "panel": list(params.panel),
+        "others": dict(params.features.others),
         "seed": params.seed,
         "thread_count": params.model.thread_count,
         "catboost": metadata.version("catboost"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from pregao.learning.decision import expected_value
 from pregao.learning.drift import Seen
 from pregao.learning.labels import seen_bars
 from pregao.learning.model import LoadedModel
+from pregao.learning.others import bars_of, keys_of
 from pregao.learning.params import read_params
 from pregao.learning.skew import features_at
 from pregao.market.store import Store
@@ -26,9 +28,12 @@ from pregao.simulation.plan import Plan, simple_terms
 
 WINDOWS = 12
 """A window is as long as this part of the champion's own out-of-sample predictions: that many to learn bounds from."""
+ENOUGH = 5_000
+"""With fewer predictions out of sample the bounds are wide, and that is told."""
 LEAST_ROWS = 30
 """A shorter window measures nothing."""
-_MONTH_NS = 30 * 86_400 * 10**9
+_DAY_NS = 86_400 * 10**9
+_MONTH_NS = 30 * _DAY_NS
 
 
 @dataclass(frozen=True)
@@ -95,27 +100,51 @@ def watch(name: str, instrument_key: str, timeframe_name: str, store: Store | No
         kept = pd.read_parquet(io.BytesIO(registry.predictions(name, version)))
     except NotFoundError as error:
         return watched(version, error.message)
-    reference = _reference(champion, bars, kept)
+    try:
+        beside = bars_of(keys_of(champion.meta), timeframe, store)
+    except NotFoundError as error:
+        return watched(version, error.message)
+    reference = _reference(champion, bars, kept, beside)
     window = len(reference) // WINDOWS
-    recent = _recent(champion, bars, params.plan.plan(instrument, timeframe), window)
+    recent = _recent(champion, bars, params.plan.plan(instrument, timeframe), beside)
     if window < LEAST_ROWS:
-        return watched(version, f"{len(reference)} predictions out of sample are too few to learn bounds from")
+        return watched(
+            version,
+            f"too little history to watch it: {len(reference)} predictions out of sample, and bounds need "
+            f"{WINDOWS * LEAST_ROWS}; ingest more, or train on a shorter timeframe",
+        )
     if len(recent) < window:
-        return watched(version, f"{len(recent)} of the {window} new bars that a check needs")
+        return watched(
+            version,
+            f"too little has come since the training: {len(recent)} bars, and a check needs {window} "
+            f"({(window - len(recent)) * timeframe.ns / _DAY_NS:.1f} days more)",
+        )
     per_month = _MONTH_NS / (window * timeframe.ns)
-    return watched(version, "", tuple(drift.watch(reference, window, per_month).check(recent)), window)
+    learnt = drift.watch(reference, window, per_month)
+    return watched(version, _short(learnt, reference), tuple(learnt.check(recent)), window)
 
 
-def _reference(model: LoadedModel, bars: Bars, kept: pd.DataFrame) -> Seen:
+def _short(learnt: drift.Watch, reference: Seen) -> str:
+    """What cannot be seen yet, and what it would take; empty if all can."""
+    if learnt.skill.high is None:
+        return "its predictions out of sample showed no rank correlation, so none can be seen to be lost"
+    windows = learnt.skill.high / (learnt.skill.correlation / 2) / learnt.window
+    told = f"a skill that is lost at once is seen after about {windows:.1f} windows of {learnt.window} bars"
+    if len(reference) < ENOUGH:
+        told = f"little history ({len(reference)} predictions, {ENOUGH} would do): only a collapse is seen; {told}"
+    return told
+
+
+def _reference(model: LoadedModel, bars: Bars, kept: pd.DataFrame, beside: Mapping[str, Bars]) -> Seen:
     """What the models of the walk-forward said out of sample, with the features that they saw."""
     at_ns = kept["at_ns"].to_numpy()
-    x = features_at(str(model.meta["feature_set"]), bars, at_ns)
+    x = features_at(str(model.meta["feature_set"]), bars, at_ns, beside)
     chance, value, net = (kept[name].to_numpy(np.float64) for name in ("probability", "expected_value", "net"))
     return Seen(chance, value, net, x, tuple(model.meta["features"]))
 
 
-def _recent(model: LoadedModel, bars: Bars, plan: Plan, window: int) -> Seen:
-    """What the model says of the newest bars that it has not learnt from, and what came of a trade opened there.
+def _recent(model: LoadedModel, bars: Bars, plan: Plan, beside: Mapping[str, Bars]) -> Seen:
+    """What the model says of the bars that it has not learnt from, and what came of a trade opened there.
 
     Of those whose trade has not ended only the chance and the features are known; they are no reason to wait.
     """
@@ -128,9 +157,8 @@ def _recent(model: LoadedModel, bars: Bars, plan: Plan, window: int) -> Seen:
         terms=simple_terms(int(meta["fee_ppm"]), int(meta["slippage_ppm"])),
     )
     first = int(np.searchsorted(bars.close_ns, meta["train_end_ns"], side="right"))
-    first = max(first, len(bars) - window)
     newest = bars[first:]
-    x = np.ascontiguousarray(features_at(str(meta["feature_set"]), bars, newest.close_ns))
+    x = np.ascontiguousarray(features_at(str(meta["feature_set"]), bars, newest.close_ns, beside))
     probability = model.probabilities(x) if len(x) else np.empty(0)
     value = expected_value(probability, meta["payoff"]["win"], meta["payoff"]["loss"])
     net = bracket_outcomes(newest, own).net if len(x) else np.empty(0)

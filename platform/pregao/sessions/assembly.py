@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,20 +16,24 @@ from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
+from pregao.learning.others import bars_of, keys_of
 from pregao.market.store import Store
 from pregao.sessions import champion, following
+from pregao.sessions.beside import Stored
 from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.brokers.joining import join
 from pregao.sessions.isolation import Facts, Isolated, Limits, StrategyFault, UnusableError, look_up
 from pregao.sessions.machine import Machine
 from pregao.sessions.records import Body
-from pregao.sessions.spec import ExchangeBroker, Live, Replay, SessionSpec
+from pregao.sessions.spec import ExchangeBroker, Live, Replay, SessionSpec, Shadow
 from pregao.settings import settings
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import desk_for
 from pregao.strategies.contract import Model
 from pregao.strategies.desk import Desk
 from pregao.strategies.registry import configured, discover
+
+_TAGS = ("replay", "live", "shadow", "paper", "exchange")
 
 
 class SpecError(UsageError):
@@ -60,7 +64,7 @@ def spec_of(values: Mapping[str, Any]) -> SessionSpec:
         problems: dict[str, PregaoError] = {}
         for found in error.errors():
             # A union's own tags are not fields.
-            path = ".".join(str(part) for part in found["loc"] if part not in ("replay", "live", "paper", "exchange"))
+            path = ".".join(str(part) for at, part in enumerate(found["loc"]) if at == 0 or part not in _TAGS)
             said = found["msg"].removeprefix("Value error, ").rstrip(".")
             if path:
                 given = "" if found["type"] == "missing" else f" (given: {found['input']!r})"
@@ -83,6 +87,7 @@ class Assembly:
         before: the bars that end where these begin, to warm up on; None live, where the journal keeps them.
         model: None for strategies without one.
         made: what a strategy in a process of its own said of itself; None for one that lives here.
+        others: what the store has of the other instruments that the model's features look at, by what they are to it.
     """
 
     spec: SessionSpec
@@ -93,6 +98,7 @@ class Assembly:
     before: Bars | None
     model: Model | None
     made: Facts | None
+    others: Mapping[str, Bars] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -107,10 +113,11 @@ class Assembly:
         else:
             strategy = Isolated(self.made, spec.strategy, spec.config, Limits(spec.deadline, spec.memory))
         account = VenueAccount(self.plan) if isinstance(self.spec.broker, ExchangeBroker) else None
-        desk = desk_for(self.plan, strategy, self.spec.seed, self.model, account)
+        desk = desk_for(self.plan, strategy, self.spec.seed, self.model, account, self.others)
         if self.before is not None:
             tail = self.before[max(len(self.before) - desk.history, 0) :]
-            desk.warm(tail.bar(i) for i in range(len(tail)))
+            warm = [tail.bar(i) for i in range(len(tail))]
+            desk.warm(warm, Stored(self.others).along(warm) if self.others else ())
         return desk
 
     def machine(self) -> Machine:
@@ -140,6 +147,8 @@ class Assembly:
         feed, broker = self.spec.feed, self.spec.broker
         if isinstance(broker, ExchangeBroker):
             facts |= {"broker": broker.exchange, "sandbox": broker.sandbox}
+        if isinstance(feed, Shadow):
+            return facts | {"shadow_of": feed.of}
         if isinstance(feed, Live) or self.bars is None:
             return facts | {"live": True}
         return facts | {
@@ -151,7 +160,7 @@ class Assembly:
 
 
 def assemble(spec: SessionSpec, model_version: str | None = None, instrument: Instrument | None = None) -> Assembly:
-    """The parts that a spec asks for.
+    """The parts that a spec asks for, and what its model's features look at besides.
 
     Args:
         model_version: of the spec's model, for a session that has begun; None takes the champion of now.
@@ -161,6 +170,32 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
         SpecError: naming every field that cannot be satisfied.
         PregaoError: if the store or a plugin is broken.
     """
+    parts = _parts(spec, model_version, instrument)
+    keys = keys_of(parts.model.meta) if parts.model is not None else {}
+    if not keys:
+        return parts
+    problems: dict[str, PregaoError] = {}
+    with _noting(problems, "model"):
+        feed = parts.spec.feed
+        store = _store(parts.spec, feed, keys.values()) if isinstance(feed, Replay) else Store()
+        others = bars_of(keys, parts.timeframe, store)
+        if isinstance(feed, Live):
+            _same_source(feed, others)
+    if problems:
+        raise SpecError(problems)
+    return replace(parts, others=others)
+
+
+def _same_source(feed: Live, others: Mapping[str, Bars]) -> None:
+    for name, bars in others.items():
+        if bars.instrument.source != feed.source:
+            raise UsageError(
+                f"The model looks at {bars.instrument.key} as its {name}, which {feed.source} cannot be asked for.",
+                f"Train it with an instrument of {feed.source} (params.yaml: features), or follow another market.",
+            )
+
+
+def _parts(spec: SessionSpec, model_version: str | None, instrument: Instrument | None) -> Assembly:
     problems: dict[str, PregaoError] = {}
     timeframe = plan = None
     strategy: Any = None
@@ -170,7 +205,11 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
     feed = spec.feed
     with _noting(problems, "timeframe"):
         timeframe = Timeframe.parse(spec.timeframe)
-    if isinstance(feed, Live):
+    if isinstance(feed, Shadow):
+        with _noting(problems, "feed"):
+            if instrument is None:
+                raise UsageError("A shadow is not started: the session that it follows makes it.", "Start a session.")
+    elif isinstance(feed, Live):
         with _noting(problems, "instrument"):
             if instrument is None and timeframe is not None:
                 latest = following.history(feed, timeframe, following.LEAST)
@@ -207,7 +246,7 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
         _price(instrument, spec.stop_loss_price, "stop loss")
     if problems:
         raise SpecError(problems)
-    if isinstance(feed, Live):
+    if isinstance(feed, Live | Shadow):
         if latest is not None:
             with _noting(problems, "entry_value"):
                 _one_lot(spec, instrument, int(latest.close[-1]))
@@ -247,17 +286,18 @@ def _noting(problems: dict[str, PregaoError], name: str) -> Iterator[None]:
         problems[name] = error
 
 
-def _store(spec: SessionSpec, feed: Replay) -> Store:
-    """The store as it is now, or a plain copy of the version that is asked for."""
+def _store(spec: SessionSpec, feed: Replay, others: Iterable[str] = ()) -> Store:
+    """The store as it is now, or a plain copy of the version that is asked for, with these others."""
     if feed.version is None:
         return Store()
     from pregao.market.versions import Versions
 
     versions = Versions()
     version = versions.find(feed.version)
-    series = folder_name(f"{spec.instrument}_{spec.timeframe}")
+    keys = list(dict.fromkeys((spec.instrument, *others)))
+    series = folder_name(f"{'+'.join(keys)}_{spec.timeframe}")
     target = settings().var / "snapshots" / version.short / series
-    versions.snapshot(version, target, [(spec.instrument, spec.timeframe)])
+    versions.snapshot(version, target, [(key, spec.timeframe) for key in keys])
     return Store(target)
 
 

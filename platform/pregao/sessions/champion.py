@@ -53,12 +53,12 @@ class _Asked:
         self._found: str | None = None
         self._failed: PregaoError | None = None
 
-    def version(self, name: str) -> str | None:
+    def version(self, name: str, alias: str) -> str | None:
         """Its version, no older than half of `POLL_S`; raises `PregaoError` if it cannot be told."""
         with self._turn:
             if time.monotonic() - self._at > POLL_S / 2:
                 try:
-                    found = registry.champion(name)
+                    found = registry.aliased(name, alias)
                     self._found, self._failed = None if found is None else str(found), None
                 except PregaoError as error:
                     self._failed = error
@@ -69,7 +69,7 @@ class _Asked:
 
 
 @lru_cache(maxsize=1_024)
-def _asked(name: str, tracking: str) -> _Asked:
+def _asked(name: str, alias: str, tracking: str) -> _Asked:
     return _Asked()
 
 
@@ -78,6 +78,8 @@ def misfit(new: Model, old: Model) -> str:
     for what, said in (("feature_hash", "features"), ("instrument", "instrument"), ("timeframe", "timeframe")):
         if new.meta.get(what) != old.meta.get(what):
             return f"it was trained for other {said}: {new.meta.get(what)} instead of {old.meta.get(what)}"
+    if new.meta.get("others", {}) != old.meta.get("others", {}):
+        return "its features look at other instruments"
     return ""
 
 
@@ -87,11 +89,12 @@ class Watch:
     Args:
         model: what the session trades with.
         known: the version that the session knows of, taken or refused.
+        alias: what is followed; a shadow follows the challenger.
     """
 
-    def __init__(self, model: Model, known: str) -> None:
+    def __init__(self, model: Model, known: str, alias: str = registry.CHAMPION) -> None:
         self._name, self._model = model.name, model
-        self._known = known
+        self._known, self._alias = known, alias
         self._offer: Offer | None = None
         self._changed = threading.Lock()
         self._closing = threading.Event()
@@ -111,7 +114,7 @@ class Watch:
     def _run(self) -> None:
         while not self._closing.wait(POLL_S):
             try:
-                version = _asked(self._name, settings().tracking_uri).version(self._name)
+                version = _asked(self._name, self._alias, settings().tracking_uri).version(self._name, self._alias)
                 if version is None or version == self._known:
                     continue
                 offer = self._made(version)

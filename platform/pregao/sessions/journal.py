@@ -179,6 +179,14 @@ class Journal:
             )
         return found
 
+    def shadow_of(self, session_id: str) -> SessionRow | None:
+        """The shadow of a session, see `pregao.sessions.shadow`; None if it has none."""
+        s = schema.sessions.c
+        query = select(schema.sessions).where(s.spec.contains(f'"of":{canonical(session_id)}', autoescape=True))
+        with self.reading() as connection:
+            found = [_session(row) for row in connection.execute(query.order_by(s.created_ns)).mappings()]
+        return next((row for row in found if getattr(row.spec.feed, "of", None) == session_id), None)
+
     def session(self, session_id: str) -> SessionRow:
         """One session; raises `NotFoundError` naming the latest ones."""
         with self.reading() as connection:
@@ -266,8 +274,14 @@ class Journal:
         return self.clock() - max(row.heartbeat_ns, row.created_ns) <= within_s * 1e9
 
     def unattended(self, after_s: float = 30.0) -> list[SessionRow]:
-        """The sessions that should be running and that no process attends to, see `attended`."""
-        return [row for row in self.sessions(ACTIVE) if not self.attended(row, after_s)]
+        """The sessions that should be running and that no process attends to, see `attended`.
+
+        A shadow runs with the session that it follows, and is on its own only once that one has ended.
+        """
+        rows = self.sessions(ACTIVE)
+        active = {row.id for row in rows}
+        on_their_own = [row for row in rows if getattr(row.spec.feed, "of", None) not in active]
+        return [row for row in on_their_own if not self.attended(row, after_s)]
 
     def take_ownership(self, session_id: str, runner: str = "", at_epoch: int | None = None) -> Writer:
         """Become the only process that can write this session, whoever did before.

@@ -6,12 +6,13 @@ The runtime feeds it live, recovery feeds it what the journal recorded, and both
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pregao.core.bars import Bar
 from pregao.core.money import PPM
 from pregao.sessions import saving
 from pregao.sessions.batch import Batch
+from pregao.sessions.beside import row_of
 from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.corporate import Row, actions_of
 from pregao.sessions.hand import Hand
@@ -91,36 +92,44 @@ class Machine:
         """The market's time: the close of the last bar, or the start."""
         return self.last.close_ns if self.last is not None else self.start_ns
 
-    def start(self, ts_ns: int, facts: Body, warm: Sequence[Bar] = ()) -> Batch:
+    def start(
+        self, ts_ns: int, facts: Body, warm: Sequence[Bar] = (), beside: Sequence[Mapping[str, Bar]] = ()
+    ) -> Batch:
         """The session begins, with what is known about its parts; a snapshot is due at once.
 
         Args:
             warm: bars from before its beginning, if no store keeps them for a replay: they are journaled.
+            beside: of each of them the bars of other instruments that the features look at; empty if they do not.
         """
         self.start_ns = ts_ns
         self.status = "running"
         batch = Batch([Entry(ts_ns, "started", facts)])
         if warm:
-            self.desk.warm(warm)
+            self.desk.warm(warm, beside)
             self.warm_ns = warm[-1].open_ns
             rows = [[bar.open_ns, bar.close_ns, *bar[2:6], repr(bar.volume)] for bar in warm]
-            batch.entries.append(Entry(ts_ns, "warmed", {"bars": rows}))
+            told = {"bars": rows} | ({"beside": [row_of(others) for others in beside]} if beside else {})
+            batch.entries.append(Entry(ts_ns, "warmed", told))
         self._snapshot(batch)
         return batch
 
-    def bar(self, bar: Bar, decide: Decide, late: bool = False) -> Batch:
+    def bar(self, bar: Bar, decide: Decide, late: bool = False, beside: Mapping[str, Bar] | None = None) -> Batch:
         """A closed bar: orders fill, the strategy is asked unless the session is paused or stopping.
 
         Args:
             late: it is caught up on: what was resting at the venue has filled, but nothing is decided on it.
+            beside: bars of other instruments that the features look at, see `pregao.sessions.beside`.
         """
         batch = Batch()
+        if beside:
+            self.desk.observe(beside)
         events = self.desk.market(bar)
         self.bars += 1
         self.last = bar
         self.peak_quanta = max(self.peak_quanta, self.desk.engine.account.equity_quanta)
         body = bar_body(bar, self.desk, self.peak_quanta)
-        batch.entries.append(Entry(bar.close_ns, "bar", body | {"late": True} if late else body))
+        body |= ({"late": True} if late else {}) | ({"x": row_of(beside)} if beside else {})
+        batch.entries.append(Entry(bar.close_ns, "bar", body))
         self.record(batch, events)
         self.proposals.age(batch)
         self._came(batch, bar, late)
@@ -213,7 +222,8 @@ class Machine:
         """
         self.offer = told["version"]
         if told["reason"]:
-            self.notices["model"] = f"The new champion, version {told['version']}, is not used: {told['reason']}"
+            who = "challenger" if self.spec.feed.kind == "shadow" else "champion"
+            self.notices["model"] = f"The new {who}, version {told['version']}, is not used: {told['reason']}"
         else:
             self.model_version = told["version"]
             self.notices.pop("model", None)
@@ -328,7 +338,8 @@ class Machine:
 
     def _act(self, batch: Batch, body: Body, limits: Body) -> tuple[str, list[Event]]:
         """Do what an intent says, or say why not: ``observe``, ``approval``, ``waiting``, ``ignored``, ``note``,
-        ``risk``; which limit bound an entry, and what it left of it, is put into ``limits``."""
+        ``risk``, ``meta`` (the meta-model's veto). Which limit bound an entry, and what it left of it, is put into
+        ``limits``."""
         action = body["action"]
         if action == "note":
             return "note", []
@@ -338,6 +349,8 @@ class Machine:
             return "observe", []
         if action == "exit":
             self.proposals.end(batch, "withdrawn")
+        elif body.get("veto"):
+            return "meta", []
         elif self.spec.mode == "approve":
             if self.hand.busy:
                 return "ignored", []

@@ -13,6 +13,7 @@ from pregao.core.errors import NotFoundError
 from pregao.core.timeframe import Timeframe
 from pregao.learning import outcomes, skew
 from pregao.learning.model import LoadedModel, UnusableError
+from pregao.learning.others import bars_of, keys_of
 from pregao.market.store import Store
 from pregao.sessions.decisions import Decided, decisions
 from pregao.sessions.journal import Journal
@@ -90,7 +91,8 @@ def skews(journal: Journal, store: Store, session_id: str) -> dict[str, skew.Ske
         if bars is not None:
             bars = bars.between(None, int(decided.bars.open_ns[-1]) + 1)
         at_ns, chance = rows["at_ns"].to_numpy(), rows["probability"].to_numpy()
-        found[str(version)] = skew.compare(model, bars, decided.bars, at_ns, chance)
+        others = bars_of(keys_of(model.meta), decided.timeframe, store)
+        found[str(version)] = skew.compare(model, bars, decided.bars, at_ns, chance, others)
     return found
 
 
@@ -109,6 +111,10 @@ def _seen(decided: Decided, frame: pd.DataFrame, store: Store) -> pd.DataFrame:
         rows = np.flatnonzero(frame["model_version"] == version)
         at_ns = frame["at_ns"].to_numpy()[rows]
         bars = _from_warm(decided, store, str(model.meta["feature_set"]), lived=True)
+        try:
+            others = bars_of(keys_of(model.meta), decided.timeframe, store)
+        except NotFoundError:
+            continue  # what its features looked at besides is not here
         threshold[rows], unseen[rows] = model.meta["threshold"], at_ns > model.meta.get("train_end_ns", 2**62)
         if bars is None:
             continue
@@ -116,7 +122,7 @@ def _seen(decided: Decided, frame: pd.DataFrame, store: Store) -> pd.DataFrame:
             names = tuple(model.meta["features"])
             x = np.full((len(frame), len(names)), np.nan)
         if names == tuple(model.meta["features"]):
-            x[rows] = skew.features_at(str(model.meta["feature_set"]), bars, at_ns)
+            x[rows] = skew.features_at(str(model.meta["feature_set"]), bars, at_ns, others)
             reproduced[rows] = model.probabilities(x[rows]) == frame["probability"].to_numpy()[rows]
     frame = frame.assign(threshold=threshold, unseen=unseen, reproduced=reproduced)
     return outcomes.with_features(frame, names, x)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
 from pregao.sessions.batch import Batch
+from pregao.sessions.beside import of_row
 from pregao.sessions.intents import Decision
 from pregao.sessions.journal import DamagedError, Journal
 from pregao.sessions.machine import Machine
@@ -141,8 +141,9 @@ def _again(machine: Machine, event: Sequence[JournalRow]) -> Batch:
     first = event[0]
     body = first.body
     if first.kind == "started":
-        rows: list[list[Any]] = next((row.body["bars"] for row in event if row.kind == "warmed"), [])
-        return machine.start(first.ts_ns, body, [Bar._make([*row[:-1], float(row[-1])]) for row in rows])
+        warmed: Body = next((row.body for row in event if row.kind == "warmed"), {"bars": []})
+        warm = [Bar._make([*row[:-1], float(row[-1])]) for row in warmed["bars"]]
+        return machine.start(first.ts_ns, body, warm, [of_row(others) for others in warmed.get("beside", [])])
     if first.kind == "finished":
         return machine.finish()
     if first.kind == "command":
@@ -159,7 +160,8 @@ def _again(machine: Machine, event: Sequence[JournalRow]) -> Batch:
         return machine.broker(body)
     if first.kind == "bar":
         bar = Bar(body["t"], first.ts_ns, body["o"], body["h"], body["l"], body["c"], float(body["v"]))
-        return machine.bar(bar, lambda _: _recorded(machine, bar, event), body.get("late", False))
+        beside = of_row(body.get("x", {}))
+        return machine.bar(bar, lambda _: _recorded(machine, bar, event), body.get("late", False), beside)
     raise DivergedError(first, "nothing: no event begins with such a row")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -17,11 +17,15 @@ from sqlalchemy.exc import DBAPIError
 
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
+from pregao.features.beside import STALE
+from pregao.learning.registry import CHALLENGER, CHAMPION
 from pregao.market.feeds import Closed, ReplayFeed
 from pregao.market.feeds.sequence import JUMP
 from pregao.market.store import Store
+from pregao.sessions.advice import Adviser
 from pregao.sessions.assembly import assemble
 from pregao.sessions.batch import Batch
+from pregao.sessions.beside import Heard, Stored
 from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.brokers.courier import Courier, Stand
 from pregao.sessions.brokers.joining import join
@@ -29,13 +33,14 @@ from pregao.sessions.brokers.limits import Limits
 from pregao.sessions.champion import RegistryAwayError, Watch, loaded
 from pregao.sessions.corporate import rows_of
 from pregao.sessions.following import is_late, told
-from pregao.sessions.intents import ask
+from pregao.sessions.intents import Decision, ask
 from pregao.sessions.isolation import Isolated
 from pregao.sessions.journal import Journal
 from pregao.sessions.places import Alone, Followed, Place
 from pregao.sessions.records import ENDED, Body, Projection, Status
 from pregao.sessions.recovery import recover_and_cut
-from pregao.sessions.spec import Live
+from pregao.sessions.shadow import Beside, ShadowFeed, before
+from pregao.sessions.spec import Live, Shadow
 from pregao.sessions.writer import LOST, FencedError, UnwritableError, Writer, patiently
 
 LEARN_S = 300.0
@@ -141,6 +146,10 @@ class _Session:
         self._feed: ReplayFeed | None = None
         self._followed: Followed | None = None
         self._courier: Courier | None = None
+        self._others: Stored | Heard | None = None
+        self._adviser = Adviser() if row.spec.meta == "veto" else None
+        self._shadowed: ShadowFeed | None = None
+        self._beside: Beside | None = None
 
     def live(self, stop: Callable[[], bool]) -> str:
         """Go on until the session ends or ``stop`` says so; returns what happened."""
@@ -152,12 +161,16 @@ class _Session:
         self._learn()
         self._open()
         model = self.machine.desk.model
-        self._watch = Watch(model, self.machine.offer) if model is not None else None
+        if model is not None:
+            shadows = isinstance(self._parts.spec.feed, Shadow)
+            self._watch = Watch(model, self.machine.offer, CHALLENGER if shadows else CHAMPION)
+            if self._parts.spec.shadow and not shadows:
+                self._beside = Beside(self._journal, self._writer.session_id, run)
         self._courier = self._sent_out()
         try:
             return self._loop(stop)
         finally:
-            for part in (self._courier, self._followed, self._watch, apart):
+            for part in (self._courier, self._beside, self._followed, self._others, self._watch, apart):
                 if part is not None:
                     part.close()
 
@@ -179,7 +192,7 @@ class _Session:
             if self._followed is not None and now >= learn_at:
                 learn_at = now + LEARN_S
                 self._learn()
-            batch = self._replay() if self._feed is not None else self._follow()
+            batch = self._next()
             if batch is not None:
                 self._commit(batch)
                 beat_at = now
@@ -187,6 +200,12 @@ class _Session:
                 beat_at = now
                 self._beat()
         return machine.status
+
+    def _next(self) -> Batch | None:
+        """What the feed leads to; None if nothing has come."""
+        if self._feed is not None:
+            return self._replay()
+        return self._follow() if self._followed is not None else self._shadow()
 
     def _swap(self) -> None:
         """Take the registry's new champion, if there is one, from the next bar on."""
@@ -248,10 +267,16 @@ class _Session:
         if parts.bars is not None:
             self._commit(machine.start(int(parts.bars.open_ns[0]), parts.facts()))
             return True
-        assert isinstance(parts.spec.feed, Live)
+        feed = parts.spec.feed
+        if isinstance(feed, Shadow):
+            warm, beside = before(self._journal, feed.of, feed.after, machine.desk.history)
+            began = int(warm[-1].close_ns) if warm else self._journal.session(feed.of).created_ns
+            self._commit(machine.start(began, parts.facts(), warm, beside))
+            return True
+        assert isinstance(feed, Live)
         failures, wait_until, beat_at = 0, 0.0, 0.0
-        asked = self._place.history(parts.spec.feed, parts.timeframe, machine.desk.history)
-        while (warm := asked.get(self._place.poll_s)) is None:
+        asked = self._place.history(feed, parts.timeframe, machine.desk.history)
+        while (given := asked.get(self._place.poll_s)) is None:
             self._obey()
             if machine.ended or stop():
                 return False
@@ -267,23 +292,47 @@ class _Session:
                     self._writer.refresh(waits)
                 elif now > wait_until:
                     wait_until = 0.0
-                    asked = self._place.history(parts.spec.feed, parts.timeframe, machine.desk.history)
+                    asked = self._place.history(feed, parts.timeframe, machine.desk.history)
                 else:
                     time.sleep(self._place.poll_s)
             elif asked.error is not None:
                 raise asked.error
-        self._commit(machine.start(int(warm.close_ns[-1]), parts.facts(), [warm.bar(i) for i in range(len(warm))]))
+        bars = [given.bar(i) for i in range(len(given))]
+        self._commit(machine.start(bars[-1].close_ns, parts.facts(), bars, self._along(feed, bars, stop)))
         return True
+
+    def _along(self, feed: Live, bars: list[Bar], stop: Callable[[], bool]) -> Sequence[Mapping[str, Bar]]:
+        """What the features look at besides, along the bars that a live session is warmed up on.
+
+        What the venue does not give is missing, as it would be at a bar.
+        """
+        asked = {
+            name: self._place.history(
+                feed.model_copy(update={"symbol": other.instrument.symbol}), other.timeframe, len(bars) + STALE
+            )
+            for name, other in self._parts.others.items()
+        }
+        found = {}
+        for name, one in asked.items():
+            while (given := one.get(self._place.poll_s)) is None and one.error is None and not stop():
+                self._obey()
+            if given is not None:
+                found[name] = given
+        return Stored(found).along(bars) if self._parts.others else ()
 
     def _open(self) -> None:
         machine, feed, parts = self.machine, self._parts.spec.feed, self._parts
         if machine.ended:
             return
-        if isinstance(feed, Live):
+        if isinstance(feed, Shadow):
+            self._shadowed = ShadowFeed(self._journal, feed.of, machine.last.open_ns if machine.last else feed.after)
+        elif isinstance(feed, Live):
             after_ns = max(machine.last.open_ns if machine.last is not None else machine.warm_ns, self._given_up_ns())
             self._followed = self._place.follow(feed, parts.instrument, parts.timeframe, after_ns, bool(machine.stale))
+            self._others = Heard(self._place, feed, parts.others, after_ns) if parts.others else None
         elif parts.bars is not None:
             self._feed = ReplayFeed(parts.bars, feed.speed, _resume_at(parts.bars, machine.last))
+            self._others = Stored(parts.others) if parts.others else None
 
     def _given_up_ns(self) -> int:
         """Open time of the last bar that the venue is known to lack; it is not asked for again."""
@@ -316,9 +365,30 @@ class _Session:
             )
         return batch
 
+    def _shadow(self) -> Batch | None:
+        """What the next bar of the followed session leads to; None if there is none yet."""
+        assert self._shadowed is not None
+        given = self._shadowed.next(self._place.poll_s)
+        if given is not None:
+            bar, late, beside = given
+            return self.machine.bar(bar, self._asked, late, beside)
+        return self.machine.finish() if self._shadowed.finished else None
+
     def _bar(self, bar: Bar, late: bool = False) -> Batch:
         machine = self.machine
-        return machine.bar(bar, lambda b: ask(machine.desk, b, machine.memory), late)
+        beside = None
+        if self._others is not None:
+            warm = self._parts.before if machine.last is None else None
+            known = machine.warm_ns + self._parts.timeframe.ns if machine.warm_ns else None
+            if warm is not None and len(warm):
+                known = int(warm.close_ns[-1])
+            beside = self._others.at(machine.last.close_ns if machine.last is not None else known, bar.close_ns)
+        return machine.bar(bar, self._asked, late, beside)
+
+    def _asked(self, bar: Bar) -> Decision:
+        """What the strategy wants, with the meta-model's advice where that is wanted."""
+        decision = ask(self.machine.desk, bar, self.machine.memory)
+        return self._adviser.advised(decision, self.machine.desk) if self._adviser is not None else decision
 
     def _obey(self) -> None:
         """Carry out the commands that wait, each in a transaction of its own."""

@@ -51,12 +51,30 @@ class Live(BaseModel):
     poll_s: float | None = Field(default=None, gt=0, le=3_600)
 
 
+class Shadow(BaseModel):
+    """The bars of another session, as its journal has them: see `pregao.sessions.shadow`.
+
+    Attributes:
+        of: the session that is followed.
+        after: open time of its last bar before the first, in ns since 1970 UTC; 0 is from its beginning.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["shadow"] = "shadow"
+    of: str = Field(min_length=1)
+    after: int = Field(default=0, ge=0)
+
+
 def _kind(feed: Any) -> str:
     """Which feed raw values ask for: a replay, unless they say otherwise."""
     return str(feed.get("kind", "replay") if isinstance(feed, dict) else getattr(feed, "kind", "replay"))
 
 
-AnyFeed = Annotated[Annotated[Replay, Tag("replay")] | Annotated[Live, Tag("live")], Discriminator(_kind)]
+AnyFeed = Annotated[
+    Annotated[Replay, Tag("replay")] | Annotated[Live, Tag("live")] | Annotated[Shadow, Tag("shadow")],
+    Discriminator(_kind),
+]
 
 
 class PaperBroker(BaseModel):
@@ -148,6 +166,10 @@ class SessionSpec(BaseModel):
     feed: AnyFeed = Replay()
     broker: AnyBroker = PaperBroker()
     model: str | None = Field(default=None, description="Registered model name; None takes the instrument's own")
+    meta: Literal["off", "veto"] = Field(
+        default="off", description="Whether a meta-model that was judged to help may veto entries of the model"
+    )
+    shadow: bool = Field(default=True, description="A challenger of the model trades the same bars in shadow")
     seed: int = Field(default=0, ge=0, lt=2**31)
     risk: Risk = Risk()
     isolated: bool = Field(default=True, description="The strategy runs in a process of its own")

@@ -11,7 +11,8 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 - ``order``: ``id order role side qty price state`` (accepted, cancelled, rejected) ``reason``.
 - ``intent``: ``action`` (enter, exit, note, wait), ``reason``; enter and note also ``p ev top``; enter
   ``side fraction``; wait ``bars until_ns event signal``, see `contract.Wait`;
-  ``acted`` and ``why`` not: observe, approval (became a proposal), waiting (one is open), ignored, note, risk;
+  ``acted`` and ``why`` not: observe, approval (became a proposal), waiting (one is open), ignored, note, risk, meta;
+  where a meta-model was asked, its chance ``meta``, its digest ``by`` and its ``veto``;
   ``limit`` which bound an entry, and the part ``left`` of the entry value.
 - ``risk``: ``rule`` (daily loss, drawdown), its ``limit`` and what was ``reached``, as parts.
 - ``proposal``: ``id state`` (open, approved, rejected, expired, withdrawn) ``side fraction p ev reason top``,
@@ -48,7 +49,7 @@ _UNITS = {
     **dict.fromkeys(("eq", "pnl", "cash", "fee", "fees", "amount"), 2),
 }
 """Which of `Instrument.ratios` a figure is in."""
-_TEXTS = ("p", "ev", "v", "fraction")
+_TEXTS = ("p", "ev", "v", "fraction", "meta")
 _PLAIN = ("started", "command", "error", "snapshot", "paused", "resumed", "cut", "model", "broker", "actions")
 """Kinds whose bodies are shown as they are."""
 _SILENT = ("memory", "warmed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -26,17 +26,24 @@ from pregao.strategies.seat import Seat, signals_over
 
 
 def desk_for(
-    plan: Plan, strategy: Any, seed: int = 0, model: Model | None = None, account: Execution | None = None
+    plan: Plan,
+    strategy: Any,
+    seed: int = 0,
+    model: Model | None = None,
+    account: Execution | None = None,
+    others: Collection[str] = (),
 ) -> Desk:
     """A desk with the features that the model, or else the strategy, asks for.
 
     Args:
         account: what executes its orders; by default a simulated account of its own.
+        others: the other instruments whose bars it will be given (`Desk.observe`), by what they are to the features.
 
     Raises:
-        UsageError: if the strategy needs a model and there is none.
+        UsageError: if the strategy needs a model and there is none, or its features look at an instrument that is not
+            among the others.
     """
-    return Desk(plan, strategy, seed, _features(plan, strategy, model), model, account)
+    return Desk(plan, strategy, seed, _features(plan, strategy, model, others), model, account)
 
 
 def signals_of(strategy: Any, bars: Bars, before: Bars | None = None) -> NDArray[np.int8] | None:
@@ -62,6 +69,7 @@ def backtest(
     model: Model | None = None,
     before: Bars | None = None,
     finer: Bars | None = None,
+    others: Mapping[str, Bars] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Run a configured strategy over history, deciding at each close and filling from the next open on.
@@ -69,6 +77,7 @@ def backtest(
     Args:
         before: bars that end where ``bars`` begin, to warm up on; nothing is traded in them.
         finer: bars of the same instrument with a shorter timeframe, for the path rule ``finer``.
+        others: bars of the other instruments that the features look at, by what those are to them (``market``).
         progress: called with (bars done, bars in all) about a hundred times; never for a strategy of signals alone.
 
     Raises:
@@ -77,7 +86,7 @@ def backtest(
     """
     if len(bars) == 0:
         raise UsageError("There are no bars to run over.")
-    features = _features(plan, strategy, model)
+    features = _beside(_features(plan, strategy, model, others or ()), bars, others)
     signals = signals_of(strategy, bars, before)
     if signals is not None:
         return run_signals(bars, plan, signals, finer)
@@ -98,6 +107,7 @@ def backtest_many(
     models: Sequence[Model | None] | None = None,
     before: Sequence[Bars | None] | None = None,
     finer: Sequence[Bars | None] | None = None,
+    others: Sequence[Mapping[str, Bars]] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> PortfolioResult:
     """The same with several instruments in one account, a strategy object each.
@@ -109,7 +119,7 @@ def backtest_many(
         bars, plans: one an instrument, all of one timeframe.
         cash: at the start, by currency; by default the first plan's.
         reporting: currency of the equity; by default the first plan's quote currency.
-        models, before, finer: of each instrument, as in `backtest`.
+        models, before, finer, others: of each instrument, as in `backtest`.
         progress: called with (moments done, moments in all) about a hundred times.
 
     Raises:
@@ -118,7 +128,11 @@ def backtest_many(
     count = len(bars)
     models, before = models or [None] * count, before or [None] * count
     check(bars, plans, {"strategies": strategies, "models": models, "bars before": before, "finer bars": finer})
-    features = [_features(*given) for given in zip(plans, strategies, models, strict=True)]
+    beside: Sequence[Mapping[str, Bars]] = others or [{}] * count
+    features = [
+        _beside(_features(plan, strategy, model, theirs), series, theirs)
+        for plan, strategy, model, series, theirs in zip(plans, strategies, models, bars, beside, strict=True)
+    ]
     signals = [signals_of(*given) for given in zip(strategies, bars, before, strict=True)]
     some = [one for one in signals if one is not None]
     if len(some) == count:
@@ -135,7 +149,14 @@ def backtest_many(
     return result_of(bars, plans, course, began_with, engine)
 
 
-def _features(plan: Plan, strategy: Any, model: Model | None) -> FeatureStream | None:
+def _beside(stream: FeatureStream | None, bars: Bars, others: Mapping[str, Bars] | None) -> FeatureStream | None:
+    """The stream with all bars of the other instruments: each counts from the moment on at which it closes."""
+    if stream is not None and others:
+        stream.extend(bars[:0], {name: others[name] for name in stream.features.others})
+    return stream
+
+
+def _features(plan: Plan, strategy: Any, model: Model | None, others: Collection[str]) -> FeatureStream | None:
     if getattr(strategy, "needs_model", False) and model is None:
         raise UsageError(
             "This strategy needs a trained model and there is none for this instrument and timeframe.",
@@ -146,9 +167,10 @@ def _features(plan: Plan, strategy: Any, model: Model | None) -> FeatureStream |
     if not wanted:
         return None
     features = feature_set(wanted)
-    if features.others:
+    lacking = [name for name in features.others if name not in others]
+    if lacking:
         raise UsageError(
-            f"The feature set {wanted!r} looks at another instrument, which backtests and sessions do not give it.",
-            "Choose another set in params.yaml and train again with `pregao retrain`.",
+            f"The feature set {wanted!r} looks at another instrument, its {lacking[0]}, whose bars are not given.",
+            "Trade it by a model that names the instrument (params.yaml: features), or choose another set.",
         )
     return features.stream(plan.timeframe.seconds, TradingHours(plan.instrument.calendar))

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple
 from typing import Any
 
@@ -85,10 +85,22 @@ class Desk:
         """Bars before the first that are worth giving to `warm`: what strategy and features need to be complete."""
         return max(self._warmup, self._features.features.warmup if self._features is not None else 0)
 
-    def warm(self, bars: Iterable[Bar]) -> None:
-        """Take in bars from before the first one traded: features and closes fill up, the account sees nothing."""
-        for bar in bars:
+    def warm(self, bars: Iterable[Bar], others: Sequence[Mapping[str, Bar]] = ()) -> None:
+        """Take in bars from before the first one traded: features and closes fill up, the account sees nothing.
+
+        Args:
+            others: of each bar what to `observe` before it; empty if the features look at no other instrument.
+        """
+        for row, bar in enumerate(bars):
+            if others:
+                self.observe(others[row])
             self._take_in(bar)
+
+    def observe(self, others: Mapping[str, Bar]) -> None:
+        """Closed bars of other instruments arrive, by what they are to the features, before the next own one."""
+        if self._features is not None:
+            for name, bar in others.items():
+                self._features.observe(name, bar)
 
     def take(self, model: Model) -> None:
         """Ask another model from the next decision on; it must take the same features."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.sessions.records import Command, CommandKind, SessionRow, Status, Trade
-from pregao.sessions.spec import Live, Mode
+from pregao.sessions.spec import Mode, Replay
 from pregao.sessions.views import shown_body, trade_view
 from pregao_ui.schemas.market import InstrumentOut
 
@@ -87,10 +87,10 @@ class SessionOut(BaseModel):
             horizon=spec.horizon,
             fee=float(spec.fee),
             slippage=float(spec.slippage),
-            live=isinstance(feed, Live),
-            speed=1.0 if isinstance(feed, Live) else feed.speed,
-            start=None if isinstance(feed, Live) or feed.start is None else feed.start / 1e9,
-            end=None if isinstance(feed, Live) or feed.end is None else feed.end / 1e9,
+            live=not isinstance(feed, Replay),
+            speed=feed.speed if isinstance(feed, Replay) else 1.0,
+            start=feed.start / 1e9 if isinstance(feed, Replay) and feed.start is not None else None,
+            end=feed.end / 1e9 if isinstance(feed, Replay) and feed.end is not None else None,
             notices=list(row.details.get("notices", {}).values()),
             equity=row.equity,
             pnl=row.pnl,

@@ -19,7 +19,7 @@ from typing import Any
 
 from pregao.core.errors import NotFoundError, PregaoError
 from pregao.learning.changes import changes
-from pregao.learning.gate import Verdict
+from pregao.learning.gate import Verdict, verdict_from
 from pregao.learning.lineage import ModelInfo as ModelInfo
 from pregao.learning.lineage import info_of, tags_of
 from pregao.learning.model import LoadedModel as LoadedModel
@@ -62,10 +62,15 @@ def prepare(progress: Callable[[str], None] | None = None) -> None:
 
 def champion(name: str) -> str | None:
     """The champion's version of a registered model; None if there is no such model or no champion."""
+    return aliased(name, CHAMPION)
+
+
+def aliased(name: str, alias: str) -> str | None:
+    """The version that an alias of a registered model points to; None if there is none."""
     if not connection.exists():
         return None
     with connection.talking():
-        return aliases.alias(connection.client(), name, CHAMPION)
+        return aliases.alias(connection.client(), name, alias)
 
 
 def newest(name: str) -> str:
@@ -110,14 +115,24 @@ def list_models(name: str | None = None) -> list[ModelInfo]:
         return sorted(found, key=lambda m: (m.created_ns, int(m.version)), reverse=True)
 
 
-def report_page(name: str, alias_or_version: str) -> str:
-    """The report on a version as one HTML page, see `pregao.learning.page`.
+def report_page(name: str, alias_or_version: str, language: str = "en") -> str:
+    """The report on a version as one HTML page, see `pregao.learning.page`: as it was kept, or in another language.
 
     Raises:
-        NotFoundError: if there is no such model or version, or it was registered without one.
+        NotFoundError: if there is no such model, version or language, or it was registered without one.
         PregaoError: if the registry cannot be reached.
     """
-    return _kept(name, alias_or_version, runs.PAGE, "report").decode()
+    if language == "en":
+        return _kept(name, alias_or_version, runs.PAGE, "report").decode()
+    from pregao.learning.page import page
+
+    kept = documents(name, alias_or_version)
+    with connection.talking():
+        client = connection.client()
+        tags = dict(client.get_model_version(name, aliases.resolve(client, name, alias_or_version)).tags)
+    verdict = verdict_from(json.loads(tags["gate"]))
+    facts = {**tags, "name": name, "data": tags["data_version"][:10]}
+    return page(kept["evaluation"], kept["pictures"], kept["model"], verdict, facts, language)
 
 
 def predictions(name: str, alias_or_version: str = CHAMPION) -> bytes:
@@ -171,6 +186,12 @@ def promote(name: str, version: str, by: str = "person", reason: str = "") -> Mo
         _load(settings().tracking_uri, name, number)
         aliases.promote(client, name, number, by, reason)
         return info_of(client.get_model_version(name, number), client.get_registered_model(name).aliases, number)
+
+
+def note_shadow(name: str, version: str, duels: list[dict[str, Any]]) -> None:
+    """Keep with a version how it has done in shadow; raises `PregaoError` if the registry cannot be reached."""
+    with connection.talking():
+        connection.client().set_model_version_tag(name, version, "shadow", json.dumps(duels))
 
 
 def log_and_register(workspace: Workspace, verdict: Verdict) -> Registered:

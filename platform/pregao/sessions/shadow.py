@@ -1,0 +1,200 @@
+"""The challenger in shadow: a session of its own that lives on the journal of the one that it follows.
+
+A shadow trades an account of its own, on the bars that the followed session has journaled, after it has journaled them:
+so it can neither touch that session nor see more than it, and needs no line to the market. What it is given depends on
+those rows alone; killed and taken up again, today or next week, it comes to the same state.
+
+It asks the model that the alias ``challenger`` points to, and begins with the first bar that this one had not learnt
+from. The session's own settings hold for it (money, exits, costs, risk), except that it acts by itself.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pregao.core.bars import Bar
+from pregao.core.errors import PregaoError
+from pregao.learning import registry
+from pregao.sessions import champion
+from pregao.sessions.assembly import assemble
+from pregao.sessions.beside import Others, Stored, of_row
+from pregao.sessions.journal import Journal
+from pregao.sessions.records import ENDED, JournalRow, SessionRow
+from pregao.sessions.spec import PaperBroker, Shadow
+
+POLL_S = 2.0
+"""The registry is asked for a challenger this often, while there is none."""
+DRAIN_S = 600.0
+"""Longest that a session which has ended waits for its shadow to live through the same bars."""
+_ROWS = 500
+Run = Callable[..., Any]
+Given = tuple[Bar, bool, dict[str, Bar]]
+
+
+class ShadowFeed:
+    """The bars of the followed session, in order, each once.
+
+    Args:
+        of: the followed session.
+        after_ns: open time of the last bar that is known already.
+    """
+
+    def __init__(self, journal: Journal, of: str, after_ns: int) -> None:
+        self._journal, self._of, self._after_ns = journal, of, after_ns
+        self._seq = 0
+        self._stale = False
+        self._ready: deque[Given] = deque()
+        self.finished = False
+
+    def next(self, timeout_s: float) -> Given | None:
+        """The next bar, whether the followed session could not decide on it either (it came late, or while the market
+        was not heard), and what its features looked at besides; None if there is none within ``timeout_s`` seconds, or
+        ever (``finished``)."""
+        if not self._ready:
+            self._read()
+        if not self._ready and not self.finished:
+            threading.Event().wait(timeout_s)
+            self._read()
+        return self._ready.popleft() if self._ready else None
+
+    def _read(self) -> None:
+        ended = self._journal.session(self._of).status in ENDED  # asked before, so that no row is missed
+        rows = self._journal.rows(self._of, self._seq, _ROWS)
+        for row in rows:
+            self._seq = row.seq
+            if row.kind == "feed" and row.body["state"] in ("stale", "recovered"):
+                self._stale = row.body["state"] == "stale"
+            elif row.kind == "bar" and row.body["t"] > self._after_ns:
+                self._after_ns = row.body["t"]
+                late = bool(row.body.get("late")) or self._stale
+                self._ready.append((bar_of(row), late, of_row(row.body.get("x", {}))))
+        self.finished = ended and not rows
+
+
+def bar_of(row: JournalRow) -> Bar:
+    """The bar of a journal's row."""
+    body = row.body
+    return Bar(body["t"], row.ts_ns, body["o"], body["h"], body["l"], body["c"], float(body["v"]))
+
+
+def before(journal: Journal, of: str, after_ns: int, count: int) -> tuple[list[Bar], list[Others]]:
+    """The last ``count`` bars that the followed session knows of, up to the one that opened at ``after_ns``: of its
+    journal, and, of a replay, of the store. And what its features looked at besides at each, empty if nothing."""
+    row = journal.session(of)
+    lived: list[Bar] = []
+    warmed: Sequence[Bar] = ()
+    beside: list[Others] = []
+    looked: Sequence[Others] = ()
+    for found in every_row(journal, of):
+        if found.kind == "warmed":
+            warmed = [Bar._make([*values[:-1], float(values[-1])]) for values in found.body["bars"]]
+            looked = [of_row(body) for body in found.body.get("beside", [])]
+        elif found.kind == "bar" and found.body["t"] <= after_ns:
+            lived.append(bar_of(found))
+            beside.append(of_row(found.body.get("x", {})))
+    if not warmed and len(lived) < count:
+        parts = assemble(row.spec, row.model_version, row.instrument)
+        if parts.before is not None:
+            tail = parts.before[max(len(parts.before) - count, 0) :]
+            warmed = [tail.bar(i) for i in range(len(tail))]
+            looked = Stored(parts.others).along(warmed) if parts.others else ()
+    every = [*looked, *beside]
+    if not any(every):
+        return [*warmed, *lived][-count:], []
+    earlier = {name: bar for others in every[:-count] for name, bar in others.items()}
+    every[-count:] = [earlier | dict(every[-count:][0]), *every[-count:][1:]]
+    return [*warmed, *lived][-count:], every[-count:]
+
+
+def every_row(journal: Journal, session_id: str) -> Iterator[JournalRow]:
+    """A session's rows from the first on, as many as there are."""
+    seq = 0
+    while rows := journal.rows(session_id, seq, _ROWS):
+        yield from rows
+        seq = rows[-1].seq
+
+
+def cast(journal: Journal, session_id: str) -> str | None:
+    """The shadow of a session, made if there is a challenger that could take the session's model's place; else None.
+
+    Raises:
+        PregaoError: if the registry cannot be reached.
+    """
+    known = journal.shadow_of(session_id)
+    if known is not None:
+        return known.id
+    row = journal.session(session_id)
+    name = row.spec.model
+    version = registry.aliased(name, registry.CHALLENGER) if name is not None else None
+    if name is None or version is None or row.trading_version is None:
+        return None
+    try:
+        challenger = champion.loaded(name, version)
+        misfit = champion.misfit(challenger, champion.loaded(name, row.trading_version))
+    except champion.RegistryAwayError:
+        raise
+    except PregaoError:
+        return None  # damaged or of other features: told where it is used
+    if misfit:
+        return None
+    seen_ns = challenger.meta.get("train_end_ns")
+    feed = Shadow(of=session_id, after=_last_seen(journal, session_id, int(seen_ns) if seen_ns is not None else 0))
+    spec = row.spec.model_copy(update={"feed": feed, "mode": "auto", "shadow": False, "broker": PaperBroker()})
+    parts = assemble(spec, version, row.instrument)
+    return journal.create(parts.spec, row.instrument, version)
+
+
+def _last_seen(journal: Journal, session_id: str, seen_ns: int) -> int:
+    """Open time of the last of the session's bars that closed by then; 0 if none did."""
+    last = 0
+    for row in every_row(journal, session_id):
+        if row.kind == "bar":
+            if row.ts_ns > seen_ns:
+                break
+            last = row.body["t"]
+    return last
+
+
+class Beside:
+    """Runs a session's shadow in a thread of its own, once there is a challenger.
+
+    Args:
+        run: `pregao.sessions.runtime.run`.
+    """
+
+    def __init__(self, journal: Journal, session_id: str, run: Run) -> None:
+        self._journal, self._session_id, self._run_session = journal, session_id, run
+        self._leave = threading.Event()
+        self._looked = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"shadow of {session_id}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Let go of the shadow; of a session that has ended, once it has lived through the same bars."""
+        if self._journal.session(self._session_id).status in ENDED:
+            self._looked.wait(DRAIN_S)
+            if self._journal.shadow_of(self._session_id) is not None:
+                self._thread.join(DRAIN_S)
+        self._leave.set()
+        self._thread.join(30.0)
+
+    def _run(self) -> None:
+        while not self._leave.is_set():
+            try:
+                shadow = cast(self._journal, self._session_id)
+                if shadow is not None:
+                    self._looked.set()
+                    self._run_session(shadow, self._journal, stop=self._leave.is_set, runner="")
+                    return
+            except PregaoError:
+                pass  # its own page says why, or the registry is away: it is tried again
+            self._looked.set()
+            self._leave.wait(POLL_S)
+
+
+def followed(row: SessionRow) -> str | None:
+    """The session that a shadow follows; None if it is no shadow."""
+    return row.spec.feed.of if isinstance(row.spec.feed, Shadow) else None
