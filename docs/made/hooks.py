@@ -34,6 +34,8 @@ DOCUMENTS = {
     "benchmarks/peers/README.md": "project/rivals.md",
 } | {f"plugins/{folder.parent.name}/README.md": f"plugins/{folder.parent.name}.md"
      for folder in sorted(ROOT.glob("plugins/*/README.md"))}  # fmt: skip
+SECTIONS = {"How to": "how-to", "Reference": "reference", "Explanation": "explanation", "Project": "project"}
+"""Parts of the contents, and the folders of their pages."""
 _ORIGIN = {page: document for document, page in DOCUMENTS.items()}
 _FENCE = re.compile(r"^(```|~~~).*?^\1[^\n]*$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"(\]\()([^)#\s]+)(#[^)\s]*)?(?=[)\s])")
@@ -45,7 +47,12 @@ _FETCHED = re.compile(
 
 
 def on_config(config: Any) -> Any:
-    """Give the plugins' own pages a place of their own in the contents."""
+    """Give the plugins' own pages a place of their own in the contents, and new pages the last one among their like."""
+    for title, folder in SECTIONS.items():
+        section = next(one[title] for one in config.nav if title in one)
+        named = {page if isinstance(page, str) else next(iter(page.values())) for page in section}
+        found = sorted(f"{folder}/{path.name}" for path in (ROOT / "docs" / folder).glob("*.md"))
+        section += [page for page in found if page not in named]
     plugins = [page for document, page in DOCUMENTS.items() if document.startswith("plugins/")]
     config.nav.insert(-1, {"Plugins": plugins})
     return config
