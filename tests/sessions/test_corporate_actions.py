@@ -63,4 +63,4 @@ def test_a_split_and_a_dividend_over_a_held_position_with_resting_exits(
     ]
     assert [r.body["state"] for r in told] == ["split", "dividend"]
     machine = recover(journal, torn, parts.machine)
-    assert machine.desk.engine.account.dividends_quanta == told[1]["amount"]
+    assert machine.desk.engine.account.dividends_quanta == told[1].body["amount"]

@@ -25,6 +25,7 @@ from pregao.sessions import champion
 from pregao.sessions.audit import audit
 from pregao.sessions.champion import RegistryAwayError
 from pregao.sessions.control import start
+from pregao.sessions.lineage import lineage
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import JournalRow
 from pregao.sessions.runtime import run
@@ -160,6 +161,22 @@ def test_a_moved_alias_reaches_the_session_at_its_next_bar_without_a_restart(
         wait(lambda: len(swaps(journal, session)) == 2)
     assert [s.body["version"] for s in swaps(journal, session)] == ["2", "1"]
     assert audit(journal, session).identical
+    _the_lineage_names_the_model_that_decided(journal, session)
+
+
+def _the_lineage_names_the_model_that_decided(journal: Journal, session: str) -> None:
+    """Of each fill, whichever model was asked when it came about."""
+    changes = [(0, "1"), *((s.seq, s.body["version"]) for s in swaps(journal, session))]
+    named = set()
+    for fill in [r for r in journal.rows(session, limit=10**6) if r.kind == "fill"]:
+        steps = {step.what: step for step in lineage(journal, session, fill.seq)}
+        decided = steps["decision"].seq
+        assert decided is not None
+        expected = [version for seq, version in changes if seq < decided][-1]
+        assert steps["model"].facts["version"] == expected
+        assert steps["run"].facts["run_id"]
+        named.add(expected)
+    assert "1" in named
 
 
 @pytest.mark.parametrize(("version", "reason"), [("3", "of another definition"), ("4", "does not tell its threshold")])
