@@ -35,8 +35,8 @@ LESS_SURE = {"ensemble": {"confidence": 80.0}}
 HOUR = 3_600 * 10**9
 
 
-def bars_of(path: Path) -> Bars:
-    """The bars of a file: by the day as they are, else by the hour."""
+def bars_of(path: Path, joined: str = "1h") -> Bars:
+    """The bars of a file: by the day as they are, else joined to longer ones."""
     frame = pd.read_parquet(path)
     frame["timestamp"] = pd.to_datetime(frame["timestamp"], utc=True)
     frame = frame.set_index("timestamp").sort_index()
@@ -44,7 +44,7 @@ def bars_of(path: Path) -> Bars:
     daily = frame.index.to_series().diff().median() >= pd.Timedelta("1D")
     if not daily:
         how = {"open": "first", "high": "max", "low": "min", "close": "last", "volume": "sum"}
-        frame = frame.resample("1h").agg(how).dropna()
+        frame = frame.resample(joined.replace("m", "min")).agg(how).dropna()
     tick = Decimal("0.01") if frame["close"].median() > 1 else Decimal("0.0000001")
     instrument = Instrument(
         symbol=path.stem, source="benchmark", venue="benchmark", asset_class="crypto", base="X", quote="USD",
@@ -54,7 +54,7 @@ def bars_of(path: Path) -> Bars:
     high = np.maximum.reduce(list(ticks.values()))
     low = np.minimum.reduce(list(ticks.values()))
     at = frame.index.as_unit("ns").astype("int64").to_numpy()
-    timeframe = Timeframe.parse("1d" if daily else "1h")
+    timeframe = Timeframe.parse("1d" if daily else joined)
     volume = np.zeros(len(frame))  # not looked at
     return Bars(instrument, timeframe, at, ticks["open"], high, low, ticks["close"], volume)
 

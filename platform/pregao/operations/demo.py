@@ -23,6 +23,7 @@ from pregao.core.errors import PregaoError
 from pregao.operations.browsers import require_chromium, watch_value
 from pregao.operations.footprint import Footprint
 from pregao.operations.panel import Panel
+from pregao.operations.prepare import prepare, template
 from pregao.operations.project import lay_out
 from pregao.operations.servers import Servers, running
 from pregao.operations.up import announce, open_browser
@@ -78,6 +79,9 @@ class Demo:
         if self.check:
             require_chromium()
         lay_out(self.settings.home, self.say)
+        if not template().exists():
+            self.say("The first start in this environment, which `make` would have prepared: compiling …")
+            prepare(self.say)
         stopped = self._begun
         try:
             with self._footprint, running(self.settings, "pregao demo", self.say) as servers:

@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -68,13 +69,12 @@ def seed(prefect_home: Path) -> None:
     os.replace(shutil.copyfile(template(), database.with_suffix(".new")), database)
 
 
-def main() -> int:
-    """Do both at once: the migrations in a process of their own."""
+def prepare(say: Callable[[str], None]) -> None:
+    """Do both at once, the migrations in a process of their own, and say what came of it; does not fail."""
     from concurrent.futures import ThreadPoolExecutor
 
     from pregao.operations.precompile import precompile
 
-    keep_quiet()
     begun = time.monotonic()
     with ThreadPoolExecutor(max_workers=1) as pool:
         migrated = pool.submit(migrate)
@@ -82,8 +82,14 @@ def main() -> int:
         try:
             migrated.result()
         except (PregaoError, OSError) as error:
-            print(f"Prefect's database will be made at the first start: {error}", file=sys.stderr)
-    print(f"Compiled the engine and the features, prepared Prefect's database: {time.monotonic() - begun:.0f} s")
+            say(f"Prefect's database will be made at the first start: {error}")
+    say(f"Compiled the engine and the features, prepared Prefect's database: {time.monotonic() - begun:.0f} s")
+
+
+def main() -> int:
+    """`prepare`, as set-up does it."""
+    keep_quiet()
+    prepare(print)
     return 0
 
 
