@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -180,7 +181,10 @@ def main() -> None:
         host(asked.host)
         return
     before = os.getloadavg()
-    figures = measure(asked.sessions, asked.minutes, asked.rate)
+    try:
+        figures = measure(asked.sessions, asked.minutes, asked.rate)
+    finally:
+        shutil.rmtree(os.environ["PREGAO_HOME"], ignore_errors=True)
     print(json.dumps({"cores": os.cpu_count(), "load": before, "load_after": os.getloadavg(), **figures}, indent=2))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -194,6 +195,7 @@ def main() -> None:
     figures["database_mb"] = round(sum(f.stat().st_size for f in Path(settings().var).glob("sessions.db*")) / 2**20)
     figures["load_after"] = os.getloadavg()
     journal.close()
+    shutil.rmtree(os.environ["PREGAO_HOME"], ignore_errors=True)
     print(json.dumps(figures, indent=2))
 
 

@@ -14,6 +14,7 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "many_sessions.py"
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1_800)
 def test_every_bar_of_a_hundred_sessions_is_journaled_before_the_next(tmp_path: Path) -> None:
     """The benchmark fails by itself if a bar is missing, wrong or later than the next one's close; a machine with other
     work may want a lower rate than ten minutes a minute: PREGAO_RATE."""
