@@ -93,7 +93,7 @@ def _journal() -> Iterator[Journal]:
     help="Live: who has the orders. paper: the simulation; or an exchange, its sandbox: binance.",
 )
 @click.option(
-    "--real-money", default=None, metavar="WORDS", help="Not the sandbox: see "Orders at an exchange" in the documents."
+    "--real-money", default=None, metavar="WORDS", help="Not the sandbox: see 'Orders at an exchange' in the documents."
 )
 @click.option("--here", is_flag=True, help="Run in this terminal, without the servers.")
 @set_option
