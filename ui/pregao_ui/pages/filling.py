@@ -37,7 +37,7 @@ TYPED = (
     "mode", "cash", "entry_value", "exits", "take_profit", "stop_loss", "trailing", "horizon", "risk", "start", "date",
     "speed", "fee", "slippage",
 )  # fmt: skip
-_PATIENCE_S = 1.5
+_PATIENCE_S = 4.0
 """For a registry that is just starting, or away: the form must not wait for it."""
 
 

@@ -113,10 +113,10 @@ def _layout(services: Services) -> _Form:
     with gr.Row():
         add("take_profit", gr.Number, 2, step=0.1)
         add("stop_loss", gr.Number, 1, step=0.1)
-    add("trailing", gr.Checkbox, False)
-    with gr.Row():
+    with gr.Row(elem_id="ends-row"):
         add("horizon", gr.Number, 0, step=1)
-        choice("risk", PROFILES, "risk_", value="none", kind=gr.Dropdown)
+        add("trailing", gr.Checkbox, False)
+    choice("risk", PROFILES, "risk_", value="none", kind=gr.Dropdown)
     choice("start", (UNSEEN, BEGINNING, DATE), "start_", value=UNSEEN, kind=gr.Dropdown)
     with gr.Row(elem_id="replay-row"):
         add("date", gr.Textbox, "", placeholder="2024-05-31")  # shown when it is wanted

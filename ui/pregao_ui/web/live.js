@@ -59,6 +59,7 @@
     async function begin(mine) {                     // the session and its history are there: draw them once
       const history = mine.pending;
       mine.begun = true;
+      root.classList.remove("loading");
       mine.pending = [];
       take(history);
       trades.load(mine.session);
@@ -76,10 +77,13 @@
       bar.list();
       root.classList.toggle("without", !id);
       root.querySelector("[data-part=blank]").hidden = true;
+      root.classList.remove("loading");
       if (!id) { shown = null; preview(); return; }
 
       chart.clear(null);
-      put(root.querySelector("[data-bind=title]"), T("loading"));
+      root.classList.add("loading");                 // "no trade yet" would not be known to be true
+      put(root.querySelector("[data-bind=title]"), "");
+      put(root.querySelector("[data-chart=note]"), T("loading"));
       parts.notice(root, null);
       const mine = shown = { id, session: null, row: null, state: "connecting", pending: [], begun: false };
       const ready = () => { if (!mine.begun && mine.session && mine.state === "live") begin(mine); };
