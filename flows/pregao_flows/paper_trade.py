@@ -166,6 +166,8 @@ class Page:
 
 
 def _page(row: SessionRow) -> str:
+    from pregao.sessions.views import broker_of
+
     quote = row.instrument.quote
     figures: list[list[object]] = [
         ["State", row.status],
@@ -181,7 +183,9 @@ def _page(row: SessionRow) -> str:
     ]
     notes = [row.error or "", *row.details.get("notices", {}).values()]
     told = "\n".join(f"- {note}" for note in notes if note)
-    return f"# Session {row.id}\n\n{table(['', 'Simulated money'], figures)}\n\n{told}\n"
+    broker = broker_of(row.spec)
+    money = "Simulated money" if broker == "paper" else f"Orders go to {broker}"
+    return f"# Session {row.id}\n\n{table(['', money], figures)}\n\n{told}\n"
 
 
 def _attend(loop: Loop, client: SyncPrefectClient, page: Page) -> None:

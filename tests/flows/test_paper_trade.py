@@ -194,3 +194,31 @@ def test_two_processes_for_one_session_do_no_harm(journal: Journal, session: str
     assert client.get(first).message == f"Session {session} went on in another process."
     row = trading(journal, session, journal.session(session).bars + 3)
     assert len(list(journal.verified(session))) >= row.last_seq
+
+
+@pytest.mark.long
+def test_a_prefect_server_that_goes_and_comes_back_does_no_harm(
+    journal: Journal, session: str, served: Servers
+) -> None:
+    """It is killed; the session goes on being journaled by the same process, and its page is right afterwards."""
+    run_id = client.launch(session)
+    before = trading(journal, session)
+    own = process_of(session, served)
+    server = psutil.Process(served.children["prefect"].pid)
+    for process in (*server.children(recursive=True), server):
+        process.kill()
+    until(lambda: served.children["prefect"].running, False)
+    away = journal.session(session).bars
+    until(lambda: journal.session(session).bars, lambda bars: bars > away + 200, 120)
+    served._start_healthy("prefect")
+    until(lambda: state(run_id), "Running")
+    back = journal.session(session).bars
+    until(lambda: journal.session(session).bars, lambda bars: bars > back + 20)
+    assert own.is_running()
+    assert journal.session(session).epoch == before.epoch
+    journal.command(session, "stop")
+    until(lambda: state(run_id), "Completed", 90)
+    assert journal.session(session).status == "stopped"
+    assert [run.outcome for run in journal.runs(session)] == ["stopped"]
+    told, row = client.report(run_id), journal.session(session)
+    assert (told["status"], told["pnl"], told["bars"]) == ("stopped", pytest.approx(row.pnl), row.bars)

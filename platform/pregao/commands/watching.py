@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pregao.sessions.telling import line, moment
+from pregao.sessions.views import broker_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -72,7 +73,9 @@ class Scene:
         parts += [Text(""), *(Text(event, no_wrap=True, overflow="ellipsis") for event in self.events)]
         state = row.status if attended or not row.active else f"{row.status}, but no process runs it"
         title = f" {row.instrument.symbol} {row.spec.timeframe} · {row.spec.strategy} · {row.spec.mode} · {state} "
-        simulated = "synthetic data, simulated money" if row.instrument.synthetic else "simulated money"
+        broker = broker_of(row.spec)
+        money = "simulated money" if broker == "paper" else f"orders go to {broker}"
+        simulated = f"synthetic data, {money}" if row.instrument.synthetic else money
         return Panel(Group(*parts), title=title, title_align="left", subtitle=f" {row.id} · {simulated} ",
                      subtitle_align="left", border_style="dim" if attended else "yellow")  # fmt: skip
 
