@@ -75,8 +75,9 @@ def state(run_id: str) -> str:
 def process_of(session_id: str, served: Servers) -> psutil.Process:
     runner = psutil.Process(served.children["flows"].pid)
     run_ids = {run.id for run in client.session_runs(session_id)}
-    [found] = [p for p in runner.children(recursive=True) if p.environ().get("PREFECT__FLOW_RUN_ID") in run_ids]
-    return found
+    found = [p for p in runner.children(recursive=True) if p.environ().get("PREFECT__FLOW_RUN_ID") in run_ids]
+    [own] = [p for p in found if p.ppid() not in {other.pid for other in found}]  # not the strategy's processes
+    return own
 
 
 def test_cancelled_by_a_person_the_session_is_stopped_for_good(journal: Journal, session: str) -> None:
