@@ -25,8 +25,8 @@ from pregao.sessions import champion
 from pregao.sessions.audit import audit
 from pregao.sessions.champion import RegistryAwayError
 from pregao.sessions.control import start
-from pregao.sessions.lineage import lineage
 from pregao.sessions.journal import Journal
+from pregao.sessions.lineage import lineage
 from pregao.sessions.records import JournalRow
 from pregao.sessions.runtime import run
 from pregao.settings import settings
