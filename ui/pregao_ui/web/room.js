@@ -53,7 +53,7 @@
       tell("");
       input.addEventListener("input", () => tell(""));
       const caption = make("label", { for: id }, label);
-      const box = make("div", { class: `pg-field ${kind}`, "data-field": name }, ...(kind === "checkbox" ? [input, caption] : [caption, input]), more);
+      const box = make("div", { class: `pg-field is-${kind}`, "data-field": name }, ...(kind === "checkbox" ? [input, caption] : [caption, input]), more);
       const read = () => (kind === "checkbox" ? input.checked : kind === "file" ? input.files[0] ?? null : input.value);
       return { node: box, input, tell, read, required };
     }

@@ -76,7 +76,7 @@
         fields: [
           { name: "on", label: T("notify_on"), kind: "checkbox", value: now.on, attributes: { role: "switch" } },
           ...TOPICS.map((topic) => ({ name: topic, label: T(`topic_${topic}`), kind: "checkbox", value: now.topics.includes(topic) })),
-          { name: "language", label: T("language"), kind: "select", value: now.language, options: [["en", "English"], ["pt-BR", "Português (Brasil)"]] },
+          { name: "language", label: T("language"), kind: "select", value: now.on || now.targets.length ? now.language : Pregao.language, options: [["en", "English"], ["pt-BR", "Português (Brasil)"]] },
         ],
         send: async (values) => {
           if (values.on && !now.targets.length) throw Object.assign(new Error(), { fields: { on: T("notify_nowhere") } });

@@ -8,7 +8,9 @@
     const preferences = window.PregaoPreferences;
     Pregao.translate(root);
     for (const link of root.querySelectorAll("nav a")) {
-      if (new URL(link.href).pathname.replace(/\/$/, "") === location.pathname.replace(/\/$/, "")) link.setAttribute("aria-current", "page");
+      if (new URL(link.href).pathname.replace(/\/$/, "") !== location.pathname.replace(/\/$/, "")) continue;
+      link.setAttribute("aria-current", "page");
+      link.scrollIntoView({ block: "nearest", inline: "nearest" });      // on a phone the bar is wider than the window
     }
     for (const button of root.querySelectorAll("[data-language]")) {
       button.setAttribute("aria-pressed", String(button.dataset.language === Pregao.language));
