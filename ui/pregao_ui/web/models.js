@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   if (Pregao.modelsPage) return;
-  const { T, has, format, make, request } = Pregao;
+  const { T, told, has, format, make, request } = Pregao;
   const { empty } = Pregao.page;
   const { words, pill, panel, loading, broken, outside, form, dialog, cancel, say } = Pregao.room;
   const { lines, bars } = Pregao.plots;
@@ -124,7 +124,7 @@
           })),
         bars({
           title: T("plot_importance"), value: (share) => format.percent(share, 1), series: names.map((text, i) => ({ name: text, tone: tones[i] })),
-          rows: shares.slice(0, TOP).map(({ name: feature, words: noun, shares: values }) => ({ name: noun || feature, note: feature, values })),
+          rows: shares.slice(0, TOP).map(({ name: feature, words: noun, shares: values }) => ({ name: noun ? told(noun) : feature, note: feature, values })),
         })),
       ].filter(Boolean);
     }
@@ -138,7 +138,7 @@
       return panel(T("learnt"), make("p", { class: "pg-hint" }, T("learnt_of", { n: model.version, champion: found.champion })),
         make("table", { class: "pg-table pg-figures" },
           make("thead", {}, make("tr", {}, make("th", { scope: "col" }, T("learnt_importance")), make("th", { scope: "col", class: "n" }, T("version", { n: found.champion })), make("th", { scope: "col", class: "n" }, T("version", { n: model.version })))),
-          make("tbody", {}, ...Object.entries(found.importance).map(([name, values]) => row(model.words[name] ?? name, values, share)),
+          make("tbody", {}, ...Object.entries(found.importance).map(([name, values]) => row(told(model.words[name] ?? name), values, share)),
             row(T("learnt_examples"), found.model.examples, (value) => format.number(value, 0)),
             row(T("learnt_trees"), found.model.trees, (value) => format.number(value, 0)),
             row(T("learnt_until"), found.model.train_end_ns, (ns) => format.day(ns / 1e9)))));
