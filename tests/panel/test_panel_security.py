@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import sqlite3
 import subprocess
 import sys
+from collections import defaultdict
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -115,3 +119,36 @@ def test_a_port_in_use_gets_one_clear_sentence(panel: Any) -> None:
 )
 def test_what_is_loopback(host: str, loopback: bool) -> None:
     assert is_loopback(host) is loopback
+
+
+def test_no_route_changes_anything_by_get(panel: Any) -> None:
+    """Every route that the API's document names, and those of Gradio that act, asked by GET: all is as it was."""
+    session_id = panel.session()
+    document = panel.http.get("/api/openapi.json").json()["paths"]
+    before = _state(panel)
+    filled = {"session_id": session_id, "version": "1", "number": "1", "target_id": "x", "run_id": str(UUID(int=1))}
+    asked = {
+        path: path.format_map(defaultdict(lambda: "PREGAO_CCXT_BINANCE_KEY", filled))
+        for path in document
+        if not path.endswith("/events")
+    }
+    answers = {path: panel.http.get(address).status_code for path, address in asked.items()}
+    for path in ("/", "/sessions", "/login", "/logout", "/gradio_api/queue/join", "/gradio_api/cancel"):
+        panel.http.get(path)
+    assert _state(panel) == before
+    takes_no_get = {path for path, takes in document.items() if "get" not in takes}
+    assert len(takes_no_get) > 5
+    assert {answers[path] for path in takes_no_get} == {405}
+
+
+def _state(panel: Any) -> dict[str, str]:
+    """Digests of all that is kept: the sessions' tables, the market data, keys and settings."""
+    found = {}
+    with sqlite3.connect(panel.home / "var" / "sessions.db") as database:
+        for line in database.iterdump():
+            found["database"] = hashlib.sha256((found.get("database", "") + line).encode()).hexdigest()
+    for folder in ("data", "var/private", "mlruns"):
+        for path in sorted((panel.home / folder).rglob("*")):
+            if path.is_file() and path.suffix not in (".lock", ".db"):
+                found[str(path)] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from typing import Any
 
 import pytest
+from killable import runner
 from probe_market import START_NS
 
 from pregao.sessions.views import view
@@ -144,3 +147,38 @@ def test_an_open_stream_does_not_hold_up_the_end_and_goes_on_after_a_restart(pan
     if rows[-1]["s"] < last:
         rows += upto(events(panel, session_id, last_id=rows[-1]["s"]), last)
     assert rows == journaled(panel, session_id)
+
+
+def test_a_runner_that_is_killed_leaves_no_gap_and_no_duplicate(panel: Any, events: Any) -> None:
+    """Viewers follow real runner processes that are killed again and again; one viewer's line is cut each time, too."""
+    session_id = panel.session(feed={"speed": 100, "end": START_NS + 300 * MINUTE_NS}, isolated=False)
+    url = panel.journal.url
+    steady, cut = events(panel, session_id, "after=0"), events(panel, session_id, "after=0")
+    seen: list[dict[str, Any]] = []
+    followed: list[list[dict[str, Any]]] = []
+    thread = threading.Thread(target=lambda: followed.append(_until_finished(steady)), daemon=True)
+    thread.start()
+    for kill in range(1, 4):
+        process = runner(str(panel.home), url, session_id)
+        seen += upto(cut, 80 * kill)
+        os.kill(process.pid or 0, signal.SIGKILL)
+        process.join(20)
+        cut.close()
+        cut = events(panel, session_id, last_id=seen[-1]["s"])
+    process = runner(str(panel.home), url, session_id)
+    process.join(120)
+    assert panel.journal.session(session_id).status == "finished"
+    seen += _until_finished(cut)
+    thread.join(60)
+    assert seen == followed[0] == journaled(panel, session_id)
+
+
+def _until_finished(reader: Any) -> list[dict[str, Any]]:
+    """The rows of a stream until the session's last."""
+    rows: list[dict[str, Any]] = []
+    for name, _, data in reader:
+        if name in ("history", "rows"):
+            rows += data
+            if rows[-1]["k"] == "finished":
+                break
+    return rows

@@ -25,7 +25,7 @@ def router(services: Services) -> APIRouter:
         """The registered models with the gate's reasons."""
         return services.models.all()
 
-    @api.get("/models/{name}/{version}/report", responses=NOT_FOUND, response_class=HTMLResponse)
+    @api.get("/models/{name}/{version}/report", responses={**NOT_FOUND, 200: {"content": {"text/html": {}}}})
     def report(name: Name, version: Version) -> HTMLResponse:
         """The report on a version (a number, or an alias such as champion) as one page."""
         return HTMLResponse(services.models.report(name, version))

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from sqlalchemy.exc import DBAPIError
+from starlette.exceptions import HTTPException
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.sessions.control import SpecError
@@ -56,7 +57,16 @@ def answer_errors(app: FastAPI) -> None:
         fields = field_errors(errors, language, skip=1)
         told = "; ".join(f"{name}: {why}" if name else why for name, why in fields.items())
         named = {name: why for name, why in fields.items() if name}
-        return problem(422, told or text(language, "err_malformed"), "", named)
+        mend = "" if told else text(language, "err_malformed_mend")
+        return problem(422, told or text(language, "err_malformed"), mend, named)
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        language = language_of(request.headers, request.cookies)
+        status = error.status_code if error.status_code in CODES else 400
+        key = {404: "err_nothing", 405: "err_method"}.get(status, "err_malformed")
+        return problem(status, text(language, key), text(language, f"{key}_mend"))
 
     @app.exception_handler(DBAPIError)
     def database(request: Request, error: Exception) -> Response:

@@ -34,7 +34,7 @@ def router(services: Services) -> APIRouter:
         """Where the profit or loss at a row of the journal came from; by default at the last."""
         return services.proofs.lineage(session_id, seq)
 
-    @api.get("/sessions/{session_id}/tearsheet", responses=NOT_FOUND, response_class=HTMLResponse)
+    @api.get("/sessions/{session_id}/tearsheet", responses={**NOT_FOUND, 200: {"content": {"text/html": {}}}})
     def tearsheet(session_id: str, request: Request, language: Language | None = None) -> HTMLResponse:
         """The session as a report of one page, which needs nothing from elsewhere."""
         chosen = language or language_of(request.headers, request.cookies)
@@ -44,7 +44,6 @@ def router(services: Services) -> APIRouter:
     @api.get(
         "/sessions/{session_id}/export",
         responses={**NOT_FOUND, 200: {"content": {"application/zip": {}}}},
-        response_class=FileResponse,
     )
     def export(session_id: str, form: Literal["csv", "parquet"] = "csv") -> FileResponse:
         """The journal, bars, fills, orders, decisions and trades as tables, in one ZIP file."""

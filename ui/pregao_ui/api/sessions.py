@@ -46,7 +46,7 @@ def router(services: Services, hub: Hub) -> APIRouter:
     """Sessions, their rows and their stream."""
     api = APIRouter(prefix="/sessions", route_class=TaggedRoute, tags=["sessions"])
 
-    @api.get("")
+    @api.get("", responses=NOT_FOUND)
     def sessions(
         request: Request,
         response: Response,
@@ -146,7 +146,6 @@ def router(services: Services, hub: Hub) -> APIRouter:
 
     @api.get(
         "/{session_id}/events",
-        response_class=StreamingResponse,
         responses={**NOT_FOUND, 200: {"content": {"text/event-stream": {}}}},
     )
     def events(
