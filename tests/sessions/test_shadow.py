@@ -26,6 +26,7 @@ from pregao.sessions.duel import duel, duels
 from pregao.sessions.journal import Journal
 from pregao.sessions.runtime import run
 from pregao.settings import settings
+from pregao_flows import monitor
 
 pytestmark = pytest.mark.slow
 LIVED = ("bar", "intent", "order", "fill")
@@ -135,7 +136,8 @@ def test_what_is_compared_are_the_bars_of_both_accounts(journal: Journal, name: 
     assert found["p"] == better(returns[1], returns[0], BRACKET["horizon"], 2_000, 0)
     assert found["reason"]["passed"] == (found["p"] < cuts.max_champion_p)
     assert [one["session"] for one in duels(journal, name, cuts)] == [both]
-    registry.note_shadow(name, "3", [found])
+    # The monitor keeps it with the version.
+    assert monitor.compare_shadow.fn(name) == [{"name": name, **found}]
     assert next(info.shadow for info in registry.list_models(name) if info.version == "3") == [found]
     shown = CliRunner().invoke(pregao, ["trade", "show", both], catch_exceptions=False).stdout
     assert "The challenger, version 3, in shadow" in shown

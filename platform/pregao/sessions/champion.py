@@ -73,6 +73,12 @@ def _asked(name: str, alias: str, tracking: str) -> _Asked:
     return _Asked()
 
 
+def current(name: str, alias: str = registry.CHAMPION) -> str | None:
+    """The version that an alias points to, asked once for all sessions of this process within half of `POLL_S`; None
+    if it points nowhere. Raises `PregaoError` if it cannot be told."""
+    return _asked(name, alias, settings().tracking_uri).version(name, alias)
+
+
 def misfit(new: Model, old: Model) -> str:
     """Why a model cannot take another one's place in a session; empty if it can."""
     for what, said in (("feature_hash", "features"), ("instrument", "instrument"), ("timeframe", "timeframe")):
@@ -114,7 +120,7 @@ class Watch:
     def _run(self) -> None:
         while not self._closing.wait(POLL_S):
             try:
-                version = _asked(self._name, self._alias, settings().tracking_uri).version(self._name, self._alias)
+                version = current(self._name, self._alias)
                 if version is None or version == self._known:
                     continue
                 offer = self._made(version)

@@ -185,7 +185,7 @@ class Journal:
         query = select(schema.sessions).where(s.spec.contains(f'"of":{canonical(session_id)}', autoescape=True))
         with self.reading() as connection:
             found = [_session(row) for row in connection.execute(query.order_by(s.created_ns)).mappings()]
-        return next((row for row in found if getattr(row.spec.feed, "of", None) == session_id), None)
+        return next((row for row in found if row.shadow_of == session_id), None)
 
     def session(self, session_id: str) -> SessionRow:
         """One session; raises `NotFoundError` naming the latest ones."""
@@ -280,7 +280,7 @@ class Journal:
         """
         rows = self.sessions(ACTIVE)
         active = {row.id for row in rows}
-        on_their_own = [row for row in rows if getattr(row.spec.feed, "of", None) not in active]
+        on_their_own = [row for row in rows if row.shadow_of not in active]
         return [row for row in on_their_own if not self.attended(row, after_s)]
 
     def take_ownership(self, session_id: str, runner: str = "", at_epoch: int | None = None) -> Writer:

@@ -179,6 +179,12 @@ class SessionRow:
         return self.spec.model
 
     @property
+    def shadow_of(self) -> str | None:
+        """The session that it follows in shadow, see `pregao.sessions.shadow`; None if it is no shadow."""
+        found: str | None = getattr(self.spec.feed, "of", None)
+        return found
+
+    @property
     def trading_version(self) -> str | None:
         """The version of the model that is asked now; `model_version` is that of the beginning."""
         found: str | None = self.details.get("model_version", self.model_version)

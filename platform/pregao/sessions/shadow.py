@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
 from pregao.learning import registry
@@ -22,11 +24,15 @@ from pregao.sessions import champion
 from pregao.sessions.assembly import assemble
 from pregao.sessions.beside import Others, Stored, of_row
 from pregao.sessions.journal import Journal
-from pregao.sessions.records import ENDED, JournalRow, SessionRow
+from pregao.sessions.records import ENDED, JournalRow
 from pregao.sessions.spec import PaperBroker, Shadow
 
-POLL_S = 2.0
+POLL_S = 5.0
 """The registry is asked for a challenger this often, while there is none."""
+AGAIN_S = 30.0
+"""A shadow that could not go on is tried again after so long."""
+LOOK_S = 30.0
+"""A session that has ended waits so long at most for the registry to say whether there is a challenger."""
 DRAIN_S = 600.0
 """Longest that a session which has ended waits for its shadow to live through the same bars."""
 _ROWS = 500
@@ -128,7 +134,7 @@ def cast(journal: Journal, session_id: str) -> str | None:
         return known.id
     row = journal.session(session_id)
     name = row.spec.model
-    version = registry.aliased(name, registry.CHALLENGER) if name is not None else None
+    version = champion.current(name, registry.CHALLENGER) if name is not None else None
     if name is None or version is None or row.trading_version is None:
         return None
     try:
@@ -167,6 +173,7 @@ class Beside:
 
     def __init__(self, journal: Journal, session_id: str, run: Run) -> None:
         self._journal, self._session_id, self._run_session = journal, session_id, run
+        self._first = True
         self._leave = threading.Event()
         self._looked = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"shadow of {session_id}", daemon=True)
@@ -175,7 +182,7 @@ class Beside:
     def close(self) -> None:
         """Let go of the shadow; of a session that has ended, once it has lived through the same bars."""
         if self._journal.session(self._session_id).status in ENDED:
-            self._looked.wait(DRAIN_S)
+            self._looked.wait(LOOK_S)
             if self._journal.shadow_of(self._session_id) is not None:
                 self._thread.join(DRAIN_S)
         self._leave.set()
@@ -183,18 +190,22 @@ class Beside:
 
     def _run(self) -> None:
         while not self._leave.is_set():
+            wait_s = POLL_S
             try:
-                shadow = cast(self._journal, self._session_id)
+                shadow = self._cast()
+                self._looked.set()
                 if shadow is not None:
-                    self._looked.set()
-                    self._run_session(shadow, self._journal, stop=self._leave.is_set, runner="")
+                    self._run_session(shadow, self._journal, stop=self._leave.is_set)
                     return
-            except PregaoError:
-                pass  # its own page says why, or the registry is away: it is tried again
+            except (PregaoError, DBAPIError):
+                wait_s = AGAIN_S  # its own page says why, or the registry or the database is away
             self._looked.set()
-            self._leave.wait(POLL_S)
+            self._leave.wait(wait_s)
 
-
-def followed(row: SessionRow) -> str | None:
-    """The session that a shadow follows; None if it is no shadow."""
-    return row.spec.feed.of if isinstance(row.spec.feed, Shadow) else None
+    def _cast(self) -> str | None:
+        """The shadow. Without a challenger only the registry is asked, once for all sessions of the process."""
+        name = self._journal.session(self._session_id).spec.model
+        if self._first or (name is not None and champion.current(name, registry.CHALLENGER) is not None):
+            self._first = False
+            return cast(self._journal, self._session_id)
+        return None

@@ -176,6 +176,7 @@ def session_view(row: SessionRow) -> View:
         "broker": broker_of(spec),
         "model": row.model_name,
         "model_version": row.trading_version,
+        "shadow_of": row.shadow_of,
         "equity": row.equity,
         "pnl": row.pnl,
         "pnl_percent": row.pnl_percent,
