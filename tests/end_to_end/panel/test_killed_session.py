@@ -1,0 +1,70 @@
+"""One session over the whole product: started, reloaded, its runner killed, gone on with, stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import text as sql
+
+from pregao_flows import client
+
+pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.long, pytest.mark.timeout(900)]
+
+
+def _process(stack: Any, session: str) -> psutil.Process:
+    """The process that runs a session."""
+    runs = {run.id for run in client.session_runs(session)}
+    family = psutil.Process(stack.servers.children["flows"].pid).children(recursive=True)
+    of_the_run = [one for one in family if one.environ().get("PREFECT__FLOW_RUN_ID") in runs]
+    return min(of_the_run, key=psutil.Process.create_time)  # the others are strategies that it started
+
+
+def _started(stack: Any, page: Any, mode: str, speed: str = "10 ") -> str:
+    """Start the moving-average cross from the ticket, so many bars a second; the session's id."""
+    page.wait_for_selector(".pg-verdict >> text=EDGE/USDT")
+    for field, choice in (("strategy", "Moving-average"), ("speed", speed)):
+        page.click(f"#f-{field} input")
+        page.click(f"[role=option]:has-text('{choice}')")
+    page.locator("#f-mode label").nth(("observe", "approve", "auto").index(mode)).click()
+    known = {row.id for row in stack.journal.sessions()}
+    page.wait_for_timeout(600)  # the ticket is checked as it is typed
+    page.click("#start")
+    page.wait_for_function("new URLSearchParams(location.search).get('session')")
+    session = str(page.evaluate("new URLSearchParams(location.search).get('session')"))
+    assert session not in known
+    return session
+
+
+def test_a_session_is_started_reloaded_killed_gone_on_with_and_stopped(stack: Any, visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    session = _started(stack, page, "auto")
+    page.wait_for_selector("[data-bind=status][data-status=running]", timeout=60_000)
+    moved = "old => document.querySelector('[data-bind=pnl]').innerText !== old"
+    for _ in range(3):
+        page.wait_for_function(moved, arg=visitor.text("pnl"), timeout=60_000)
+    page.reload()
+    page.wait_for_selector("[data-bind=status][data-status=running]")
+    page.wait_for_function(moved, arg=visitor.text("pnl"), timeout=60_000)
+
+    os.kill(_process(stack, session).pid, signal.SIGKILL)
+    while client.session_runs(session):  # until Prefect knows
+        time.sleep(0.1)
+    left = stack.journal.session(session)
+    with stack.journal.writing() as connection:  # as if half a minute had passed
+        connection.execute(sql("UPDATE sessions SET heartbeat_ns = 1 WHERE id = :id"), {"id": session})
+    page.wait_for_selector("[data-command=start]:visible", timeout=30_000)  # nothing runs it: Run is offered
+    page.click("[data-command=start]")
+    page.wait_for_function(moved, arg=visitor.text("pnl"), timeout=90_000)
+    assert stack.journal.session(session).epoch == left.epoch + 1
+    page.click("[data-command=stop]")
+    page.wait_for_selector("[data-bind=status][data-status=stopped]", timeout=30_000)
+    row = stack.journal.session(session)
+    shown = page.evaluate("Pregao.streams.values().next().value.rows.map((row) => row.s)")
+    assert shown[-1] == row.last_seq
+    assert shown == list(range(shown[0], row.last_seq + 1))  # no gap, nothing twice
