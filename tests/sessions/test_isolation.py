@@ -100,6 +100,23 @@ HARMS = {
 }
 
 
+def test_what_it_waits_for_the_platform_is_not_its_own_time(
+    begin: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A busy machine explains a decision late: that must not look like a strategy that hangs."""
+    session_id = begin(isolated=True, deadline=1)
+    told, waits = isolation.Isolated._told, iter((1.5,))
+
+    def late(strategy: isolation.Isolated, *asked: Any) -> dict[str, Any]:
+        time.sleep(next(waits, 0))
+        return told(strategy, *asked)
+
+    monkeypatch.setattr(isolation.Isolated, "_told", late)
+    run(session_id, journal)
+    assert next(waits, None) is None  # it has asked
+    assert [r.body for r in journal.rows(session_id, limit=10**6) if r.kind == "error"] == []
+
+
 SOON = ("hang", "exit", "segfault", "leak", "state")
 """Those that differ most; the others, with PREGAO_KILLS."""
 

@@ -197,7 +197,9 @@ class Isolated:
         while True:
             answer = self._heard(until - time.monotonic(), self._limits.deadline_s)
             if "want" in answer:
+                asked_at = time.monotonic()
                 self._say(self._told(answer["want"], context))
+                until += time.monotonic() - asked_at  # what it waited for the platform is not its own time
                 continue
             self._weigh()
             if "error" in answer:
