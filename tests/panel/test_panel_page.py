@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT, START_NS
+from sqlalchemy import text as sql
 from visitors import PHONE, launched, visitors
+
+from pregao.sessions.spec import SessionSpec
 
 pytestmark = pytest.mark.browser
 
@@ -65,6 +68,36 @@ def test_the_value_of_the_operation_moves_as_rows_are_committed(panel: Any, visi
     assert page.locator(".pg-decisions li").count() > 5
     assert page.locator("[data-part=synthetic]").is_visible()
     assert page.locator("#topbar .money").inner_text().lower() == "simulated money"
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "locale", "said"),
+    [
+        (True, "en-US", "orders go to binance sandbox"),
+        (False, "en-US", "real money: orders go to binance"),
+        (False, "pt-BR", "dinheiro real: ordens vão para binance"),
+    ],
+)
+def test_a_session_whose_orders_go_to_an_exchange_says_so(
+    panel: Any, visit: Any, sandbox: bool, locale: str, said: str
+) -> None:
+    values = {"instrument": INSTRUMENT.key, "timeframe": "1m", "strategy": "ma-cross"}
+    feed = {"kind": "live", "source": "ccxt", "symbol": INSTRUMENT.symbol}
+    spec = SessionSpec.model_validate(values | {"feed": feed, "broker": {"kind": "exchange", "sandbox": sandbox}})
+    session_id = panel.journal.create(spec, INSTRUMENT, None)
+    told = panel.http.get(f"/api/v1/sessions/{session_id}").json()
+    assert told["broker"] == ("binance sandbox" if sandbox else "binance")
+    assert told["money"] == ("sandbox" if sandbox else "real")
+    page = visit(locale=locale).open(f"/?session={session_id}")
+    page.wait_for_selector(f"#topbar .money >> text='{said}'")
+    badge = page.locator(".pg-sessionbar [data-part=money]")
+    assert badge.inner_text().lower() == said
+    assert badge.get_attribute("data-money") == told["money"]
+    page.goto(f"{panel.address}/sessions")
+    page.wait_for_selector(f"tr[data-session='{session_id}'] .pg-badge >> text='{said}'")
+    page.wait_for_selector(f"#topbar .money[data-money={told['money']}]")
+    with panel.journal.writing() as connection:  # the other tests' panel has no money at stake
+        connection.execute(sql("UPDATE sessions SET status = 'stopped' WHERE id = :id"), {"id": session_id})
 
 
 def test_the_chart_follows_a_session_from_its_first_bar(panel: Any, visit: Any) -> None:

@@ -59,6 +59,7 @@ FAMILIES = (
     "cap",
     "risk",
     "key",
+    "money",
 )
 """First words of keys that are put together where they are used."""
 

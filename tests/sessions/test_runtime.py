@@ -232,3 +232,20 @@ def test_a_session_whose_parts_are_gone_fails_with_the_reason_and_goes_on_once_m
     Store().write(good)
     assert run(session_id, journal) == "finished"
     assert journal.session(session_id).error is None
+
+
+def test_a_replay_waits_for_the_person_while_a_proposal_is_open(begin: Any, journal: Journal) -> None:
+    """At 100 bars a second its three bars would be over in 30 ms; what is answered goes on at the asked pace."""
+    config = {"every": 2, "leave": 1000}
+    session_id = begin(mode="approve", feed={"speed": 100}, config=config, take_profit=50, stop_loss=50)
+    thread = in_thread(journal, session_id)
+    wait(lambda: journal.session(session_id).proposal is not None)
+    proposed = journal.session(session_id)
+    time.sleep(1)
+    later = journal.session(session_id)
+    assert later.bars == proposed.bars
+    assert later.proposal == proposed.proposal
+    journal.command(session_id, "approve", {"proposal": proposed.proposal["id"]})
+    wait(lambda: journal.session(session_id).position_lots != 0)
+    thread.join(20)
+    assert journal.session(session_id).status == "finished"

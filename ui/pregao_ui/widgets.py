@@ -57,7 +57,7 @@ _TOPBAR = """
     stroke="currentColor" stroke-width="2"><path d="M4 3v12M9 1v16M14 5v8"/><path stroke-width="5"
     d="M4 7v5M9 4v6M14 7v4"/></svg><span>Pregão</span></a>
   <nav>NAV</nav>
-  <span class="pg-badge money" data-t="simulated" data-t-title="simulated_long"></span>
+  <span class="pg-badge money" data-t="money_simulated" data-t-title="money_simulated_long"></span>
   <div class="side" role="group" data-t-label="language">
     <button type="button" data-language="en" lang="en">EN</button>
     <button type="button" data-language="pt-BR" lang="pt-BR">PT</button>
@@ -75,6 +75,7 @@ _LIVE = """
   <div class="pg-sessionbar">
     <select data-part="choice" data-t-label="session"></select>
     <span class="pg-pill" data-bind="status" role="status"></span>
+    <span class="pg-badge" data-part="money" hidden></span>
     <span class="pg-badge" data-part="synthetic" data-t="synthetic" data-t-title="synthetic_long" hidden></span>
     <span class="gap"></span>
     <button type="button" class="primary" data-command="start" data-t="run" hidden></button>
@@ -147,8 +148,8 @@ def _widget(template: str, script: str, value: Any = None, **options: Any) -> gr
 
 
 def topbar() -> gr.HTML:
-    """The bar of every page: pages, the badge of simulated money, language, colours. Own, not `gr.Navbar`, which
-    does not translate the names of the pages."""
+    """The bar of every page: pages, a badge that says whose money it is, language, colours. Own, not `gr.Navbar`,
+    which does not translate the names of the pages."""
     links = "".join(f'<a href="{path}" data-t="{key}"></a>' for path, key in PAGES.items())
     return _widget(_TOPBAR.replace("NAV", links), "Pregao.topbar(element)", elem_id="topbar")
 

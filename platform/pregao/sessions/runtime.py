@@ -40,13 +40,15 @@ from pregao.sessions.places import Alone, Followed, Place
 from pregao.sessions.records import ENDED, Body, Projection, Status
 from pregao.sessions.recovery import recover_and_cut
 from pregao.sessions.shadow import Beside, ShadowFeed, before
-from pregao.sessions.spec import Live, Shadow
+from pregao.sessions.spec import Live, Replay, Shadow
 from pregao.sessions.writer import LOST, FencedError, UnwritableError, Writer, patiently
 
 LEARN_S = 300.0
 """A session that follows a market looks this often whether its store has new splits or dividends."""
 HEARTBEAT_S = 2.0
 """A runner without bars shows itself this often."""
+ANSWER_S = 30.0
+"""A replay with a pace of its own leaves a person at least so long to answer a proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class _Session:
             self.machine.desk.take(loaded(self.machine.desk.model.name, self.machine.model_version))
         self._watch: Watch | None = None
         self._feed: ReplayFeed | None = None
+        self._speed = row.spec.feed.speed if isinstance(row.spec.feed, Replay) else 0.0
+        self._slowed = False
         self._followed: Followed | None = None
         self._courier: Courier | None = None
         self._others: Stored | Heard | None = None
@@ -342,10 +346,23 @@ class _Session:
 
     def _replay(self) -> Batch | None:
         assert self._feed is not None
+        self._wait_for_an_answer(self._feed)
         bar = self._feed.next(self._place.poll_s)
         if bar is not None:
             return self._bar(bar)
         return self.machine.finish() if self._feed.finished else None
+
+    def _wait_for_an_answer(self, feed: ReplayFeed) -> None:
+        """Slow a replay down while a proposal is open: its bars would be over before anybody has read it.
+
+        Only the pace changes, so the journal stays that of the same bars. One that is to be as fast as possible stays
+        that: nobody is expected to look on.
+        """
+        waits = self.machine.proposals.open is not None
+        if waits == self._slowed or not self._speed:
+            return
+        self._slowed = waits
+        feed.speed = min(self._speed, self._parts.spec.approval_bars / ANSWER_S) if waits else self._speed
 
     def _follow(self) -> Batch | None:
         """What the next event of the market leads to; None if nothing has come."""

@@ -34,7 +34,7 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 from pregao.core.instrument import Instrument
 from pregao.core.money import PPM
@@ -155,6 +155,17 @@ def broker_of(spec: SessionSpec) -> str:
     if not isinstance(broker, ExchangeBroker):
         return "paper"
     return f"{broker.exchange} sandbox" if broker.sandbox else broker.exchange
+
+
+Money = Literal["simulated", "sandbox", "real"]
+
+
+def money_of(spec: SessionSpec) -> Money:
+    """Whose money a session trades with: of the simulation, of an exchange's sandbox, or a person's own."""
+    broker = spec.broker
+    if not isinstance(broker, ExchangeBroker):
+        return "simulated"
+    return "sandbox" if broker.sandbox else "real"
 
 
 def session_view(row: SessionRow) -> View:

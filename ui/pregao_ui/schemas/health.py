@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+from pregao.sessions.views import Money
 
 
 class Health(BaseModel):
@@ -15,3 +17,5 @@ class Health(BaseModel):
     mlflow_address: str
     instruments: int
     sessions: int
+    money: Money = Field(description="The dearest that a session trades with that has not ended")
+    brokers: list[str] = Field(description="Who has the orders of those sessions, but for `paper`")

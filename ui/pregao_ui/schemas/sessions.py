@@ -10,7 +10,7 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.sessions.records import Command, CommandKind, SessionRow, Status, Trade
 from pregao.sessions.spec import Mode, Replay
-from pregao.sessions.views import shown_body, trade_view
+from pregao.sessions.views import Money, broker_of, money_of, shown_body, trade_view
 from pregao_ui.schemas.market import InstrumentOut
 
 
@@ -27,6 +27,8 @@ class SessionOut(BaseModel):
     strategy: str
     config: dict[str, Any]
     mode: Mode
+    broker: str = Field(description="Who has its orders: `paper`, or an exchange, such as `binance sandbox`")
+    money: Money = Field(description="Whose money that is")
     model: str | None
     model_version: str | None
     cash: float
@@ -74,6 +76,8 @@ class SessionOut(BaseModel):
             strategy=spec.strategy,
             config=spec.config,
             mode=spec.mode,
+            broker=broker_of(spec),
+            money=money_of(spec),
             model=row.model_name or spec.model,
             model_version=row.trading_version,
             cash=float(spec.cash),

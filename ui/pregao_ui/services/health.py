@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import urllib.request
+from typing import get_args
 
 from pregao import __version__
 from pregao.market.store import Store
 from pregao.sessions.journal import Journal
+from pregao.sessions.records import ENDED
+from pregao.sessions.views import Money, broker_of, money_of
 from pregao.settings import settings
 from pregao_ui.schemas.health import Health
 
@@ -23,6 +26,8 @@ class HealthCheck:
     def now(self) -> Health:
         """What answers, and how much there is."""
         config = settings()
+        sessions = self.journal.sessions()
+        active = [row.spec for row in sessions if row.status not in ENDED]
         mlflow = f"http://{config.host}:{config.mlflow_port}"
         return Health(
             version=__version__,
@@ -31,7 +36,9 @@ class HealthCheck:
             mlflow=_answers(f"{mlflow}/health"),
             mlflow_address=mlflow,
             instruments=len(self.store.instruments()),
-            sessions=len(self.journal.sessions()),
+            sessions=len(sessions),
+            money=max(map(money_of, active), key=get_args(Money).index, default="simulated"),
+            brokers=sorted({broker_of(spec) for spec in active if money_of(spec) != "simulated"}),
         )
 
 

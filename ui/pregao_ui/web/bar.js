@@ -45,6 +45,9 @@
       const pill = root.querySelector("[data-bind=status]");
       put(pill, status ? T(`status_${status}`) : "");
       pill.dataset.status = status;
+      const money = root.querySelector("[data-part=money]");
+      money.hidden = !session || session.money === "simulated";
+      for (const badge of [money, document.querySelector("#topbar .money")]) Pregao.money(badge, session);
       root.querySelector("[data-part=synthetic]").hidden = !session?.instrument.synthetic;
       const can = {
         start: ["created", "failed"].includes(status) || stale(session), pause: status === "running", resume: status === "paused",

@@ -103,6 +103,15 @@
   const stale = (session) => Boolean(session && ["running", "paused"].includes(session.status)
     && session.heartbeat && Date.now() / 1000 - session.heartbeat > SILENT);
 
+  /* A badge says whose money a session trades with; without one, that of the ticket: simulated. */
+  function money(badge, session) {
+    if (!badge) return;
+    const [kind, broker] = [session?.money ?? "simulated", session?.broker ?? ""];
+    badge.dataset.money = kind;
+    put(badge, T(`money_${kind}`, { broker }));
+    badge.title = T(`money_${kind}_long`, { broker });
+  }
+
   async function command(id, kind, body = {}) {
     try {
       if (kind === "start") {
@@ -153,5 +162,5 @@
     return key in phrases ? phrases[key].replace(/#/g, () => numbers.shift() ?? "") : text;
   };
 
-  window.Pregao = { language, told, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, stale, command, selection };
+  window.Pregao = { language, told, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, money, stale, command, selection };
 })();

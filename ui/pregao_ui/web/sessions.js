@@ -57,6 +57,12 @@
           file("csv", "CSV"), file("parquet", "Parquet")] : []),
         make("a", { class: "text", href: `/?session=&clone=${encodeURIComponent(session.id)}`, title: T("clone_long"), "aria-label": `${T("clone")} ${session.id}` }, T("clone"))));
     }
+    function badge(session) {                        // orders that leave the house are said plainly
+      if (session.money === "simulated") return null;
+      const made = make("span", { class: "pg-badge" });
+      Pregao.money(made, session);
+      return made;
+    }
     function fill(row, session) {
       const { instrument } = session;
       const pick = make("input", { type: "checkbox", "aria-label": `${T("compare")} ${session.id}`, onchange: (event) => choose(session.id, event.target) });
@@ -64,7 +70,7 @@
       row.replaceChildren(
         make("td", {}, pick),
         make("td", {}, make("a", { href: link(session.id) }, `${instrument.symbol} · ${session.timeframe}`),
-          instrument.synthetic ? make("span", { class: "pg-badge", title: T("synthetic_long") }, T("synthetic")) : null, make("small", {}, session.id)),
+          instrument.synthetic ? make("span", { class: "pg-badge", title: T("synthetic_long") }, T("synthetic")) : null, badge(session), make("small", {}, session.id)),
         make("td", {}, make("span", { class: "pg-pill", "data-status": session.status, title: session.error || null }, T(`status_${session.status}`)),
           stale(session) ? make("span", { class: "pg-pill", "data-status": "created" }, T("no_runner")) : null,
           make("small", {}, session.live ? T("live_feed") : session.bars_total ? format.percent(session.bars / session.bars_total * 100, 0) : "")),

@@ -25,7 +25,10 @@
     const check = async () => {
       if (document.hidden) return;
       const text = await request("/api/health").then(
-        (health) => [health.prefect ? "" : T("servers_banner"), health.mlflow ? "" : T("mlflow_banner")].filter(Boolean).join(" "),
+        (health) => {
+          if (!document.querySelector("#live")) Pregao.money(root.querySelector(".money"), { money: health.money, broker: health.brokers.join(", ") });
+          return [health.prefect ? "" : T("servers_banner"), health.mlflow ? "" : T("mlflow_banner")].filter(Boolean).join(" ");
+        },
         (error) => (error.status ? error.message : T("lost")));
       if (text !== said) banner.replaceChildren(...withCode(text));
       said = text;

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from pregao.sessions.notify.targets import Language, Topic
 from pregao.sessions.records import SessionRow
-from pregao.sessions.views import View
+from pregao.sessions.views import View, broker_of, money_of
 
 LINES = 12
 """Sentences in one message at most; of more, the first and the last are told, and how many are left out."""
@@ -19,7 +19,8 @@ TOPIC_OF: dict[str, Topic] = {
 
 _WORDS: dict[Language, dict[str, str]] = {
     "en": {
-        "title": "Pregão: {symbol}, simulated money",
+        "title": "Pregão: {symbol}, {money}",
+        "simulated": "simulated money", "sandbox": "orders go to {broker}", "real": "real money at {broker}",
         "buy": "Bought", "sell": "Sold",
         "take_profit": "take profit", "stop_loss": "stop loss", "exit": "exit", "entry": "entry", "": "order",
         "fill": "{did} {qty:g} at {price:,.8g} ({role}), fee {fee:,.2f} {quote}",
@@ -31,13 +32,14 @@ _WORDS: dict[Language, dict[str, str]] = {
         "proposal": "Waits for you: proposal {id} to go {side}, {bars} bars left",
         "more": "… and {count} more",
         "test_title": "Pregão: a test",
-        "test": "Notifications reach this place. The money is simulated.",
+        "test": "Notifications reach this place.",
         "promotion_title": "Pregão: a new champion",
         "promotion": "{name}: version {version} trades from now on, promoted by {by}.",
         "gate": "the gate", "person": "a person",
     },
     "pt-BR": {
-        "title": "Pregão: {symbol}, dinheiro simulado",
+        "title": "Pregão: {symbol}, {money}",
+        "simulated": "dinheiro simulado", "sandbox": "ordens vão para {broker}", "real": "dinheiro real em {broker}",
         "buy": "Compra de", "sell": "Venda de",
         "take_profit": "alvo", "stop_loss": "stop", "exit": "saída", "entry": "entrada", "": "ordem",
         "fill": "{did} {qty:g} a {price:,.8g} ({role}), taxa {fee:,.2f} {quote}",
@@ -49,7 +51,7 @@ _WORDS: dict[Language, dict[str, str]] = {
         "proposal": "Espera por você: proposta {id} ({side}), restam {bars} barras",
         "more": "… e mais {count}",
         "test_title": "Pregão: um teste",
-        "test": "As notificações chegam aqui. O dinheiro é simulado.",
+        "test": "As notificações chegam aqui.",
         "promotion_title": "Pregão: novo campeão",
         "promotion": "{name}: a versão {version} opera a partir de agora, promovida por {by}.",
         "gate": "o portão", "person": "uma pessoa",
@@ -79,7 +81,8 @@ def of_session(
     if len(told) > LINES:
         left_out = words["more"].format(count=len(told) - LINES)
         told = [*told[: LINES // 2], left_out, *told[-LINES // 2 :]]
-    title = words["title"].format(symbol=session.instrument.symbol)
+    money = words[money_of(session.spec)].format(broker=broker_of(session.spec))
+    title = words["title"].format(symbol=session.instrument.symbol, money=money)
     return Message(title, "\n".join([*told, f"({session.id})"]))
 
 
