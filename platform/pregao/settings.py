@@ -86,8 +86,9 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow tracking and registry URI."""
-        return self.mlflow_uri or f"sqlite:///{self.mlruns / 'mlflow.db'}"
+        """MLflow tracking and registry URI; ``postgresql://`` means the psycopg driver, as for the sessions."""
+        given = re.sub("^postgresql://", "postgresql+psycopg://", self.mlflow_uri)
+        return given or f"sqlite:///{self.mlruns / 'mlflow.db'}"
 
     @property
     def prefect_api(self) -> str:

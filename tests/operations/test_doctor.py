@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -157,3 +158,27 @@ def test_a_check_that_breaks_is_a_failed_one(ports_free: Path, monkeypatch: pyte
     assert findings[0] == Finding("Own mistake", "fail", "ZeroDivisionError: one over zero", "Report this as a bug.")
     assert len(findings) > 10
     assert worst(findings) == "fail"
+
+
+def test_a_database_of_models_that_does_not_answer(ports_free: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pregao.learning.registry.connection._CONNECT_S", 2)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("PREGAO_MLFLOW_URI", f"postgresql://me:secret@127.0.0.1:{silent.getsockname()[1]}/mlflow")
+        settings.cache_clear()
+        began = time.monotonic()
+        finding = found("Models")
+    assert time.monotonic() - began < 30
+    assert (finding.level, finding.mend) == ("fail", "Check PREGAO_MLFLOW_URI, and that its server runs.")
+    assert "cannot be opened: connection timeout" in finding.found
+    assert "secret" not in finding.found
+
+
+def test_a_database_of_models_whose_driver_is_missing(ports_free: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREGAO_MLFLOW_URI", "mysql://me@127.0.0.1/mlflow")
+    settings.cache_clear()
+    finding = found("Models")
+    assert finding.level == "fail"
+    assert "needs the Python package MySQLdb, which is not installed" in finding.found
+    assert "PREGAO_MLFLOW_URI" in finding.mend

@@ -250,9 +250,11 @@ def models(settings: Settings) -> Iterator[Finding]:
         return
     from pregao.learning.model import COMPILED
     from pregao.learning.registry import CHAMPION, close_broken, list_models
+    from pregao.learning.registry.connection import impatient
 
-    closed = close_broken()
-    found = list_models()
+    with impatient():
+        closed = close_broken()
+        found = list_models()
     champions = [info for info in found if CHAMPION in info.aliases]
     names = {info.name for info in found}
     slow = [f"{info.name} by {info.inference}" for info in champions if info.inference != COMPILED]

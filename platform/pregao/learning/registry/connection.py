@@ -22,6 +22,8 @@ _QUIET = {
 }
 """A server that is gone is said to be gone within seconds; standard output is for results."""
 MEND = "Check that MLflow runs (`pregao doctor`), then do it again."
+_CONNECT_S = 5
+"""A database server that does not answer within this is said to be gone; MLflow would try ten times."""
 _ready: set[str] = set()
 """Addresses of databases whose tables this process knows to be there."""
 
@@ -55,7 +57,7 @@ def failed(error: Exception, mend: str) -> PregaoError:
 
 @contextmanager
 def talking(mend: str = MEND) -> Iterator[None]:
-    """Turn MLflow's errors into a `PregaoError` with this mend."""
+    """Turn MLflow's errors into a `PregaoError` with this mend; a driver that is missing is named."""
     keep_quiet()
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
@@ -63,6 +65,28 @@ def talking(mend: str = MEND) -> Iterator[None]:
         yield
     except failures() as error:
         raise failed(error, mend) from error
+    except ModuleNotFoundError as error:
+        where = shown(settings().tracking_uri)
+        raise PregaoError(
+            f"MLflow at {where} needs the Python package {error.name}, which is not installed.",
+            "Install it, or set PREGAO_MLFLOW_URI to a server, to postgresql:// or to sqlite:///FILE.",
+        ) from error
+
+
+@contextmanager
+def impatient(seconds: int = 10) -> Iterator[None]:
+    """Ask an MLflow server once and wait so long at the most, where a person only wants to know whether it is there."""
+    asked = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": str(seconds)}
+    before = {key: os.environ.get(key) for key in asked}
+    os.environ.update(asked)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
 
 
 def client(progress: Callable[[str], None] | None = None) -> Any:
@@ -77,6 +101,7 @@ def client(progress: Callable[[str], None] | None = None) -> Any:
     mlflow.set_registry_uri(uri)
     if remote() or (uri in _ready and exists()):
         return MlflowClient()
+    _reach(uri)
     if not exists() and progress is not None:
         progress("Creating the registry's database; this takes some seconds, once")
     with exclusive(settings().mlruns / ".database.lock"):
@@ -85,3 +110,23 @@ def client(progress: Callable[[str], None] | None = None) -> Any:
         made.search_registered_models(max_results=1)
     _ready.add(uri)
     return made
+
+
+def _reach(uri: str) -> None:
+    """Raise `PregaoError` if the database's server does not answer."""
+    if not uri.startswith("postgresql"):
+        return
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
+
+    engine = create_engine(uri, connect_args={"connect_timeout": _CONNECT_S})
+    try:
+        engine.connect().close()
+    except DBAPIError as error:
+        reason = str(error.orig).strip().split("\n")[0]
+        raise PregaoError(
+            shown(f"MLflow's database {uri} cannot be opened: {reason}."),
+            "Check PREGAO_MLFLOW_URI, and that its server runs.",
+        ) from error
+    finally:
+        engine.dispose()
