@@ -32,7 +32,6 @@ from pregao.strategies.registry import configured
 STRATEGIES = ("buy-and-hold", "ma-cross", "rsi-reversion", "donchian-breakout", "grid", "ensemble")
 LESS_SURE = {"ensemble": {"confidence": 80.0}}
 """The ensemble also with less to be shown than the gate asks of a model: by its defaults it hardly ever trades."""
-HOUR = 3_600 * 10**9
 
 
 def bars_of(path: Path, joined: str = "1h") -> Bars:

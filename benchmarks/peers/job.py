@@ -16,7 +16,7 @@ The rules of the job, the same for every engine:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -262,8 +262,3 @@ def make(name: str, sides: str = "long", goog: Path | None = None) -> Job:
         signal = np.stack([crosses(c / 10**decimals, sides=sides) for c in columns["close"]])
     suffix = "" if sides == "long" else f"-{sides}"
     return Job(name + suffix, decimals, **columns, signal=signal)
-
-
-def with_cash(job: Job, cash: float) -> Job:
-    """The job with other cash, to see what an engine does when it does not suffice."""
-    return replace(job, name=f"{job.name}-cash-{cash:g}", cash=cash)

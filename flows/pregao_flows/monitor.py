@@ -11,7 +11,7 @@ What calls for something is told as a Prefect event, on which the deployment of 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, task
@@ -42,11 +42,8 @@ def gather() -> dict[str, Any]:
     from pregao.sessions.journal import Journal
     from pregao.sessions.outcomes import collect
 
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         found = collect(journal, Store(), get_run_logger().info)
-    finally:
-        journal.close()
     decisions = sum(one["decisions"] for one in found["sessions"])
     with concurrency(DVC_LIMIT, occupy=1, strict=True, lease_duration=60):
         version = Versions().commit_outcomes(f"Outcomes of {decisions} decisions in {len(found['sessions'])} sessions")
@@ -61,8 +58,7 @@ def check_skew(days: int) -> list[dict[str, Any]]:
     from pregao.sessions.outcomes import skews
 
     found: list[dict[str, Any]] = []
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         since = time.time_ns() - days * _DAY_NS
         for session in journal.sessions():
             if session.model_name is None or session.bars == 0 or session.updated_ns < since:
@@ -76,8 +72,6 @@ def check_skew(days: int) -> list[dict[str, Any]]:
                 {"session": session.id, "model": session.model_name, "version": version, **skew.to_json()}
                 for version, skew in compared.items()
             ]
-    finally:
-        journal.close()
     return found
 
 
@@ -101,11 +95,8 @@ def compare_shadow(name: str) -> list[dict[str, Any]]:
     from pregao.sessions.journal import Journal
     from pregao.settings import settings
 
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         found = duels(journal, name, read_params(settings().home / "params.yaml").gate)
-    finally:
-        journal.close()
     if found:
         registry.note_shadow(name, found[0]["challenger"], found)
     return [{"name": name, **one} for one in found]

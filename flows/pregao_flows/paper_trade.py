@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -52,11 +53,8 @@ class Loop:
         from pregao.sessions.runtime import run
 
         try:
-            journal = Journal()
-            try:
+            with closing(Journal()) as journal:
                 self.status = run(self.session_id, journal, stop=self._stop.is_set)
-            finally:
-                journal.close()
         except BaseException as error:  # handed to the main thread, which raises it
             self.error = error
 
@@ -80,13 +78,8 @@ class Loop:
         """Put a command into the session's inbox; one that has ended takes none."""
         from pregao.sessions.journal import Journal
 
-        journal = Journal()
-        try:
+        with suppress(UsageError), closing(Journal()) as journal:
             journal.command(self.session_id, kind)
-        except UsageError:
-            pass
-        finally:
-            journal.close()
 
 
 @flow(name="paper-trade", log_prints=False)
@@ -152,11 +145,8 @@ class Page:
         from pregao.sessions.views import session_view
 
         try:
-            journal = Journal()
-            try:
+            with closing(Journal()) as journal:
                 row = journal.session(self._session_id)
-            finally:
-                journal.close()
             shown = _page(row)
             if shown != self._told:
                 leave(f"session {row.id}", shown, session_view(row), f"How session {row.id} stands.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from typing import Any
 
 from prefect import flow, get_run_logger
@@ -31,8 +32,7 @@ def supervise() -> State[Any]:
     from pregao.sessions.journal import Journal
 
     log = get_run_logger()
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         launched = []
         for host in hosts.dead(journal):
             hosts.leave(journal, host.name)
@@ -49,8 +49,6 @@ def supervise() -> State[Any]:
             client.launch(session.id)
             launched.append(session.id)
             log.warning("Session %s had no runner: started again", session.id)
-    finally:
-        journal.close()
     return Completed(message=f"Started again: {', '.join(launched) or 'none'}.")
 
 

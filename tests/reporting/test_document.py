@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pregao.core.errors import UsageError
-from pregao.reporting.document import SCHEMA, document, finite, to_json, write_trades
+from pregao.reporting.document import SCHEMA, document, finite, to_json, trades_bytes
 from pregao.reporting.sheet import COSTS, TRADE_COLUMNS, Sheet
 
 KEYS = {
@@ -84,7 +84,7 @@ def test_parquet_is_typed_whether_or_not_there_are_trades(
     make_sheet: Callable[..., Sheet], tmp_path: Path, trades: int
 ) -> None:
     sheet = make_sheet(trades=trades)
-    write_trades(sheet, tmp_path / "t.parquet")
+    (tmp_path / "t.parquet").write_bytes(trades_bytes(sheet, ".parquet"))
     table = pq.read_table(tmp_path / "t.parquet")
     found = {field.name: field.type for field in table.schema}
     assert found == {name: TYPES[kind] for name, kind in TRADE_COLUMNS.items()}
@@ -99,11 +99,11 @@ def test_missing_stays_missing(sheet: Sheet, tmp_path: Path) -> None:
     trades = sheet.trades.copy()
     trades.loc[0, ["entry_rule", "entry_reference", "exit_time"]] = [pd.NA, np.nan, pd.NaT]
     holed = dataclasses.replace(sheet, trades=trades)
-    write_trades(holed, tmp_path / "t.parquet")
+    (tmp_path / "t.parquet").write_bytes(trades_bytes(holed, ".parquet"))
     first = pq.read_table(tmp_path / "t.parquet").slice(0, 1).to_pylist()[0]
     assert first["entry_rule"] is None
     assert first["exit_time"] is None
-    write_trades(holed, tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_bytes(trades_bytes(holed, ".csv"))
     row: Any = pd.read_csv(tmp_path / "t.csv").iloc[0]
     assert pd.isna(row["entry_rule"])
     assert pd.isna(row["exit_time"])
@@ -114,7 +114,7 @@ def test_csv_has_times_in_utc_and_every_digit(make_sheet: Callable[..., Sheet], 
     trades = sheet.trades.copy()
     trades.loc[1, "entry_time"] += pd.Timedelta(nanoseconds=1)
     trades.loc[1, "entry_price"] = 0.1 + 0.2
-    write_trades(dataclasses.replace(sheet, trades=trades), tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_bytes(trades_bytes(dataclasses.replace(sheet, trades=trades), ".csv"))
     back = pd.read_csv(tmp_path / "t.csv")
     assert back.columns.tolist() == list(TRADE_COLUMNS)
     assert back["entry_time"].tolist()[:2] == ["2024-01-01T02:30:00Z", "2024-01-01T10:00:00.000000001Z"]
@@ -125,10 +125,10 @@ def test_csv_has_times_in_utc_and_every_digit(make_sheet: Callable[..., Sheet], 
 
 def test_more_columns_are_kept(sheet: Sheet, tmp_path: Path) -> None:
     more = dataclasses.replace(sheet, trades=sheet.trades.assign(tier=3))
-    write_trades(more, tmp_path / "t.parquet")
+    (tmp_path / "t.parquet").write_bytes(trades_bytes(more, ".parquet"))
     assert pq.read_schema(tmp_path / "t.parquet").field("tier").type == pa.int64()
 
 
-def test_another_kind_of_file_is_refused(sheet: Sheet, tmp_path: Path) -> None:
+def test_another_kind_of_file_is_refused(sheet: Sheet) -> None:
     with pytest.raises(UsageError, match=r"End the name in \.csv or \.parquet"):
-        write_trades(sheet, tmp_path / "t.xlsx")
+        trades_bytes(sheet, ".xlsx")

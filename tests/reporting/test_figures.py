@@ -13,12 +13,9 @@ from pregao.core.bars import Bars
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.simulation.report import (
-    daily_returns,
     drawdowns,
-    lean_metrics,
     metrics,
     monthly_returns,
-    periods_per_year,
     rolling_sharpe,
 )
 
@@ -136,7 +133,6 @@ def test_tails_of_short_bars_are_of_days() -> None:
     opens = pd.date_range("2024-01-01", periods=n, freq="15min", tz="UTC")
     equity = 100 * 1.01 ** (np.arange(n) // 96 + (np.arange(n) % 96 >= 48))
     bars = bars_at(opens, "15m")
-    assert daily_returns(equity, bars) == pytest.approx(np.full(25, 0.01))
     found = metrics(equity, bars, pd.DataFrame(NO_TRADES), np.zeros(n, bool))
     assert found["value_at_risk"] == pytest.approx(-0.01)
     assert math.isnan(found["tail_ratio"])
@@ -218,18 +214,6 @@ def test_a_month_without_bars_has_no_return() -> None:
     table = monthly_returns(np.array([100.0, 110.0]), bars_at(opens, "1d").close_ns)
     assert table.loc[2023].isna().all()
     assert table.loc[2024].notna().tolist() == [False, True] + [False] * 10 + [True]
-
-
-def test_the_lean_figures_are_those_of_the_whole() -> None:
-    rng = np.random.default_rng(9)
-    equity = 10_000 * np.cumprod(1 + rng.standard_normal(3_000) * 0.01)
-    quanta = np.rint(equity * 1e8).astype(np.int64)
-    bars = days(3_000)
-    whole = metrics(quanta * 1e-8, bars, pd.DataFrame(NO_TRADES), np.zeros(3_000, bool))
-    for series in (quanta, quanta * 1e-8):
-        lean = lean_metrics(series, periods_per_year(bars), 0)
-        assert lean == pytest.approx({name: whole[name] for name in lean}, rel=1e-12)
-    assert set(lean) == {"net_return", "sharpe", "max_drawdown", "trades"}
 
 
 def test_the_rolling_ratio_is_that_of_each_window() -> None:

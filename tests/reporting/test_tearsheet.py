@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from pregao.core.errors import NotFoundError, UsageError
-from pregao.reporting.sheet import INSTRUMENT_COLUMNS, Interval, Luck, Sheet, no_trades
+from pregao.reporting.sheet import INSTRUMENT_COLUMNS, Interval, Luck, Sheet
 from pregao.reporting.tearsheet import tearsheet, write_tearsheet
 from pregao.reporting.texts import TEXTS
 
@@ -200,7 +200,6 @@ def test_without_trades_and_with_one_bar(make_sheet: Callable[..., Sheet]) -> No
     assert "Too few bars for a window" in said
     assert "synthetic" not in said
     assert "nan" not in said.lower().split()
-    assert no_trades().equals(bare.trades)
 
 
 def test_many_instruments_share_one_strip(sheet: Sheet) -> None:

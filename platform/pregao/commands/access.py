@@ -14,7 +14,8 @@ from pregao.core.errors import UsageError
 @click.command()
 @click.option("--stdin", is_flag=True, help="Read the password from standard input: one line.")
 @click.option("--remove", is_flag=True, help="Demand none any more.")
-def password(stdin: bool, remove: bool) -> None:
+@json_option
+def password(stdin: bool, remove: bool, as_json: bool) -> None:
     """Set the password of the panel.
 
     From then on it is asked for, here and from elsewhere, and whoever was inside has to give it, too. Only its hash is
@@ -24,7 +25,7 @@ def password(stdin: bool, remove: bool) -> None:
 
     if remove:
         access.remove_password()
-        click.echo("No password is demanded any more.")
+        _told({"password": "removed"}, "No password is demanded any more.", as_json)
         return
     if stdin:
         given = sys.stdin.readline().rstrip("\n")
@@ -33,7 +34,7 @@ def password(stdin: bool, remove: bool) -> None:
     else:
         raise UsageError("A password is typed at a terminal.", "Give it as a line of standard input with --stdin.")
     access.set_password(given)
-    click.echo("The password is set.")
+    _told({"password": "set"}, "The password is set.", as_json)
 
 
 @click.command()
@@ -49,7 +50,7 @@ def token(name: str | None, revoke: str | None, as_json: bool) -> None:
 
     if revoke is not None:
         access.revoke_token(revoke)
-        click.echo(f"The token {revoke} opens nothing any more.")
+        _told({"revoked": revoke}, f"The token {revoke} opens nothing any more.", as_json)
         return
     if name is not None:
         made = access.make_token(name)
@@ -64,3 +65,10 @@ def token(name: str | None, revoke: str | None, as_json: bool) -> None:
         return
     rows = [(one.name, f"{datetime.fromtimestamp(one.made, UTC):%Y-%m-%d %H:%M}") for one in known]
     print_table("", ("Token", "Made (UTC)"), rows, "There are no tokens. `pregao token NAME` makes one.")
+
+
+def _told(document: dict[str, str], text: str, as_json: bool) -> None:
+    if as_json:
+        print_json(document)
+    else:
+        click.echo(text)

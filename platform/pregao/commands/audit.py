@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from pregao.commands.output import json_option, print_json
@@ -19,11 +21,8 @@ def audit(session_id: str, as_json: bool) -> None:
     from pregao.sessions.audit import audit as examine
     from pregao.sessions.journal import Journal
 
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         found = examine(journal, session_id)
-    finally:
-        journal.close()
     problem = found.problem
     if as_json:
         print_json(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 import click
 
@@ -13,7 +14,8 @@ from pregao.commands.output import json_option, print_json, print_table, progres
 @click.command()
 @click.argument("sessions", metavar="[SESSION]...", nargs=-1)
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000), help="Sessions at most.")
-def host(sessions: tuple[str, ...], limit: int) -> None:
+@json_option
+def host(sessions: tuple[str, ...], limit: int, as_json: bool) -> None:
     """Run many sessions in this process, until Ctrl-C.
 
     Without SESSION it takes any that nobody runs, also those started while it runs, and shares them with the other
@@ -24,17 +26,16 @@ def host(sessions: tuple[str, ...], limit: int) -> None:
     from pregao.sessions.journal import Journal
 
     if sessions:
-        journal = Journal()
-        try:
+        with closing(Journal()) as journal:
             for each in sessions:
                 journal.session(each)
-        finally:
-            journal.close()
     running = Host(capacity=limit, only=sessions or None)
     progress(f"Host {running.name} takes {len(sessions) or f'up to {limit}'} sessions. Ctrl-C lets go of them.")
     with interrupts() as interrupted:
         running.run(interrupted.is_set)
     progress("Every session was let go of between two events.")
+    if as_json:
+        print_json({"host": running.name})
 
 
 @click.command()
@@ -44,11 +45,8 @@ def hosts(as_json: bool) -> None:
     from pregao.sessions import hosts as found
     from pregao.sessions.journal import Journal
 
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         rows = found.hosts(journal)
-    finally:
-        journal.close()
     now = time.time_ns()
     shown = [
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -26,11 +27,8 @@ def export(session_id: str, out: Path | None, form: str, as_json: bool) -> None:
     from pregao.sessions.journal import Journal
 
     folder = out or Path(session_id)
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         counts = write(journal, session_id, folder, "csv" if form == "csv" else "parquet", _rows)
-    finally:
-        journal.close()
     if as_json:
         print_json({"session": session_id, "folder": folder, "format": form, "rows": counts})
         return
@@ -54,11 +52,8 @@ def backup(file: Path, as_json: bool) -> None:
     from pregao.sessions.backup import back_up
     from pregao.sessions.journal import Journal
 
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         counts = back_up(journal, file, _tables)
-    finally:
-        journal.close()
     _told(counts, {"file": file}, as_json, f"{counts['sessions']} sessions, {counts['journal']:,} rows, are in {file}.")
 
 
@@ -75,11 +70,8 @@ def restore(file: Path, replace: bool, as_json: bool) -> None:
     from pregao.sessions.backup import restore as bring_back
     from pregao.sessions.journal import Journal
 
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         counts = bring_back(journal, file, replace, _tables)
-    finally:
-        journal.close()
     _told(counts, {"file": file}, as_json, f"{counts['sessions']} sessions, {counts['journal']:,} rows, are back.")
 
 

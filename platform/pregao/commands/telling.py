@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,10 @@ def report(session_id: str, html: Path | None, language: str, as_json: bool) -> 
     from pregao.sessions.journal import Journal
     from pregao.simulation.baselines import buy_and_hold
 
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         row = journal.session(session_id)
         result = result_of(journal, session_id)
         started = next(iter(journal.rows(session_id, 0, 1))).body
-    finally:
-        journal.close()
     held = buy_and_hold(result.bars, result.plan)
     model = f"{row.model_name} version {row.trading_version}" if row.model_name else ""
     sheet = sheet_of(
@@ -75,12 +73,9 @@ def lineage(session_id: str, seq: int | None, as_json: bool) -> None:
     from pregao.sessions.journal import Journal
     from pregao.sessions.lineage import lineage as trace
 
-    journal = Journal()
-    try:
+    with closing(Journal()) as journal:
         row = journal.session(session_id)
         steps = trace(journal, session_id, seq)
-    finally:
-        journal.close()
     if as_json:
         print_json({"session": session_id, "steps": [step._asdict() for step in steps]})
         return

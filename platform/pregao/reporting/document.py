@@ -6,7 +6,6 @@ import dataclasses
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +29,7 @@ def document(sheet: Sheet) -> dict[str, Any]:
     ``final_equity``), ``random`` (``runs mean low high p``), ``interval`` (``worst best ambiguous_bars``), ``costs``
     (each of them and ``total``), ``dividends``, ``by_instrument``, ``monthly_returns`` (year -> months 1 to 12 and
     ``year``), ``drawdowns`` (times in ns), ``rules`` (``path slippage maker_fee_ppm taker_fee_ppm``), ``settings``,
-    ``command``, ``trials``, ``trades`` (how many; the trades themselves are `write_trades`'), ``digest``.
+    ``command``, ``trials``, ``trades`` (how many; the trades themselves are `trades_bytes`'), ``digest``.
     """
     held = None
     if sheet.held_figures is not None:
@@ -96,15 +95,6 @@ def finite(value: Any) -> Any:
     if value is pd.NaT or value is pd.NA or (isinstance(value, float) and not math.isfinite(value)):
         return None
     return value
-
-
-def write_trades(sheet: Sheet, path: Path) -> None:
-    """Write `trades_bytes` to a file.
-
-    Raises:
-        UsageError: if the name ends neither in .csv nor in .parquet.
-    """
-    path.write_bytes(trades_bytes(sheet, path.suffix))
 
 
 def trades_bytes(sheet: Sheet, form: str) -> bytes:

@@ -176,11 +176,6 @@ class Sheet:
         return float(sum(self.costs.get(name, 0.0) for name in COSTS))
 
 
-def no_trades() -> pd.DataFrame:
-    """An empty frame of `TRADE_COLUMNS`."""
-    return typed_trades(pd.DataFrame(columns=list(TRADE_COLUMNS)))
-
-
 def typed_trades(trades: pd.DataFrame) -> pd.DataFrame:
     """The frame with the columns of `TRADE_COLUMNS` first, each of its type whatever was in it; others after them.
 

@@ -86,24 +86,6 @@ def metrics(equity: Floats, bars: Bars, trades: pd.DataFrame, exposed: NDArray[n
     }
 
 
-def lean_metrics(equity: NDArray[np.generic], per_year: float, trades: int) -> dict[str, float]:
-    """The figures that a sweep ranks by, exactly as `metrics` has them, in one compiled pass.
-
-    Args:
-        equity: at each close, in quanta or in the quote currency, shape ``(n,)``, ``n >= 1``.
-        per_year: bars in a year, see `periods_per_year`.
-        trades: how many round trips.
-
-    Returns:
-        ``net_return``, ``sharpe``, ``max_drawdown``, ``trades``.
-    """
-    net, mean, m2, _, _, _, deepest, _, _ = curve(equity, np.empty(0, np.int64))
-    n = len(equity) - 1
-    spread = math.sqrt(m2 * n / (n - 1)) if n > 1 else math.nan
-    sharpe = mean / spread * per_year**0.5 if spread > 0 else math.nan
-    return {"net_return": net, "sharpe": sharpe, "max_drawdown": deepest, "trades": float(trades)}
-
-
 @compiled
 def curve(
     equity: NDArray[np.generic], close_ns: Ints
@@ -245,14 +227,6 @@ def rolling_sharpe(equity: Floats, per_year: float, window: int) -> Floats:
     spread = np.sqrt(np.where(variance > noise, variance, np.nan) * window / (window - 1))
     found[window:] = mean / spread * per_year**0.5
     return found
-
-
-def daily_returns(equity: Floats, bars: Bars) -> Floats:
-    """Simple returns from one UTC day's last close to the next day's, or per bar where bars are longer than a day.
-
-    The first day counts from the first close. Days without bars are left out.
-    """
-    return _daily(equity, bars.close_ns, bars.timeframe.intraday)
 
 
 def _daily(equity: Floats, close_ns: Ints, intraday: bool) -> Floats:

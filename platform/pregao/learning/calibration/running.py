@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +11,10 @@ from pregao.learning.calibration.experiment import Experiment, Results
 from pregao.learning.calibration.markets import Kind
 from pregao.learning.calibration.oracle import Edge
 from pregao.market.atomic import exclusive
+from pregao.spreading import KilledError, spread
 
 _AHEAD = 2
 """Markets waiting for each process."""
-_start = "fork" if sys.platform == "linux" else "spawn"
 _experiment: Experiment | None = None
 _edges: dict[float, Edge] = {}
 
@@ -51,10 +43,10 @@ def run(experiment: Experiment, root: Path, jobs: int, tell: Callable[[str], Non
         edges = _find_edges(experiment, results, {kind.sharpe for kind, _ in left if kind.sharpe}, tell)
         done(len(found) - len(left), len(found), [])
         made: list[dict[str, Any]] = []
-        for row in _made(experiment, edges, left, jobs):
-            results.put(row)
-            found[Kind(row["kind"]), row["index"]] = row
-            made.append(row)
+        for new in _made(experiment, edges, left, jobs):
+            results.put(new)
+            found[Kind(new["kind"]), new["index"]] = new
+            made.append(new)
             done(len(found) - len(left) + len(made), len(found), made)
         return [row for task in experiment.tasks if (row := found[task]) is not None]
 
@@ -77,43 +69,21 @@ def _find_edges(
     return edges
 
 
-def _made(experiment: Experiment, edges: dict[float, Edge], left: list[tuple[Kind, int]], jobs: int) -> Any:
-    if not left:
-        return
-    context = multiprocessing.get_context(_start)
-    pool = ProcessPoolExecutor(min(jobs, len(left)), context, _begin, (experiment, edges, os.getpid()))
-    waiting: set[Future[dict[str, Any]]] = set()
-    tasks = iter(left)
+def _made(
+    experiment: Experiment, edges: dict[float, Edge], left: list[tuple[Kind, int]], jobs: int
+) -> Iterator[dict[str, Any]]:
     try:
-        while True:
-            while len(waiting) < _AHEAD * jobs and (task := next(tasks, None)) is not None:
-                waiting.add(pool.submit(_row, *task))
-            if not waiting:
-                return
-            finished, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                yield future.result()
-    except BrokenProcessPool:
+        yield from spread(_row, left, jobs, _begin, (experiment, edges), ahead=_AHEAD)
+    except KilledError:
         raise PregaoError(
             "A process of the experiment was killed, perhaps for want of memory.",
             "Run the same command again, with fewer --jobs: what is done is kept.",
         ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(experiment: Experiment, edges: dict[float, Edge], parent: int) -> None:
-    """In a new process: Ctrl-C is its parent's to handle, and it never outlives it."""
+def _begin(experiment: Experiment, edges: dict[float, Edge]) -> None:
     global _experiment, _edges
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _experiment, _edges = experiment, edges
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _row(kind: Kind, index: int) -> dict[str, Any]:

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +11,8 @@ import numpy as np
 
 from pregao.core.bars import COLUMNS, Bars
 from pregao.core.errors import PregaoError
+from pregao.spreading import START, KilledError, spread
 from pregao.strategies.sweeping.runs import Market, Row, Runner, Sweep
-
-START = "fork" if sys.platform == "linux" else "spawn"
-"""How processes start. One that is forked has the bars and the compiled code already."""
 
 _AHEAD = 3
 """Chunks waiting for each process."""
@@ -62,40 +52,19 @@ def run(sweep: Sweep, runs: list[int], jobs: int, start: str = START) -> Iterato
 
 
 def _spread(sweep: Sweep | _Shelf, chunks: list[list[int]], jobs: int, start: str) -> Iterator[list[Row]]:
-    context = multiprocessing.get_context(start)
-    pool = ProcessPoolExecutor(min(jobs, len(chunks)), context, _begin, (sweep, os.getpid()))
-    waiting: set[Future[list[Row]]] = set()
-    left = iter(chunks)
+    tasks = [(chunk,) for chunk in chunks]
     try:
-        while True:
-            while len(waiting) < _AHEAD * jobs and (chunk := next(left, None)) is not None:
-                waiting.add(pool.submit(_chunk, chunk))
-            if not waiting:
-                return
-            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in done:
-                yield future.result()
-    except BrokenProcessPool:
+        yield from spread(_chunk, tasks, jobs, _begin, (sweep,), ahead=_AHEAD, start=start)
+    except KilledError:
         raise PregaoError(
             "A process of the sweep was killed, perhaps for want of memory.",
             "Run the same command again, with fewer --jobs: what is in --out is kept.",
         ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _begin(sweep: Sweep | _Shelf, parent: int) -> None:
-    """In a new process: Ctrl-C is its parent's to handle, and it never outlives it."""
+def _begin(sweep: Sweep | _Shelf) -> None:
     global _runner
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     _runner = Runner(sweep.open() if isinstance(sweep, _Shelf) else sweep)
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
 
 
 def _chunk(runs: list[int]) -> list[Row]:
