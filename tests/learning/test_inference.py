@@ -304,9 +304,24 @@ def test_reasons_are_told_in_words_with_both_names() -> None:
     assert found["return_1"].words == "the price rose unusually much in the last bar"
     assert found["return_1"].value == 7.0
     assert str(found["return_1"]).endswith(f"(return_1, {found['return_1'].weight:+.2f})")
-    assert [(r.name, r.weight) for r in model.reasons(row, 25)] == list(model.explain(row, 25))
     sizes = [abs(r.weight) for r in model.reasons(row, 25)]
     assert sizes == sorted(sizes, reverse=True)
+
+
+def test_features_that_say_the_same_are_one_reason_with_their_weights_added_up() -> None:
+    """The time of the week is told once, though its sine and its cosine are two features; nothing of it is lost."""
+    classifier = named()
+    model = LoadedModel("m", "1", meta_of(classifier), classifier)
+    for row in rows_of(25, 0.0, 9)[:20]:
+        parts, told = dict(model.explain(row, 25)), model.reasons(row, 25)
+        assert len({reason.words for reason in told}) == len(told) == 23
+        for what, of in (("the time of day", "day"), ("the time of the week", "week")):
+            (one,) = [reason for reason in told if reason.words == what]
+            sine, cosine = parts[f"{of}_sin"], parts[f"{of}_cos"]
+            assert one.weight == pytest.approx(sine + cosine)
+            assert one.name == (f"{of}_sin" if abs(sine) >= abs(cosine) else f"{of}_cos")
+        assert sum(reason.weight for reason in told) == pytest.approx(sum(parts.values()))
+        assert model.reasons(row, 3) == told[:3]
 
 
 def test_the_live_step_is_much_faster_than_catboost() -> None:

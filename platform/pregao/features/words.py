@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from pregao.features.vocabulary import NOUNS
 
@@ -182,6 +183,7 @@ def clause(name: str, value: float, usual: Sequence[float | None] = (), formula:
     return f"{what} is {_LEVELS[level]}"
 
 
+@cache
 def _find(name: str) -> tuple[_Words | None, str]:
     for pattern, words in _KNOWN:
         found = pattern.match(name)

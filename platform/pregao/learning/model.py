@@ -121,10 +121,10 @@ class LoadedModel:
 
     def explain(self, features: Floats, top: int = 3) -> tuple[tuple[str, float], ...]:
         """The features that weighed most, largest first: ``(name, contribution)``, SHAP values in log-odds."""
-        return tuple((reason.name, reason.weight) for reason in self.reasons(features, top))
+        return reasons.weighed(self._names, self._shapley(self._row(features)), top)
 
     def reasons(self, features: Floats, top: int = 3) -> tuple[Reason, ...]:
-        """The features that weighed most, largest first, and what their values say in words."""
+        """What weighed most, largest first, in words; features that say the same are one reason."""
         row = self._row(features)
         weights = self._shapley(row)
         return reasons.ranked(self._names, row, weights, top, self.meta.get("usual", {}), self._formulas)

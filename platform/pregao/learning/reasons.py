@@ -33,20 +33,25 @@ def ranked(
     usual: Mapping[str, Sequence[float | None]],
     formulas: Mapping[str, str],
 ) -> tuple[Reason, ...]:
-    """The ``top`` features by the size of their weights, largest first, those of equal size in the set's order.
+    """The ``top`` reasons by the size of their weights, largest first, those of equal size in the set's order.
+
+    Features that say the same in the same words (the sine and the cosine of the time of the week) are one reason: its
+    weight is the sum of theirs, as SHAP values add up; its name and value are those of the one that weighs most.
 
     Args:
         names, row, weights: the features, their values and their SHAP values, shape ``(k,)``.
         usual: of `usual_ranges`, by feature; may lack some.
         formulas: by feature, for those without words.
     """
-    order = np.argsort(-np.abs(weights), kind="stable")[:top]
-    return tuple(
-        Reason(
-            names[i],
-            float(weights[i]),
-            float(row[i]),
-            clause(names[i], float(row[i]), usual.get(names[i], ()), formulas.get(names[i], "")),
-        )
-        for i in order
-    )
+    found: dict[str, Reason] = {}
+    for i in np.argsort(-np.abs(weights), kind="stable"):
+        name, weight, value = names[i], float(weights[i]), float(row[i])
+        words = clause(name, value, usual.get(name, ()), formulas.get(name, ""))
+        known = found.get(words)
+        found[words] = known._replace(weight=known.weight + weight) if known else Reason(name, weight, value, words)
+    return tuple(sorted(found.values(), key=lambda reason: -abs(reason.weight))[:top])
+
+
+def weighed(names: Sequence[str], weights: Floats, top: int) -> tuple[tuple[str, float], ...]:
+    """The ``top`` features by the size of their weights, each by itself: ``(name, weight)``, ordered as `ranked`."""
+    return tuple((names[i], float(weights[i])) for i in np.argsort(-np.abs(weights), kind="stable")[:top])

@@ -21,7 +21,9 @@
       const end = rest.indexOf(mark);
       if (end < 0) return null;
       const begin = Math.max(rest.lastIndexOf("; ", end), rest.lastIndexOf(": ", end));
-      found.push({ name, weight, words: rest.slice(begin < 0 ? 0 : begin + 2, end) });
+      const words = rest.slice(begin < 0 ? 0 : begin + 2, end);
+      const same = found.find((one) => one.words === words);    // journals of before tell the same words twice
+      if (same) same.weight += weight; else found.push({ name, weight, words });
       rest = rest.slice(end + mark.length);
     }
     return found.length ? found : null;
