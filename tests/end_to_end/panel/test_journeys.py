@@ -1,4 +1,4 @@
-"""One session over the whole product: started, reloaded, its runner killed, gone on with, stopped."""
+"""Sessions over the whole product: one is killed and goes on with nothing missing; one asks before it buys."""
 
 from __future__ import annotations
 
@@ -24,12 +24,13 @@ def _process(stack: Any, session: str) -> psutil.Process:
     return min(of_the_run, key=psutil.Process.create_time)  # the others are strategies that it started
 
 
-def _started(stack: Any, page: Any, mode: str, speed: str = "10 ") -> str:
+def _started(stack: Any, page: Any, mode: str, speed: str = "10 bars/s") -> str:
     """Start the moving-average cross from the ticket, so many bars a second; the session's id."""
     page.wait_for_selector(".pg-verdict >> text=EDGE/USDT")
-    for field, choice in (("strategy", "Moving-average"), ("speed", speed)):
-        page.click(f"#f-{field} input")
-        page.click(f"[role=option]:has-text('{choice}')")
+    page.click("#f-strategy input")
+    page.click("[role=option]:has-text('Moving-average')")
+    page.click("#f-speed input")
+    page.get_by_role("option", name=speed, exact=True).click()  # "5 bars/s" is a part of "0.5 bars/s"
     page.locator("#f-mode label").nth(("observe", "approve", "auto").index(mode)).click()
     known = {row.id for row in stack.journal.sessions()}
     page.wait_for_timeout(600)  # the ticket is checked as it is typed
@@ -37,6 +38,7 @@ def _started(stack: Any, page: Any, mode: str, speed: str = "10 ") -> str:
     page.wait_for_function("new URLSearchParams(location.search).get('session')")
     session = str(page.evaluate("new URLSearchParams(location.search).get('session')"))
     assert session not in known
+    assert stack.journal.session(session).spec.feed.speed == float(speed.split()[0])
     return session
 
 
@@ -68,3 +70,19 @@ def test_a_session_is_started_reloaded_killed_gone_on_with_and_stopped(stack: An
     shown = page.evaluate("Pregao.streams.values().next().value.rows.map((row) => row.s)")
     assert shown[-1] == row.last_seq
     assert shown == list(range(shown[0], row.last_seq + 1))  # no gap, nothing twice
+
+
+def test_a_proposal_at_five_bars_a_second_is_answered_in_good_time_and_buys(stack: Any, visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    session = _started(stack, page, "approve", "5 bars/s")
+    accept = page.locator("[data-part=proposal] button.good")
+    accept.wait_for(timeout=120_000)
+    assert stack.journal.session(session).position_lots == 0
+    page.wait_for_timeout(5_000)  # somebody who reads first
+    accept.click()
+    page.wait_for_function("/\\d/.test(document.querySelector('[data-bind=position]').innerText)", timeout=30_000)
+    assert stack.journal.session(session).position_lots > 0
+    page.locator("[data-part=proposal]").wait_for(state="hidden")
+    page.click("[data-command=stop]")
+    page.wait_for_selector("[data-bind=status][data-status=stopped]", timeout=30_000)
