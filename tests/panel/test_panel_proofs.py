@@ -65,6 +65,11 @@ def test_the_lineage_of_a_figure_leads_back_to_the_code(panel: Any, over: str) -
     assert panel.http.get(f"/api/v1/sessions/{over}/lineage", params={"seq": 10**9}).status_code == 404
 
 
+def test_a_session_without_a_shadow_has_no_duel(panel: Any, over: str) -> None:
+    assert ask(panel, f"/sessions/{over}/shadow").json() is None
+    assert panel.http.get("/api/v1/sessions/gone/shadow").status_code == 404
+
+
 @pytest.mark.parametrize(("language", "title"), [("en", "Trades"), ("pt-BR", "Operações")])
 def test_a_report_is_a_page_of_its_own_in_the_persons_language(
     panel: Any, over: str, language: str, title: str

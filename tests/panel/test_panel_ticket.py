@@ -52,6 +52,17 @@ def test_a_good_ticket_becomes_a_session_and_a_sentence(services: Services) -> N
     ]
 
 
+def test_the_meta_model_and_the_shadow_are_chosen_and_cloned(services: Services) -> None:
+    plain = told(services).spec
+    assert plain is not None
+    assert (plain.meta, plain.shadow) == ("off", True)
+    chosen = told(services, meta=True, shadow=False).spec
+    assert chosen is not None
+    assert (chosen.meta, chosen.shadow) == ("veto", False)
+    again = ticket_of(services.journal.session(start(chosen, services.journal)))
+    assert (again["meta"], again["shadow"]) == (True, False)
+
+
 def test_each_value_is_told_in_money_and_time_beside_it(services: Services) -> None:
     assert told(services, horizon=60, risk="balanced", entry_value=2_500).hints == {
         "entry_value": "25 % of the cash",

@@ -10,10 +10,13 @@ import pytest
 from receiver import Receiver
 from trained_home import NAME
 from trained_market import KEY, market
+from trained_market import session as played
 from visitors import DESKTOP, PHONE
 
 from pregao.learning import registry
+from pregao.learning.params import read_params
 from pregao.market.store import Store
+from pregao.sessions.duel import duels
 from pregao_flows import client, overview
 
 pytestmark = [pytest.mark.browser, pytest.mark.servers, pytest.mark.timeout(900)]  # the first one makes the home
@@ -89,6 +92,33 @@ def test_two_sessions_are_compared_and_one_is_audited(stack: Any, visit: Any, lo
     page.wait_for_function("document.querySelector('#page svg, #page canvas')")
     page.locator(f"tr[data-session='{finished[0]}'] [data-record=audit]").click()
     page.wait_for_selector("tr.detail .verdict.good", timeout=60_000)
+
+
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_a_challenger_is_shown_beside_the_champion_that_it_shadows(stack: Any, visit: Any, locale: str) -> None:
+    visitor = visit(locale=locale)
+    page = visitor.open("/sessions")
+    before = next(row for row in stack.journal.sessions() if row.model_name and stack.journal.shadow_of(row.id) is None)
+    page.locator(f"tr[data-session='{before.id}'] [data-record=shadow]").click()
+    page.wait_for_selector("tr.detail .pg-empty >> text=" + ("desafiante" if locale == "pt-BR" else "challenger"))
+    shadowed = next((row.id for row in stack.journal.sessions() if stack.journal.shadow_of(row.id)), None)
+    shadowed = shadowed or played(stack.journal, isolated=False)
+    shadow = stack.journal.shadow_of(shadowed)
+    found = visitor.context.request.get(f"{stack.address}/api/v1/sessions/{shadowed}/shadow").json()
+    assert (found["shadow"], found["champion"], found["challenger"]) == (shadow.id, "1", "2")
+    assert found["bars"] > 500
+    assert str(found["bars"]) in found["text"]
+    page.locator(f"tr[data-session='{shadowed}'] [data-record=shadow]").click()
+    row = page.locator(f"tr[data-session='{shadowed}'] + tr.detail tbody tr").first
+    row.wait_for()
+    percent = row.locator("td").nth(1).inner_text().replace("\u2212", "-").replace("%", "").replace(",", ".")
+    assert float(percent) == pytest.approx(100 * found["returns"][1], abs=0.006)
+    page.goto(f"{stack.address}/models")
+    page.wait_for_selector("[data-part=shadow] p")
+    registry.note_shadow(NAME, "2", duels(stack.journal, NAME, read_params(stack.home / "params.yaml").gate))
+    page.wait_for_timeout(3_100)  # the panel's list is as of three seconds ago at most
+    page.reload()
+    page.wait_for_selector(f"[data-part=shadow] tbody a >> text={shadowed}")
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)

@@ -14,10 +14,12 @@ from pregao_ui.api.problems import NOT_FOUND
 from pregao_ui.api.refusing import refuse, told
 from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.numbers import parse_day
+from pregao_ui.refusals import refusal
 from pregao_ui.schemas.data import IngestIn, QualityOut, StoredSeries, Uploaded, VersionOut
 from pregao_ui.schemas.flows import Asked
 from pregao_ui.services import Services
 from pregao_ui.services.data import UPLOAD_MOST, UploadTooLongError
+from pregao_ui.texts import language_of
 
 FULL = ("yfinance", "ccxt")
 """Sources that offer too much to bring all of it."""
@@ -92,6 +94,6 @@ def router(services: Services) -> APIRouter:
         except UploadTooLongError:
             refuse("file", told(request, "err_file_long", limit=f"{UPLOAD_MOST // 1_000_000} MB"))
         except UsageError as error:
-            refuse("file", str(error))
+            refuse("file", refusal(language_of(request.headers, request.cookies), str(error)))
 
     return api

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, status
@@ -12,8 +12,12 @@ from pregao.core.timeframe import NAMES
 from pregao_ui.api.problems import NOT_FOUND
 from pregao_ui.api.refusing import refuse, told
 from pregao_ui.api.tagged import TaggedRoute
+from pregao_ui.refusals import refusal
 from pregao_ui.schemas.flows import Asked, RetrainIn, RunDetails, RunOut, ScheduleOut, SwitchIn
 from pregao_ui.services import Services
+from pregao_ui.texts import language_of
+
+Run = TypeVar("Run", bound=RunOut)
 
 
 def router(services: Services) -> APIRouter:
@@ -22,16 +26,17 @@ def router(services: Services) -> APIRouter:
 
     @api.get("/runs")
     def runs(
+        request: Request,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
         flow: Annotated[list[str] | None, Query(max_length=10, description="Only runs of these flows")] = None,
     ) -> list[RunOut]:
         """The latest runs, the newest first."""
-        return services.flows.runs(limit, flow or [])
+        return [_told(run, request) for run in services.flows.runs(limit, flow or [])]
 
     @api.get("/runs/{run_id}", responses=NOT_FOUND)
-    def run(run_id: UUID) -> RunDetails:
+    def run(run_id: UUID, request: Request) -> RunDetails:
         """One run with its progress and its steps, and its report once it is done."""
-        return services.flows.run(str(run_id))
+        return _told(services.flows.run(str(run_id)), request)
 
     @api.post("/runs/{run_id}/cancel", responses=NOT_FOUND, status_code=status.HTTP_202_ACCEPTED)
     def cancel(run_id: UUID) -> RunOut:
@@ -61,3 +66,9 @@ def router(services: Services) -> APIRouter:
         return Asked(run=services.flows.retrain(instrument.key, wanted.timeframe))
 
     return api
+
+
+def _told(run: Run, request: Request) -> Run:
+    """What a run says of itself, in the person's language as far as it is known there."""
+    language = language_of(request.headers, request.cookies)
+    return run.model_copy(update={"message": refusal(language, run.message)})

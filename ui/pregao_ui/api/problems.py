@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.sessions.control import SpecError
+from pregao_ui.refusals import refusal
 from pregao_ui.schemas.problems import CODES, Problem
 from pregao_ui.texts import language_of, text
 from pregao_ui.ticket import field_errors
@@ -44,8 +45,10 @@ def answer_errors(app: FastAPI) -> None:
     @app.exception_handler(PregaoError)
     def platform(request: Request, error: Exception) -> Response:
         assert isinstance(error, PregaoError)
-        fields = {_dashed(name): why for name, why in error.problems.items()} if isinstance(error, SpecError) else {}
-        return problem(_status(error), error.message, error.mend, fields)
+        language = language_of(request.headers, request.cookies)
+        problems = error.problems if isinstance(error, SpecError) else {}
+        fields = {_dashed(name): refusal(language, why) for name, why in problems.items()}
+        return problem(_status(error), refusal(language, error.message), refusal(language, error.mend), fields)
 
     @app.exception_handler(RequestValidationError)
     def form(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""``/sessions/…``: audit, lineage, tear sheet, export; ``/comparison`` of several sessions."""
+"""``/sessions/…``: audit, lineage, shadow, tear sheet, export; ``/comparison`` of several sessions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 
 from pregao_ui.api.problems import NOT_FOUND
 from pregao_ui.api.tagged import TaggedRoute
-from pregao_ui.schemas.proofs import AuditOut, ComparedOut, StepOut
+from pregao_ui.schemas.proofs import AuditOut, ComparedOut, DuelOut, StepOut
 from pregao_ui.services import Services
 from pregao_ui.texts import LANGUAGES, language_of
 
@@ -33,6 +33,11 @@ def router(services: Services) -> APIRouter:
     def lineage(session_id: str, seq: Annotated[int | None, Query(ge=1, le=2**62)] = None) -> list[StepOut]:
         """Where the profit or loss at a row of the journal came from; by default at the last."""
         return services.proofs.lineage(session_id, seq)
+
+    @api.get("/sessions/{session_id}/shadow", responses=NOT_FOUND)
+    def shadow(session_id: str, request: Request, language: Language | None = None) -> DuelOut | None:
+        """How the challenger in shadow of a session does beside it; null if there is none."""
+        return services.proofs.shadow(session_id, language or language_of(request.headers, request.cookies))
 
     @api.get("/sessions/{session_id}/tearsheet", responses={**NOT_FOUND, 200: {"content": {"text/html": {}}}})
     def tearsheet(session_id: str, request: Request, language: Language | None = None) -> HTMLResponse:

@@ -14,6 +14,7 @@ from pregao.sessions.records import Status
 from pregao.sessions.spec import Mode, SessionSpec
 from pregao_ui.api.problems import CONFLICT, NOT_FOUND, ConflictError
 from pregao_ui.api.tagged import TaggedRoute
+from pregao_ui.refusals import refusal
 from pregao_ui.schemas.sessions import Accepted, CommandIn, CommandOut, EquityOut, Launched, SessionOut, TradeOut
 from pregao_ui.services import Services
 from pregao_ui.services.sessions import Wanted
@@ -176,7 +177,8 @@ def _started(ask: Callable[[], Launched]) -> Launched:
 
 def _explained(launched: Launched, request: Request) -> Launched:
     """Without a server there is one thing to say, in the person's language."""
-    if launched.launched or launched.message:
+    if launched.launched:
         return launched
     language = language_of(request.headers, request.cookies)
-    return launched.model_copy(update={"message": text(language, "servers_down")})
+    why = refusal(language, launched.message) or text(language, "servers_down")
+    return launched.model_copy(update={"message": why})

@@ -35,7 +35,7 @@ FOLLOWS: dict[str, tuple[str, ...]] = {
 """Which fields may change with which."""
 TYPED = (
     "mode", "cash", "entry_value", "exits", "take_profit", "stop_loss", "trailing", "horizon", "risk", "start", "date",
-    "speed", "fee", "slippage",
+    "speed", "fee", "slippage", "meta", "shadow",
 )  # fmt: skip
 _PATIENCE_S = 4.0
 """For a registry that is just starting, or away: the form must not wait for it."""

@@ -6,6 +6,7 @@ from typing import Any
 
 from pregao.core.errors import PregaoError, UsageError
 from pregao.sessions.control import SpecError
+from pregao_ui.refusals import refusal
 from pregao_ui.services import Services
 from pregao_ui.texts import text
 from pregao_ui.ticket import Review, Ticket, review
@@ -31,10 +32,10 @@ def start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
         told.summary = []
         return verdict(told)
     except PregaoError as error:
-        return verdict(told, problem=str(error))
+        return verdict(told, problem=refusal(language, str(error)))
     if launched.launched:
         return verdict(told, session=launched.session)
-    why = launched.message or text(language, "servers_down")
+    why = refusal(language, launched.message) or text(language, "servers_down")
     return verdict(told, session=launched.session, problem=text(language, "not_launched", why=why))
 
 
@@ -44,7 +45,7 @@ def _refused(error: SpecError, ticket: Ticket, language: str) -> dict[str, str]:
         "config": "strategy", "model": "strategy", "feed.start": "start", "feed.version": "start",
         "take_profit_price": "take_profit", "stop_loss_price": "stop_loss",
     }  # fmt: skip
-    found = {names.get(name, name): why for name, why in error.problems.items()}
+    found = {names.get(name, name): refusal(language, why) for name, why in error.problems.items()}
     place = venue(ticket.venue) if ticket.live else None
     cause = error.causes.get("instrument")
     if place is not None and cause is not None:

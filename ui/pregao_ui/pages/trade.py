@@ -18,6 +18,7 @@ from pregao.core.errors import PregaoError
 from pregao_ui import forms, widgets
 from pregao_ui.fast_gradio import gr
 from pregao_ui.pages import filling, starting
+from pregao_ui.refusals import refusal
 from pregao_ui.services import Services
 from pregao_ui.texts import label, language_of
 from pregao_ui.ticket import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY, UNSEEN, Ticket, review
@@ -54,6 +55,8 @@ class _Form:
     speed: Any
     fee: Any
     slippage: Any
+    meta: Any
+    shadow: Any
     settings: Any
     """Per strategy its settings, as edited; a `gr.BrowserState`."""
 
@@ -87,7 +90,7 @@ def _layout(services: Services) -> _Form:
     part: dict[str, Any] = {}
 
     def add(name: str, kind: Any, *args: Any, **named: Any) -> None:
-        key = {"start": "start_at", "feed": "feed_of"}.get(name, name)
+        key = {"start": "start_at", "feed": "feed_of", "meta": "meta_veto", "shadow": "shadow_on"}.get(name, name)
         part[name] = kind(*args, **{"label": label(key), "elem_id": f"f-{name}", "min_width": 80, **named})
 
     def choice(name: str, words: Sequence[str], prefix: str = "", **named: Any) -> None:
@@ -105,6 +108,8 @@ def _layout(services: Services) -> _Form:
     part["settings"] = gr.BrowserState({}, storage_key="pregao.settings", secret=STORAGE_WORD)
     with gr.Accordion(label("strategy_settings"), open=False, elem_id="settings"):
         _settings_form(services, part["strategy"], part["settings"])
+        for name, wanted in (("meta", False), ("shadow", True)):
+            add(name, gr.Checkbox, wanted, info=label(f"{name}_long"))
     choice("mode", MODES, value="auto")
     with gr.Row():
         add("cash", gr.Number, 10_000, step=100)
@@ -161,7 +166,7 @@ def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdic
         try:
             return starting.verdict(review(ticket, services, _language(request)))
         except PregaoError as error:  # the store cannot be read
-            return {"problem": str(error)}
+            return {"problem": refusal(_language(request), str(error))}
 
     def begin(request: gr.Request, *values: Any) -> dict[str, Any]:
         return starting.start(_ticket(values), services, _language(request)) | {"asked": time.time_ns()}

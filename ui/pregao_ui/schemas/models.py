@@ -69,6 +69,7 @@ class ModelOut(BaseModel):
     promoted_by: str = Field(description="gate, person, or empty if it was never promoted")
     promotion: PromotionOut | None = None
     changes: dict[str, Any] = Field(description="What it had learnt that the champion of its day had not")
+    shadow: list[dict[str, Any]] = Field(description="Its duels in shadow of the champion's sessions, by the monitor")
     words: dict[str, str] = Field(description="What the features of ``changes`` are, in words")
 
     @classmethod
@@ -92,6 +93,7 @@ class ModelOut(BaseModel):
             promoted_by=str(info.promotion.get("by", "")),
             promotion=_promotion(info.promotion),
             changes=info.changes,
+            shadow=info.shadow,
             words={name: noun(name) for name in info.changes.get("importance", {})},
         )
 

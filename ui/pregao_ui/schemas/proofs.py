@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from pregao.sessions.records import Status
+
 
 class AuditOut(BaseModel):
     """A session's whole journal lived through again, through the same step that a backtest takes."""
@@ -27,6 +29,24 @@ class StepOut(BaseModel):
     seq: int | None = Field(description="Row of the journal that says so; null for what is known from elsewhere")
     facts: dict[str, Any]
     note: str = Field(description="What is missing, and why")
+
+
+class DuelOut(BaseModel):
+    """A session beside its shadow: the two accounts, bar for bar, on bars that neither model has learnt from."""
+
+    session: str
+    shadow: str = Field(description="The session of the challenger")
+    status: Status
+    champion: str = Field(description="Version of the session's model")
+    challenger: str
+    bars: int = Field(description="Compared")
+    start: float | None = Field(description="The first of them, seconds since 1970")
+    returns: tuple[float | None, float | None] = Field(description="Of the champion and the challenger, as fractions")
+    sharpes: tuple[float | None, float | None]
+    p: float | None = Field(description="Chance that the challenger is not better; null with too few bars")
+    better: bool = Field(description="Whether the gate takes that for proof")
+    text: str = Field(description="What the gate says of it, in the person's language")
+    advice: str
 
 
 class ComparedOut(BaseModel):

@@ -23,7 +23,8 @@ from typing import Any
 from pregao.core.errors import PregaoError
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import SessionRow
-from pregao_ui.schemas.proofs import AuditOut, ComparedOut, StepOut
+from pregao.settings import settings
+from pregao_ui.schemas.proofs import AuditOut, ComparedOut, DuelOut, StepOut
 
 KEPT = 32
 POINTS = 400
@@ -72,6 +73,26 @@ class Proofs:
             return [StepOut(what=s.what, seq=s.seq, facts=s.facts, note=s.note) for s in steps]  # type: ignore[arg-type]
 
         return self._once(f"lineage {seq}", session_id, ask)
+
+    def shadow(self, session_id: str, language: str) -> DuelOut | None:
+        """How a session's shadow does beside it, see `pregao.sessions.duel`; None if it has none."""
+
+        def ask(row: SessionRow) -> DuelOut | None:
+            from pregao.learning.gate_words import told
+            from pregao.learning.params import read_params
+            from pregao.sessions.duel import duel
+
+            found = duel(self.journal, row.id, read_params(settings().home / "params.yaml").gate)
+            if found is None:
+                return None
+            start_ns, reason = found.pop("start_ns"), found.pop("reason")
+            sentence, advice = told(reason, language)
+            start = None if start_ns is None else start_ns / 1e9
+            return DuelOut(**found, start=start, better=reason["passed"], text=sentence, advice=advice)
+
+        self.journal.session(session_id)
+        made = self.journal.shadow_of(session_id)
+        return self._once(f"shadow {language} {made.last_seq if made else 0}", session_id, ask)  # type: ignore[no-any-return]
 
     def tearsheet(self, session_id: str, language: str) -> str:
         """A session as a page, as a backtest is; beside it buying and holding over the same bars."""

@@ -9,7 +9,7 @@ from pregao.sessions.records import SessionRow
 from pregao.sessions.spec import Live
 from pregao_ui.ticket.form import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY
 
-_SAME = ("mode", "trailing", "horizon", "timeframe", "strategy")
+_SAME = ("mode", "trailing", "shadow", "horizon", "timeframe", "strategy")
 _NUMBERS = ("cash", "entry_value", "fee", "slippage")
 
 
@@ -25,6 +25,7 @@ def ticket_of(row: SessionRow) -> dict[str, Any]:
         "take_profit": float(spec.take_profit_price if by_price else spec.take_profit),  # type: ignore[arg-type]
         "stop_loss": float(spec.stop_loss_price if by_price else spec.stop_loss),  # type: ignore[arg-type]
         "risk": spec.risk.profile,
+        "meta": spec.meta == "veto",
         "settings": {spec.strategy: dict(spec.config)},
     }
     if isinstance(feed, Live):

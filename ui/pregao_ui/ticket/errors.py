@@ -44,5 +44,6 @@ def _told(error: Mapping[str, Any], language: str) -> str:
         return text(language, "err_long", limit=context["max_length"])
     if kind == "string_type":
         return text(language, "err_text")
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return message[:1].upper() + message[1:]
+    message = str(error["msg"])
+    said = message.removeprefix("Value error, ")
+    return message if said == message else said[:1].upper() + said[1:]  # what begins with a file's name stays so

@@ -25,6 +25,8 @@ class Ticket:
         risk: a profile of `pregao.sessions.risk`.
         start: where a replay begins: `UNSEEN` by the model, at the `BEGINNING`, or at the `DATE` of ``date``.
         speed: of a replay, bars a second.
+        meta: whether a meta-model may veto entries.
+        shadow: whether the model's challenger trades in shadow.
         settings: of the strategy.
     """
 
@@ -48,6 +50,8 @@ class Ticket:
     speed: Any = 2.0
     fee: Any = None
     slippage: Any = None
+    meta: Any = False
+    shadow: Any = True
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property

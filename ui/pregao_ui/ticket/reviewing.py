@@ -12,6 +12,7 @@ from pregao.sessions.spec import Replay, SessionSpec
 from pregao.strategies.contract import Model
 from pregao.strategies.registry import load
 from pregao_ui.numbers import money, number
+from pregao_ui.refusals import refusal
 from pregao_ui.services import Services, Span
 from pregao_ui.texts import text
 from pregao_ui.ticket.errors import field_errors
@@ -78,7 +79,7 @@ def _model(services: Services, market: Market, language: str, told: Review) -> M
         try:
             champion = services.models.champion(market.instrument, market.timeframe)
         except UsageError as error:
-            told.errors["strategy"] = str(error)
+            told.errors["strategy"] = refusal(language, str(error))
             return None
         except PregaoError:
             told.errors["strategy"] = text(language, "err_registry_away")
@@ -100,6 +101,8 @@ def _spec(ticket: Ticket, market: Market, span: Span | None, language: str, told
         "horizon": ticket.horizon,
         "trailing": bool(ticket.trailing) and ticket.exits != PRICE,
         "risk": {"profile": ticket.risk},
+        "meta": "veto" if ticket.meta else "off",
+        "shadow": bool(ticket.shadow),
     }
     for name in _PLAIN:
         value = getattr(ticket, name)

@@ -50,7 +50,7 @@
       const champion = versions.find((model) => model.aliases.includes("champion"));
       const beside = versions.find((model) => model.aliases.includes("challenger") && model !== champion) ?? versions.find((model) => model !== champion);
       const place = { pair: make("div", { "data-part": "pair" }, loading()), drift: make("div", { "data-part": "drift" }, loading()) };
-      body.replaceChildren(who(versions, champion), place.pair, make("div", { class: "pg-two" }, learnt(beside ?? champion, champion), place.drift),
+      body.replaceChildren(who(versions, champion), place.pair, ...(champion && beside?.aliases.includes("challenger") ? [shadowed(beside)] : []), make("div", { class: "pg-two" }, learnt(beside ?? champion, champion), place.drift),
         make("h3", {}, T("all_versions", { n: versions.length })), ...versions.map((model) => version(model, champion)));
       const fill = async (where, make_) => {
         try {
@@ -127,6 +127,18 @@
           rows: shares.slice(0, TOP).map(({ name: feature, words: noun, shares: values }) => ({ name: noun ? told(noun) : feature, note: feature, values })),
         })),
       ].filter(Boolean);
+    }
+
+    /* ---- the challenger in shadow of the champion's sessions, as the monitor saw it last */
+    function shadowed(model) {
+      const part = (value) => make("td", { class: "n", "data-sign": Number.isFinite(value) ? Math.sign(value) : null }, Number.isFinite(value) ? format.signedPercent(value * 100) : "–");
+      const head = [["session"], ["alias_champion", 1], ["alias_challenger", 1], ["shadow_compared", 1], ["col_gate"]];
+      const node = panel(T("shadow"), make("p", { class: "pg-hint" }, T(model.shadow.length ? "shadow_of" : "shadow_no_duel", { n: model.version })),
+        ...(model.shadow.length ? [make("table", { class: "pg-table pg-figures" }, Pregao.page.header(...head), make("tbody", {}, ...model.shadow.map((duel) => make("tr", {},
+          make("th", { scope: "row" }, make("a", { href: `/?session=${encodeURIComponent(duel.session)}` }, duel.session)), ...duel.returns.map(part),
+          make("td", { class: "n" }, format.number(duel.bars, 0)), make("td", {}, why(duel.reason))))))] : []));
+      node.dataset.part = "shadow";
+      return node;
     }
 
     /* ---- what the newest version had learnt that the champion of its day had not */

@@ -1,4 +1,4 @@
-/* What the record of a session proves, opened below it with one click: audit, lineage, trades. */
+/* What the record of a session proves, opened below it with one click: audit, lineage, trades, shadow. */
 (() => {
   "use strict";
   if (Pregao.record) return;
@@ -51,8 +51,25 @@
       make("tbody", {}, ...list.toReversed().map((trade) => Pregao.tradeRow(trade, session.instrument)))))];
   }
 
-  const SHOWN = { audit, lineage, trades };
-  const ASKED = { audit: "audit", lineage: "lineage", trades: "trades?limit=500" };
+  /* ---- champion and challenger: two accounts on the same bars */
+  function shadow(duel) {
+    if (!duel) return [make("p", { class: "pg-empty" }, T("shadow_none"))];
+    const line = (name, values) => make("tr", {}, make("th", { scope: "row" }, name), ...values.map(([text, sign]) => make("td", { class: "n", "data-sign": sign ?? null }, text)));
+    const figures = (values, write) => values.map((value) => (Number.isFinite(value) ? [write(value), Math.sign(value)] : ["–"]));
+    return [
+      make("p", { class: `verdict ${duel.better ? "good" : ""}` }, make("b", {}, T(duel.better ? "shadow_better" : "shadow_open"))),
+      make("p", {}, duel.text, duel.advice ? `. ${duel.advice}` : ""),
+      make("div", { class: "pg-inner", tabindex: "0", role: "region", "aria-label": T("shadow") }, make("table", { class: "pg-table pg-figures" },
+        make("thead", {}, make("tr", {}, make("th", { scope: "col" }, T("shadow_bars", { n: format.number(duel.bars, 0) })),
+          ...[["alias_champion", duel.champion], ["alias_challenger", duel.challenger]].map(([key, n]) => make("th", { scope: "col", class: "n" }, `${T(key)} · ${n}`)))),
+        make("tbody", {}, line(T("metric_net_return"), figures(duel.returns, (value) => format.signedPercent(value * 100))),
+          line(T("metric_sharpe"), figures(duel.sharpes, (value) => format.number(value, 2).replace("-", "\u2212")))))),
+      make("p", {}, make("a", { href: `/?session=${encodeURIComponent(duel.shadow)}` }, `${T("open")} ${duel.shadow}`)),
+    ];
+  }
+
+  const SHOWN = { audit, lineage, trades, shadow };
+  const ASKED = { audit: "audit", lineage: "lineage", trades: "trades?limit=500", shadow: "shadow" };
 
   Pregao.record = (session, name, close) => {
     const body = make("div", { class: "body", role: "status", "aria-busy": "true" }, make("p", { class: "pg-empty" }, T(name === "audit" ? "audit_runs" : "loading")));

@@ -52,7 +52,7 @@
       return make("td", {}, make("div", { class: "acts" },
         make("a", { class: "small", href: link(session.id), "aria-label": `${T("open")} ${session.id}` }, T("open")), ...kinds.map(act)),
       make("div", { class: "acts record" },
-        ...(begun ? [record("audit"), record("lineage"), record("trades"),
+        ...(begun ? [record("audit"), record("lineage"), record("trades"), session.model ? record("shadow") : null,
           make("a", { class: "text", href: `${api}/tearsheet`, target: "_blank", rel: "noopener", "aria-label": `${T("tearsheet")} ${session.id}` }, T("tearsheet")),
           file("csv", "CSV"), file("parquet", "Parquet")] : []),
         make("a", { class: "text", href: `/?session=&clone=${encodeURIComponent(session.id)}`, title: T("clone_long"), "aria-label": `${T("clone")} ${session.id}` }, T("clone"))));
