@@ -45,6 +45,16 @@ def test_strategies_come_with_the_schema_of_their_settings(panel: Any) -> None:
     assert found["ma-cross"]["state"] == "ok"
 
 
+def test_sources_are_listed_and_told_one_by_one(panel: Any) -> None:
+    names = panel.http.get("/api/v1/data/sources").json()
+    assert {"ccxt", "files", "synthetic"} <= set(names)
+    told = panel.http.get("/api/v1/data/sources/synthetic").json()
+    assert (told["name"], told["live"], told["error"]) == ("synthetic", False, "")
+    assert "seed" in told["options"]["properties"]
+    assert panel.http.get("/api/v1/data/sources/none").status_code == 404
+    assert panel.http.get("/api/v1/settings/sources").status_code == 404
+
+
 def test_models_are_an_empty_list_before_the_first_training(panel: Any) -> None:
     assert panel.http.get("/api/models").json() == []
 

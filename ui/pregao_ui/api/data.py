@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Path, Query, Request, status
 
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import NAMES
@@ -15,7 +15,7 @@ from pregao_ui.api.refusing import refuse, told
 from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.numbers import parse_day
 from pregao_ui.refusals import refusal
-from pregao_ui.schemas.data import IngestIn, QualityOut, StoredSeries, Uploaded, VersionOut
+from pregao_ui.schemas.data import IngestIn, QualityOut, SourceOut, StoredSeries, Uploaded, VersionOut
 from pregao_ui.schemas.flows import Asked
 from pregao_ui.services import Services
 from pregao_ui.services.data import UPLOAD_MOST, UploadTooLongError
@@ -50,6 +50,11 @@ def router(services: Services) -> APIRouter:
     def sources() -> list[str]:
         """The installed sources of market data."""
         return source_names()
+
+    @api.get("/sources/{name}", responses=NOT_FOUND)
+    def source(name: Annotated[str, Path(max_length=100)]) -> SourceOut:
+        """One source: whether it can be followed live, and the JSON schema of its options."""
+        return services.data.source(name)
 
     @api.post("/ingests", status_code=status.HTTP_202_ACCEPTED)
     def ingest(wanted: IngestIn, request: Request) -> Asked:

@@ -1,4 +1,4 @@
-"""``/settings``: sources, keys that are never told again, notifications, limits."""
+"""``/settings``: keys that are never told again, notifications, limits."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from pregao_ui.schemas.settings import (
     LimitsOut,
     NotificationsIn,
     NotificationsOut,
-    SourceOut,
     TargetIn,
     TargetOut,
     TestedOut,
@@ -33,11 +32,6 @@ KeyName = Annotated[str, Path(pattern=keys.NAME, examples=["PREGAO_CCXT_BINANCE_
 def router(services: Services) -> APIRouter:
     """Settings of the installation."""
     api = APIRouter(prefix="/settings", route_class=TaggedRoute, tags=["settings"])
-
-    @api.get("/sources")
-    def sources() -> list[SourceOut]:
-        """The sources of market data with the schema of their options."""
-        return services.settings.sources()
 
     @api.get("/keys")
     def list_keys() -> list[KeyOut]:

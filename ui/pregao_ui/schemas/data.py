@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from pregao.market.versions import Version
 
 Symbol = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\s,;]+$", examples=["BTC/USDT"])]
+
+
+class SourceOut(BaseModel):
+    """A source of market data, and the JSON schema of its options; ``error`` says why it cannot be used."""
+
+    name: str
+    live: bool = Field(description="Whether its markets can be followed as they are traded")
+    options: dict[str, Any] | None
+    error: str
 
 
 class FindingOut(BaseModel):

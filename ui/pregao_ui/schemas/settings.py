@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -29,15 +29,6 @@ class KeyIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     value: SecretStr = Field(min_length=1, max_length=keys.MOST, description="It is never told again")
-
-
-class SourceOut(BaseModel):
-    """A source of market data, and the JSON schema of its options; ``error`` says why it cannot be used."""
-
-    name: str
-    live: bool = Field(description="Whether its markets can be followed as they are traded")
-    options: dict[str, Any] | None
-    error: str
 
 
 class TargetOut(BaseModel):

@@ -9,11 +9,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import uuid4
 
-from pregao.core.errors import NotFoundError, PregaoError, UsageError
+from pregao.core.errors import NotFoundError, PregaoError, UsageError, unknown
 from pregao.core.timeframe import Timeframe
+from pregao.market import sources
 from pregao.market.store import Store
 from pregao.settings import settings
-from pregao_ui.schemas.data import BadRowOut, FindingOut, QualityOut, StoredSeries, Uploaded, VersionOut
+from pregao_ui.schemas.data import BadRowOut, FindingOut, QualityOut, SourceOut, StoredSeries, Uploaded, VersionOut
 
 UPLOAD_MOST = 25_000_000
 """Bytes of a file: a year of minutes of one instrument has some thirty million as CSV."""
@@ -31,6 +32,18 @@ class Data:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+
+    def source(self, name: str) -> SourceOut:
+        """One source of market data; importing it takes a moment, once. Raises `NotFoundError`."""
+        names = sources.source_names()
+        if name not in names:
+            raise unknown("source", name, names)
+        try:
+            found = sources.source(name)
+        except PregaoError as error:  # it is installed, and cannot be used
+            return SourceOut(name=name, live=False, options=None, error=str(error))
+        live = isinstance(found, sources.LiveSource)
+        return SourceOut(name=name, live=live, options=found.Options.model_json_schema(), error="")
 
     def series(self) -> list[StoredSeries]:
         """Every stored series, with its quality as of now."""

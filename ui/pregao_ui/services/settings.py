@@ -1,16 +1,14 @@
-"""What the page Settings shows and changes: sources, keys (write only), notifications, limits."""
+"""What the page Settings shows and changes: keys (write only), notifications, limits."""
 
 from __future__ import annotations
 
 import threading
 
 from pregao import keys
-from pregao.core.errors import PregaoError
-from pregao.market import sources
 from pregao.sessions.journal import Journal
 from pregao.sessions.notify import messages, targets
 from pregao.sessions.notify.courier import Courier
-from pregao_ui.schemas.settings import KeyOut, NotificationsIn, NotificationsOut, SourceOut, TargetOut, TestedOut
+from pregao_ui.schemas.settings import KeyOut, NotificationsIn, NotificationsOut, TargetOut, TestedOut
 
 
 class Settings:
@@ -18,13 +16,6 @@ class Settings:
 
     def __init__(self, journal: Journal) -> None:
         self.journal = journal
-        self._sources: list[SourceOut] | None = None
-
-    def sources(self) -> list[SourceOut]:
-        """The sources that are installed. Importing them takes a moment, once."""
-        if self._sources is None:
-            self._sources = [_source(name) for name in sources.source_names()]
-        return self._sources
 
     def keys(self) -> list[KeyOut]:
         """Which keys there are."""
@@ -74,12 +65,3 @@ class Settings:
         """Bring notifications from a thread of its own, until ``stop`` is set."""
         courier = Courier(self.journal)
         threading.Thread(target=courier.run, args=(stop,), name="courier", daemon=True).start()
-
-
-def _source(name: str) -> SourceOut:
-    try:
-        found = sources.source(name)
-    except PregaoError as error:
-        return SourceOut(name=name, live=False, options=None, error=str(error))
-    live = isinstance(found, sources.LiveSource)
-    return SourceOut(name=name, live=live, options=found.Options.model_json_schema(), error="")
