@@ -63,6 +63,12 @@ def test_the_meta_model_and_the_shadow_are_chosen_and_cloned(services: Services)
     assert (again["meta"], again["shadow"]) == (True, False)
 
 
+def test_a_replay_without_a_pace_leaves_nobody_time_to_approve(services: Services) -> None:
+    assert told(services, mode="approve", speed=0).warnings[0].startswith("As fast as possible leaves nobody time")
+    assert told(services, mode="approve", speed=200).warnings == []
+    assert told(services, mode="auto", speed=0).warnings == []
+
+
 def test_each_value_is_told_in_money_and_time_beside_it(services: Services) -> None:
     assert told(services, horizon=60, risk="balanced", entry_value=2_500).hints == {
         "entry_value": "25 % of the cash",

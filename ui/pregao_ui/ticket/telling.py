@@ -28,6 +28,8 @@ def tell(
     _details(spec, market, played, model, language, told)
     if gain <= 0 and spec.mode != "observe":
         told.warnings.append(text(language, "warn_costs", costs=f"{number(language, costs, None)} %"))
+    if spec.mode == "approve" and isinstance(spec.feed, Replay) and not spec.feed.speed:
+        told.warnings.append(text(language, "warn_no_time"))
     if model is not None:
         _warn_of_other_exits(spec, model, language, told)
     _warn_of_prices(spec, market, language, told)
