@@ -90,6 +90,7 @@ def test_a_session_whose_orders_go_to_an_exchange_says_so(
     assert told["money"] == ("sandbox" if sandbox else "real")
     page = visit(locale=locale).open(f"/?session={session_id}")
     page.wait_for_selector(f"#topbar .money >> text='{said}'")
+    assert page.locator("[data-bind=speed]").inner_text() == ("live" if locale == "en-US" else "ao vivo")
     badge = page.locator(".pg-sessionbar [data-part=money]")
     assert badge.inner_text().lower() == said
     assert badge.get_attribute("data-money") == told["money"]

@@ -18,4 +18,4 @@ class Health(BaseModel):
     instruments: int
     sessions: int
     money: Money = Field(description="The dearest that a session trades with that has not ended")
-    brokers: list[str] = Field(description="Who has the orders of those sessions, but for `paper`")
+    brokers: list[str] = Field(description="The exchanges that have the orders of such sessions")

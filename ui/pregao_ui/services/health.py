@@ -28,6 +28,8 @@ class HealthCheck:
         config = settings()
         sessions = self.journal.sessions()
         active = [row.spec for row in sessions if row.status not in ENDED]
+        money = max(map(money_of, active), key=get_args(Money).index, default="simulated")
+        dear = {broker_of(spec) for spec in active if money_of(spec) == money != "simulated"}
         mlflow = f"http://{config.host}:{config.mlflow_port}"
         return Health(
             version=__version__,
@@ -37,8 +39,8 @@ class HealthCheck:
             mlflow_address=mlflow,
             instruments=len(self.store.instruments()),
             sessions=len(sessions),
-            money=max(map(money_of, active), key=get_args(Money).index, default="simulated"),
-            brokers=sorted({broker_of(spec) for spec in active if money_of(spec) != "simulated"}),
+            money=money,
+            brokers=sorted(dear),
         )
 
 
