@@ -12,43 +12,39 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-import numpy as np
 from sqlalchemy.exc import DBAPIError
 
-from pregao.core.bars import Bar, Bars
+from pregao.core.bars import Bar
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.features.beside import STALE
 from pregao.learning.registry import CHALLENGER, CHAMPION
-from pregao.market.feeds import Closed, ReplayFeed
 from pregao.market.feeds.sequence import JUMP
 from pregao.market.store import Store
 from pregao.sessions.advice import Adviser
 from pregao.sessions.assembly import assemble
 from pregao.sessions.batch import Batch
-from pregao.sessions.beside import Heard, Stored
+from pregao.sessions.beside import Stored
 from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.brokers.courier import Courier, Stand
 from pregao.sessions.brokers.joining import join
 from pregao.sessions.brokers.limits import Limits
 from pregao.sessions.champion import RegistryAwayError, Watch, loaded
 from pregao.sessions.corporate import rows_of
-from pregao.sessions.following import is_late, told
 from pregao.sessions.intents import Decision, ask
 from pregao.sessions.isolation import Isolated
 from pregao.sessions.journal import Journal
-from pregao.sessions.places import Alone, Followed, Place
+from pregao.sessions.places import Alone, Place
 from pregao.sessions.records import ENDED, Body, Projection, Status
 from pregao.sessions.recovery import recover_and_cut
-from pregao.sessions.shadow import Beside, ShadowFeed, before
-from pregao.sessions.spec import Live, Replay, Shadow
+from pregao.sessions.rounds import LiveRound, ReplayRound, Round, ShadowRound
+from pregao.sessions.shadow import Beside, before
+from pregao.sessions.spec import Live, Shadow
 from pregao.sessions.writer import LOST, FencedError, UnwritableError, Writer, patiently
 
 LEARN_S = 300.0
 """A session that follows a market looks this often whether its store has new splits or dividends."""
 HEARTBEAT_S = 2.0
 """A runner without bars shows itself this often."""
-ANSWER_S = 30.0
-"""A replay with a pace of its own leaves a person at least so long to answer a proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +141,9 @@ class _Session:
         if self.machine.desk.model is not None and self.machine.model_version != self.machine.first_version:
             self.machine.desk.take(loaded(self.machine.desk.model.name, self.machine.model_version))
         self._watch: Watch | None = None
-        self._feed: ReplayFeed | None = None
-        self._speed = row.spec.feed.speed if isinstance(row.spec.feed, Replay) else 0.0
-        self._slowed = False
-        self._followed: Followed | None = None
+        self._round: Round | None = None
         self._courier: Courier | None = None
-        self._others: Stored | Heard | None = None
         self._adviser = Adviser() if row.spec.meta == "veto" else None
-        self._shadowed: ShadowFeed | None = None
         self._beside: Beside | None = None
 
     def live(self, stop: Callable[[], bool]) -> str:
@@ -163,7 +154,7 @@ class _Session:
         if apart is not None:
             apart.prepare()
         self._learn()
-        self._open()
+        self._round = self._open()
         model = self.machine.desk.model
         if model is not None:
             shadows = isinstance(self._parts.spec.feed, Shadow)
@@ -174,7 +165,7 @@ class _Session:
         try:
             return self._loop(stop)
         finally:
-            for part in (self._courier, self._beside, self._followed, self._others, self._watch, apart):
+            for part in (self._courier, self._beside, self._round, self._watch, apart):
                 if part is not None:
                     part.close()
 
@@ -193,10 +184,10 @@ class _Session:
                     break
             self._swap()
             self._hear()
-            if self._followed is not None and now >= learn_at:
+            if isinstance(self._round, LiveRound) and now >= learn_at:
                 learn_at = now + LEARN_S
                 self._learn()
-            batch = self._next()
+            batch = self._round.next() if self._round is not None else None
             if batch is not None:
                 self._commit(batch)
                 beat_at = now
@@ -204,12 +195,6 @@ class _Session:
                 beat_at = now
                 self._beat()
         return machine.status
-
-    def _next(self) -> Batch | None:
-        """What the feed leads to; None if nothing has come."""
-        if self._feed is not None:
-            return self._replay()
-        return self._follow() if self._followed is not None else self._shadow()
 
     def _swap(self) -> None:
         """Take the registry's new champion, if there is one, from the next bar on."""
@@ -324,83 +309,16 @@ class _Session:
                 found[name] = given
         return Stored(found).along(bars) if self._parts.others else ()
 
-    def _open(self) -> None:
-        machine, feed, parts = self.machine, self._parts.spec.feed, self._parts
+    def _open(self) -> Round | None:
+        """The feed, from the bar after the last one journaled on; None if there is nothing more to live through."""
+        machine, feed, place = self.machine, self._parts.spec.feed, self._place
         if machine.ended:
-            return
-        if isinstance(feed, Shadow):
-            self._shadowed = ShadowFeed(self._journal, feed.of, machine.last.open_ns if machine.last else feed.after)
-        elif isinstance(feed, Live):
-            after_ns = max(machine.last.open_ns if machine.last is not None else machine.warm_ns, self._given_up_ns())
-            self._followed = self._place.follow(feed, parts.instrument, parts.timeframe, after_ns, bool(machine.stale))
-            self._others = Heard(self._place, feed, parts.others, after_ns) if parts.others else None
-        elif parts.bars is not None:
-            self._feed = ReplayFeed(parts.bars, feed.speed, _resume_at(parts.bars, machine.last))
-            self._others = Stored(parts.others) if parts.others else None
-
-    def _given_up_ns(self) -> int:
-        """Open time of the last bar that the venue is known to lack; it is not asked for again."""
-        return self.machine.gap_ns - self._parts.timeframe.ns if self.machine.gap_ns else 0
-
-    # The feed
-
-    def _replay(self) -> Batch | None:
-        assert self._feed is not None
-        self._wait_for_an_answer(self._feed)
-        bar = self._feed.next(self._place.poll_s)
-        if bar is not None:
-            return self._bar(bar)
-        return self.machine.finish() if self._feed.finished else None
-
-    def _wait_for_an_answer(self, feed: ReplayFeed) -> None:
-        """Slow a replay down while a proposal is open: its bars would be over before anybody has read it.
-
-        Only the pace changes, so the journal stays that of the same bars. One that is to be as fast as possible stays
-        that: nobody is expected to look on.
-        """
-        waits = self.machine.proposals.open is not None
-        if waits == self._slowed or not self._speed:
-            return
-        self._slowed = waits
-        feed.speed = min(self._speed, self._parts.spec.approval_bars / ANSWER_S) if waits else self._speed
-
-    def _follow(self) -> Batch | None:
-        """What the next event of the market leads to; None if nothing has come."""
-        assert self._followed is not None
-        event = self._followed.next_event(self._place.poll_s)
-        if isinstance(event, Closed):
-            return self._bar(event.bar, is_late(event.bar, self._followed.now_ns))
-        known = told(event) if event is not None else None
-        if known is None or (known["state"] == "stale" and self.machine.stale):
             return None
-        batch = self.machine.feed(known)
-        if known["state"] == "ended":
-            self._commit(batch)
-            raise PregaoError(
-                f"The market of {self._instrument.symbol} has ended: {known['reason']}",
-                "What is held stays as it is at the last price; resume the session if the market comes back.",
-            )
-        return batch
-
-    def _shadow(self) -> Batch | None:
-        """What the next bar of the followed session leads to; None if there is none yet."""
-        assert self._shadowed is not None
-        given = self._shadowed.next(self._place.poll_s)
-        if given is not None:
-            bar, late, beside = given
-            return self.machine.bar(bar, self._asked, late, beside)
-        return self.machine.finish() if self._shadowed.finished else None
-
-    def _bar(self, bar: Bar, late: bool = False) -> Batch:
-        machine = self.machine
-        beside = None
-        if self._others is not None:
-            warm = self._parts.before if machine.last is None else None
-            known = machine.warm_ns + self._parts.timeframe.ns if machine.warm_ns else None
-            if warm is not None and len(warm):
-                known = int(warm.close_ns[-1])
-            beside = self._others.at(machine.last.close_ns if machine.last is not None else known, bar.close_ns)
-        return machine.bar(bar, self._asked, late, beside)
+        if isinstance(feed, Shadow):
+            return ShadowRound(self._journal, feed, machine, self._asked, place.poll_s)
+        if isinstance(feed, Live):
+            return LiveRound(self._parts, feed, machine, self._asked, place, self._commit)
+        return ReplayRound(self._parts, feed, machine, self._asked, place.poll_s)
 
     def _asked(self, bar: Bar) -> Decision:
         """What the strategy wants, with the meta-model's advice where that is wanted."""
@@ -423,7 +341,7 @@ class _Session:
 
     def _price_now(self, kind: str) -> Body:
         """What an exit that a person asks for between two bars of a live market fills at."""
-        heard = self._followed.last_price if self._followed is not None else None
+        heard = self._round.last_price if isinstance(self._round, LiveRound) else None
         last = self.machine.last
         if kind not in ("stop", "flatten") or heard is None or last is None:
             return {}
@@ -446,17 +364,3 @@ class _Session:
             self._writer.session_id, self._writer.seq, p.status, p.error, p.bars, p.bars_total,
             float(money(p.equity_quanta)), float(money(p.pnl_quanta)), float(quantity(p.position_lots)), p.trades_count,
         )  # fmt: skip
-
-
-def _resume_at(bars: Bars, last: Bar | None) -> int:
-    """Index of the first bar to play. Raises `PregaoError` if the last one lived through is another one now."""
-    if last is None:
-        return 0
-    at = int(np.searchsorted(bars.open_ns, last.open_ns))
-    if at >= len(bars) or bars.bar(at) != last:
-        when = str(np.datetime64(last.open_ns, "ns").astype("datetime64[m]")).replace("T", " ")
-        raise PregaoError(
-            f"The bar of {when} UTC in the store is not the one that the session has traded on.",
-            "Bring that version of the data back with `pregao data checkout`, or start a new session.",
-        )
-    return at + 1
