@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from terminal import typed
 from venue import Market, Status, Venue
 from venue.server import ms
 from venue.truth import true_bars
 
-from pregao.cli import main
 from pregao.market.store import Store
 
 
@@ -25,13 +25,7 @@ def pregao(venue, home, monkeypatch, capsys):
     monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", venue.url)
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        try:
-            main(["ingest", "--source", "ccxt", *arguments])
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        return typed(capsys, "ingest", "--source", "ccxt", *arguments)
 
     return call
 

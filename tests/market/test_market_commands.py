@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from terminal import typed
 
-from pregao.cli import main
 from pregao.core.timeframe import Timeframe
 from pregao.market.ingest import ingest
 from pregao.market.store import Store
@@ -20,13 +20,7 @@ HEADER = "timestamp,open,high,low,close,volume\n"
 @pytest.fixture
 def run(home, capsys):
     def call(*arguments: str) -> tuple[int, str, str]:
-        try:
-            main(list(arguments))
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        return typed(capsys, *arguments)
 
     return call
 

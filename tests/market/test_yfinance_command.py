@@ -8,9 +8,9 @@ import sys
 
 import pandas as pd
 import pytest
+from terminal import typed
 from yahoo.fixtures import at, days_ago, yahoo
 
-from pregao.cli import main
 from pregao.market.store import Store
 
 __all__ = ["yahoo"]
@@ -19,13 +19,7 @@ __all__ = ["yahoo"]
 @pytest.fixture
 def run(yahoo, capsys):
     def call(*arguments: str) -> tuple[int, str, str]:
-        try:
-            main(list(arguments))
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, said.err
+        return typed(capsys, *arguments)
 
     return call
 

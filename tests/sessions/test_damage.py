@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from probe_market import INSTRUMENT
 from sqlalchemy import text
+from terminal import typed
 
-from pregao.cli import main
 from pregao.core.errors import PregaoError
 from pregao.sessions.audit import audit
 from pregao.sessions.journal import DamagedError, Journal
@@ -36,13 +36,8 @@ def pregao(capsys: pytest.CaptureFixture[str]) -> Any:
     """Run a command; returns its exit status and all that it said."""
 
     def pregao(*words: str) -> tuple[int, str]:
-        try:
-            main(list(words))
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        told = capsys.readouterr()
-        return status, told.out + told.err
+        status, out, err = typed(capsys, *words)
+        return status, out + err
 
     return pregao
 

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 from killable import Point, runner
 from live_session import MINUTE, STREAM, Running, bars_of, begun, play, rows, states, truth, wait
+from terminal import typed
 from venue import Altered, Market, MarketClock, Status, Venue
 from yahoo.fixtures import yahoo
 
-from pregao.cli import main
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError
 from pregao.market.sources.yfinance_live import YahooWire
@@ -421,13 +421,8 @@ def test_the_command_line_follows_a_market_is_killed_and_goes_on(
 
 
 def _said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
-    try:
-        main(list(words))
-        status = 0
-    except SystemExit as end:
-        status = int(end.code or 0)
-    told = capsys.readouterr()
-    return status, told.out + told.err
+    status, out, err = typed(capsys, *words)
+    return status, out + err
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT, a_spec
+from terminal import typed
 
-from pregao.cli import main
 from pregao.core.bars import Bars
 from pregao.sessions.control import start
 from pregao.sessions.journal import Journal
@@ -34,13 +34,7 @@ def pregao(market: Bars, no_servers: None, capsys: pytest.CaptureFixture[str]) -
     """Run a command; returns its exit status, output and errors."""
 
     def pregao(*words: str) -> tuple[int, str, str]:
-        try:
-            main(list(words))
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        told = capsys.readouterr()
-        return status, told.out, told.err
+        return typed(capsys, *words)
 
     return pregao
 
