@@ -334,6 +334,14 @@ def test_the_trades_fit_in_portuguese_and_decisions_tell_what_came_of_them(visit
     line = page.locator(".pg-decisions li.enter:has(.result)").first.inner_text()
     assert re.search(r"Comprou a [\d.,]+ → Fechou a [\d.,]+: .+, após \d+ (s|min|h)", line)
     visitor.shoot("trade-trades-desktop-dark-pt")
+    old = {  # as journals of before have it: the same words twice
+        "reason": "up: the time of day (day_sin, +0.25); the time of the week (week_sin, +0.20); "
+        "the time of the week (week_cos, +0.10)",
+        "top": [["day_sin", 0.25], ["week_sin", 0.2], ["week_cos", 0.1]],
+    }
+    clauses = "row => [...Pregao.reasons(row)[0].querySelectorAll('.clause')].map((node) => node.textContent)"
+    told = page.evaluate(clauses, old)
+    assert told == ["O momento da semana", "A hora do dia"]
 
 
 def test_exits_as_prices_and_live_markets_change_the_form(panel: Any, visit: Any) -> None:

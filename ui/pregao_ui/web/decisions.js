@@ -26,7 +26,7 @@
       if (same) same.weight += weight; else found.push({ name, weight, words });
       rest = rest.slice(end + mark.length);
     }
-    return found.length ? found : null;
+    return found.length ? found.sort((one, other) => Math.abs(other.weight) - Math.abs(one.weight)) : null;
   }
   const capital = (text) => text.slice(0, 1).toUpperCase() + text.slice(1);
   Pregao.reasons = (row) => {
