@@ -5,13 +5,12 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
-import sys
 from typing import Any
 
 import click
 
 from pregao import __version__
-from pregao.core.errors import PregaoError
+from pregao.commands.ending import carry_out
 from pregao.settings import keep_quiet
 
 COMMANDS = {
@@ -75,23 +74,7 @@ def pregao() -> None:
 def main(args: list[str] | None = None) -> Any:
     """Run the command line; a `PregaoError` becomes one clear sentence and its exit status."""
     _collect_rarely()
-    try:
-        return pregao.main(args=args, prog_name="pregao", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        sys.exit(130)
-    except PregaoError as error:
-        click.secho(f"Error: {error.message}", err=True, fg="red")
-        if error.mend:
-            click.echo(f"  {error.mend}", err=True)
-        sys.exit(error.exit_status)
-    except BrokenPipeError:
-        sys.exit(1)
+    return carry_out(pregao, "pregao", args)
 
 
 def _collect_rarely() -> None:

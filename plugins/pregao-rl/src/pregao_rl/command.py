@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import click
 
+from pregao.commands.ending import carry_out
 from pregao.commands.output import json_option, print_json
-from pregao.core.errors import PregaoError
 from pregao.settings import keep_quiet
 from pregao_rl.training import Knobs
 
@@ -70,16 +69,4 @@ def list_(as_json: bool) -> None:
 
 def main(args: list[str] | None = None) -> None:
     """Run the command line; an error becomes one clear sentence and its exit status."""
-    try:
-        rl.main(args=args, prog_name="pregao-rl", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        sys.exit(end.exit_code)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
-        sys.exit(130)
-    except PregaoError as error:
-        click.echo(f"Error: {error.message}" + (f"\n  {error.mend}" if error.mend else ""), err=True)
-        sys.exit(error.exit_status)
+    carry_out(rl, "pregao-rl", args)
