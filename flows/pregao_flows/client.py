@@ -77,15 +77,15 @@ class ServerDownError(PregaoError):
     """No Prefect server answers."""
 
 
-def _request(method: str, path: str, body: object = None, timeout: float = 15.0) -> Any:
+def request(method: str, path: str, body: object = None, timeout: float = 15.0) -> Any:
     """One request to the API; None for an empty answer or a 404. A server that is busy is asked again, as it wants."""
     url = settings().prefect_api + path
     data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
+    asked = urllib.request.Request(url, data=data, method=method, headers={"Content-Type": "application/json"})
     deadline = time.monotonic() + timeout
     while True:
         try:
-            with _direct.open(request, timeout=timeout) as answer:
+            with _direct.open(asked, timeout=timeout) as answer:
                 content = answer.read()
                 return json.loads(content) if content else None
         except urllib.error.HTTPError as error:
@@ -110,14 +110,14 @@ def _request(method: str, path: str, body: object = None, timeout: float = 15.0)
 def server_alive(timeout: float = 1.0) -> bool:
     """Whether the server answers."""
     try:
-        return _request("GET", "/health", timeout=timeout) is True
+        return request("GET", "/health", timeout=timeout) is True
     except PregaoError:
         return False
 
 
 def served(deployment: str = PAPER_TRADE) -> bool:
     """Whether a runner serves ``deployment`` ("flow/name") and has asked for work in the last minute."""
-    found = _request("GET", f"/deployments/name/{deployment}")
+    found = request("GET", f"/deployments/name/{deployment}")
     return found is not None and found.get("status") == "READY"
 
 
@@ -128,7 +128,7 @@ def ask(deployment: str, parameters: dict[str, Any], name: str | None = None, ta
         ServerDownError: no server.
         PregaoError: the deployment is not there, or the parameters do not fit it.
     """
-    found = _request("GET", f"/deployments/name/{deployment}")
+    found = request("GET", f"/deployments/name/{deployment}")
     if found is None:
         raise PregaoError(
             f"The Prefect server at {settings().prefect_api} does not serve {deployment!r}.",
@@ -137,7 +137,7 @@ def ask(deployment: str, parameters: dict[str, Any], name: str | None = None, ta
     body: dict[str, Any] = {"parameters": parameters, "tags": list(tags)}
     if name:
         body["name"] = name
-    return str(_request("POST", f"/deployments/{found['id']}/create_flow_run", body)["id"])
+    return str(request("POST", f"/deployments/{found['id']}/create_flow_run", body)["id"])
 
 
 def launch(session_id: str) -> str:
@@ -175,10 +175,10 @@ def run_retrain(instrument: str, timeframe: str) -> str:
 
 def get(run_id: str) -> FlowRun:
     """The run as it stands now."""
-    found = _request("GET", f"/flow_runs/{run_id}")
+    found = request("GET", f"/flow_runs/{run_id}")
     if found is None:
         raise PregaoError(f"The Prefect server knows no run {run_id}.", "It may have been deleted in Prefect's pages.")
-    return _flow_run(found)
+    return flow_run(found)
 
 
 def wait(run_id: str, timeout: float, on_state: Callable[[FlowRun], None] = lambda run: None) -> FlowRun:
@@ -201,7 +201,7 @@ def wait(run_id: str, timeout: float, on_state: Callable[[FlowRun], None] = lamb
 def report(run_id: str) -> dict[str, Any]:
     """What the run's flow reported (its last report artifact); empty if nothing."""
     wanted = {"artifacts": {"flow_run_id": {"any_": [run_id]}, "type": {"any_": [REPORT]}}}
-    found = _request("POST", "/artifacts/filter", {**wanted, "limit": 1, "sort": "CREATED_DESC"})
+    found = request("POST", "/artifacts/filter", {**wanted, "limit": 1, "sort": "CREATED_DESC"})
     data = found[0]["data"] if found else {}
     return json.loads(data) if isinstance(data, str) else dict(data)
 
@@ -209,7 +209,7 @@ def report(run_id: str) -> dict[str, Any]:
 def cancel(run_id: str, message: str = "Cancelled by the person") -> None:
     """Ask a run to end: SIGTERM reaches its flow within a fraction of a second."""
     state = {"type": "CANCELLING", "message": message}
-    _request("POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": False})
+    request("POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": False})
 
 
 def session_runs(session_id: str) -> list[FlowRun]:
@@ -226,11 +226,6 @@ def was_cancelled(session_id: str) -> bool:
 def active_runs() -> list[FlowRun]:
     """Runs that have a process, the newest first. A suspended one has none: it waits to be scheduled again."""
     return [run for run in _runs(ACTIVE) if run.state != "Suspended"]
-
-
-def recent_runs(limit: int = 20) -> list[FlowRun]:
-    """The latest runs that have begun, the newest first."""
-    return _runs([*ACTIVE, *FINAL], limit=limit)
 
 
 def cancel_all(timeout: float, message: str = SHUTDOWN) -> list[FlowRun]:
@@ -252,7 +247,7 @@ def crash_active(message: str) -> None:
     """Mark every run that looks active as crashed, whatever it says itself. For a runner that knows it is alone."""
     for run in active_runs():
         state = {"type": "CRASHED", "message": message}
-        _request("POST", f"/flow_runs/{run.id}/set_state", {"state": state, "force": True})
+        request("POST", f"/flow_runs/{run.id}/set_state", {"state": state, "force": True})
 
 
 def drop_missed(before: datetime) -> None:
@@ -261,10 +256,10 @@ def drop_missed(before: datetime) -> None:
         "state": {"type": {"any_": ["SCHEDULED"]}},
         "expected_start_time": {"before_": before.isoformat()},
     }
-    while found := _request("POST", "/flow_runs/filter", {"flow_runs": wanted, "limit": 200}) or []:
+    while found := request("POST", "/flow_runs/filter", {"flow_runs": wanted, "limit": 200}) or []:
         missed = [run["id"] for run in found if run.get("auto_scheduled")]
         for run_id in missed:
-            _request("DELETE", f"/flow_runs/{run_id}")
+            request("DELETE", f"/flow_runs/{run_id}")
         if len(missed) < 200:
             return
 
@@ -278,10 +273,11 @@ def _runs(state_types: Sequence[str], tags: Sequence[str] = (), limit: int = 200
     if tags:
         wanted["tags"] = {"all_": list(tags)}
     body = {"flow_runs": wanted, "sort": "EXPECTED_START_TIME_DESC", "limit": limit}
-    return [_flow_run(found) for found in _request("POST", "/flow_runs/filter", body) or []]
+    return [flow_run(found) for found in request("POST", "/flow_runs/filter", body) or []]
 
 
-def _flow_run(found: dict[str, Any]) -> FlowRun:
+def flow_run(found: dict[str, Any]) -> FlowRun:
+    """A run from the API's own JSON."""
     state = found.get("state") or {}
     return FlowRun(
         id=found["id"],
@@ -297,7 +293,7 @@ def _flow_run(found: dict[str, Any]) -> FlowRun:
 
 @cache
 def _flow_name(flow_id: str) -> str:
-    return str((_request("GET", f"/flows/{flow_id}") or {}).get("name", ""))
+    return str((request("GET", f"/flows/{flow_id}") or {}).get("name", ""))
 
 
 def _seconds(text: str | None) -> float | None:

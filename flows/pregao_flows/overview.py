@@ -58,7 +58,7 @@ def runs(limit: int, flows: Sequence[str] = ()) -> list[FlowRun]:
     }
     if flows:
         body["flows"] = {"name": {"any_": list(flows)}}
-    return [client._flow_run(found) for found in client._request("POST", "/flow_runs/filter", body) or []]
+    return [client.flow_run(found) for found in client.request("POST", "/flow_runs/filter", body) or []]
 
 
 def plain(message: str) -> str:
@@ -69,20 +69,20 @@ def plain(message: str) -> str:
 def progress(run_id: str) -> float | None:
     """How far a run says it is, per cent; None if it does not say."""
     wanted = {"flow_run_id": {"any_": [run_id]}, "type": {"any_": ["progress"]}}
-    found = client._request("POST", "/artifacts/filter", {"artifacts": wanted, "limit": 1, "sort": "UPDATED_DESC"})
+    found = client.request("POST", "/artifacts/filter", {"artifacts": wanted, "limit": 1, "sort": "UPDATED_DESC"})
     return float(found[0]["data"]) if found else None
 
 
 def steps(run_id: str) -> list[Step]:
     """The tasks of a run so far, in the order in which they began."""
     body = {"flow_runs": {"id": {"any_": [run_id]}}, "sort": "EXPECTED_START_TIME_ASC", "limit": 100}
-    found = client._request("POST", "/task_runs/filter", body) or []
+    found = client.request("POST", "/task_runs/filter", body) or []
     return [Step(re.sub(r"-[0-9a-f]{3,}$", "", task["name"]), task.get("state_type") or "") for task in found]
 
 
 def schedules() -> list[Schedule]:
     """The schedules of the deployments that are served; those that the server does not know are left out."""
-    found = [(name, client._request("GET", f"/deployments/name/{name}")) for name in SCHEDULED]
+    found = [(name, client.request("GET", f"/deployments/name/{name}")) for name in SCHEDULED]
     return [_schedule(name, one) for name, one in found if one is not None]
 
 
@@ -91,10 +91,10 @@ def switch(deployment: str, on: bool) -> None:
 
     Raises `NotFoundError` for a deployment without a schedule, or one that the server does not know.
     """
-    known = client._request("GET", f"/deployments/name/{deployment}") if deployment in SCHEDULED else None
+    known = client.request("GET", f"/deployments/name/{deployment}") if deployment in SCHEDULED else None
     if known is None:
         raise unknown("schedule", deployment, list(SCHEDULED))
-    client._request("POST", f"/deployments/{known['id']}/{'resume' if on else 'pause'}_deployment")
+    client.request("POST", f"/deployments/{known['id']}/{'resume' if on else 'pause'}_deployment")
 
 
 def _schedule(name: str, found: dict[str, Any]) -> Schedule:
@@ -119,5 +119,5 @@ def _next(deployment_id: str) -> float | None:
         "sort": "EXPECTED_START_TIME_ASC",
         "limit": 1,
     }
-    found = client._request("POST", "/flow_runs/filter", body)
+    found = client.request("POST", "/flow_runs/filter", body)
     return datetime.fromisoformat(found[0]["expected_start_time"]).timestamp() if found else None

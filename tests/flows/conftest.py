@@ -43,8 +43,8 @@ def started(markets: object, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         servers.start()
         servers.wait()
         # On its schedule it would start again what a test has killed, at a moment of its own.
-        supervise = client._request("GET", f"/deployments/name/{client.SUPERVISE}")["id"]
-        client._request("POST", f"/deployments/{supervise}/pause_deployment")
+        supervise = client.request("GET", f"/deployments/name/{client.SUPERVISE}")["id"]
+        client.request("POST", f"/deployments/{supervise}/pause_deployment")
         _restore(before)
         yield servers
         # Ending asks the server again.

@@ -91,7 +91,7 @@ def monitored(**asked: Any) -> dict[str, Any]:
 def trainings() -> list[dict[str, Any]]:
     """The runs of `retrain` that an event has started, the newest last."""
     wanted = {"flows": {"name": {"any_": ["retrain"]}}, "sort": "EXPECTED_START_TIME_ASC"}
-    found = client._request("POST", "/flow_runs/filter", wanted)
+    found = client.request("POST", "/flow_runs/filter", wanted)
     return [one for one in found if (one.get("created_by") or {}).get("type") == "AUTOMATION"]
 
 

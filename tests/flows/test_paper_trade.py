@@ -110,11 +110,11 @@ def test_suspend_ends_the_process_and_resume_goes_on(journal: Journal, session: 
     run_id = client.launch(session)
     trading(journal, session)
     suspend = {"type": "PAUSED", "name": "Suspended", "state_details": {"pause_reschedule": True}}
-    client._request("POST", f"/flow_runs/{run_id}/set_state", {"state": suspend})
+    client.request("POST", f"/flow_runs/{run_id}/set_state", {"state": suspend})
     until(lambda: [run.ended_ns is not None for run in journal.runs(session)], [True])
     left = journal.session(session)
     assert (left.status, state(run_id)) == ("running", "Suspended")
-    client._request("POST", f"/flow_runs/{run_id}/resume", {})
+    client.request("POST", f"/flow_runs/{run_id}/resume", {})
     trading(journal, session, left.bars + 3)
     assert state(run_id) == "Running"
 
@@ -122,9 +122,9 @@ def test_suspend_ends_the_process_and_resume_goes_on(journal: Journal, session: 
 def test_pause_pauses_the_session_and_resume_resumes_it(journal: Journal, session: str) -> None:
     run_id = client.launch(session)
     trading(journal, session)
-    client._request("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "PAUSED", "name": "Paused"}})
+    client.request("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "PAUSED", "name": "Paused"}})
     until(lambda: journal.session(session).status, "paused")
-    client._request("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "RUNNING"}, "force": True})
+    client.request("POST", f"/flow_runs/{run_id}/set_state", {"state": {"type": "RUNNING"}, "force": True})
     until(lambda: journal.session(session).status, "running")
     assert len(journal.runs(session)) == 1  # the same process all along
 

@@ -18,7 +18,7 @@ from pregao.operations.ports import free_port
 from pregao.operations.processes import Child, child_environment
 from pregao.operations.servers import Servers
 from pregao.settings import settings
-from pregao_flows import client
+from pregao_flows import client, overview
 
 pytestmark = pytest.mark.servers
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def test_a_run_on_a_schedule_really_starts(served: Servers, tmp_path: Path) -> N
     child.start()
     try:
         deadline = time.monotonic() + 180
-        while not any(run.flow == "clock" and run.state_type == "COMPLETED" for run in client.recent_runs(50)):
+        while not any(run.flow == "clock" and run.state_type == "COMPLETED" for run in overview.runs(50)):
             assert child.running
             assert time.monotonic() < deadline, child.log.read_text()
             time.sleep(0.3)
@@ -83,24 +83,24 @@ def test_a_run_on_a_schedule_really_starts(served: Servers, tmp_path: Path) -> N
 
 
 def test_missed_runs_are_dropped_and_what_a_person_asked_for_is_not(served: Servers) -> None:
-    flow = client._request("POST", "/flows/", {"name": "unserved"})["id"]
+    flow = client.request("POST", "/flows/", {"name": "unserved"})["id"]
     hourly = {"interval": 3600, "anchor_date": "2020-01-01T00:00:00Z"}
     body = {"name": "unserved", "flow_id": flow, "schedules": [{"schedule": hourly, "active": True}]}
-    deployment = client._request("POST", "/deployments/", body)["id"]
+    deployment = client.request("POST", "/deployments/", body)["id"]
     span = {"start_time": "2020-01-01T00:00:00Z", "end_time": "2020-01-03T00:00:00Z", "max_runs": 3}
-    client._request("POST", f"/deployments/{deployment}/schedule", span)
-    asked = client._request("POST", f"/deployments/{deployment}/create_flow_run", {})["id"]
+    client.request("POST", f"/deployments/{deployment}/schedule", span)
+    asked = client.request("POST", f"/deployments/{deployment}/create_flow_run", {})["id"]
 
     def waiting() -> set[str]:
         wanted = {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["SCHEDULED"]}}}
-        found = client._request("POST", "/flow_runs/filter", {"flow_runs": wanted})
+        found = client.request("POST", "/flow_runs/filter", {"flow_runs": wanted})
         return {run["id"] for run in found if run["id"] == asked or run["expected_start_time"] < "2021"}
 
     assert len(waiting()) > 1
     client.drop_missed(datetime.now(UTC))
     assert waiting() == {asked}
-    client._request("DELETE", f"/deployments/{deployment}")
-    client._request("DELETE", f"/flow_runs/{asked}")
+    client.request("DELETE", f"/deployments/{deployment}")
+    client.request("DELETE", f"/flow_runs/{asked}")
 
 
 def test_another_site_cannot_use_the_api(served: Servers) -> None:

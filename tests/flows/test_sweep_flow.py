@@ -52,7 +52,7 @@ def cluster(stored: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def flow_runs(name: str) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = client._request("POST", "/flow_runs/filter", {"flows": {"name": {"any_": [name]}}})
+    found: list[dict[str, object]] = client.request("POST", "/flow_runs/filter", {"flows": {"name": {"any_": [name]}}})
     return found
 
 
@@ -68,7 +68,7 @@ def test_a_cluster_makes_the_same_file(cluster: str, tmp_path: Path) -> None:
     [newest] = sorted(runs, key=lambda run: str(run["created"]))[-1:]
     assert newest["state_type"] == "COMPLETED"
     assert newest["parameters"] == {"strategy": strategy, "runs": 116, "cluster": cluster}
-    tasks = client._request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [newest["id"]]}}})
+    tasks = client.request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [newest["id"]]}}})
     assert {task["state_type"] for task in tasks} == {"COMPLETED"}
     assert 2 < len(tasks) <= 1 + 2 * 2 * 8
 

@@ -33,17 +33,17 @@ def finished(run_id: str, seconds: float = 120) -> client.FlowRun:
 
 def artifacts(run_id: str) -> list[dict[str, Any]]:
     wanted = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
-    found: list[dict[str, Any]] = client._request("POST", "/artifacts/filter", wanted)
+    found: list[dict[str, Any]] = client.request("POST", "/artifacts/filter", wanted)
     return found
 
 
 def task_names(run_id: str) -> list[str]:
     body = {"flow_runs": {"id": {"any_": [run_id]}}, "sort": "EXPECTED_START_TIME_ASC"}
-    return [task["name"].rpartition("-")[0] for task in client._request("POST", "/task_runs/filter", body)]
+    return [task["name"].rpartition("-")[0] for task in client.request("POST", "/task_runs/filter", body)]
 
 
 def task_run_names(run_id: str) -> list[str]:
-    found = client._request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
+    found = client.request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
     return [task["name"].partition("-")[0] for task in found]
 
 
@@ -75,13 +75,13 @@ def test_many_instruments_are_fetched_side_by_side_and_recorded_as_one_version(s
     assert versions[0].message == f"Ingest from synthetic: {EDGE} 1h +500, {NOISE} 1h +500"
     [progress] = [a for a in artifacts(run.id) if a["type"] == "progress"]
     assert progress["data"] == 100.0
-    limit = client._request("GET", "/v2/concurrency_limits/venue-synthetic")
+    limit = client.request("GET", "/v2/concurrency_limits/venue-synthetic")
     assert (limit["limit"], limit["active"]) == (2, True)
 
     # What a person edits in Prefect's pages stays.
-    client._request("PATCH", "/v2/concurrency_limits/venue-synthetic", {"limit": 1})
+    client.request("PATCH", "/v2/concurrency_limits/venue-synthetic", {"limit": 1})
     finished(client.run_ingest("synthetic", [EDGE, NOISE], "1h", {"bars": 500}))
-    assert client._request("GET", "/v2/concurrency_limits/venue-synthetic")["limit"] == 1
+    assert client.request("GET", "/v2/concurrency_limits/venue-synthetic")["limit"] == 1
 
 
 def test_what_can_be_had_is_stored_and_what_cannot_is_named(served: Servers) -> None:
@@ -118,9 +118,9 @@ def test_a_secret_is_named_in_the_parameters_and_written_nowhere(served: Servers
     asked = {"source": "files", "symbols": ["HIDDEN"], "timeframe": "1m", "options": options}
     run = finished(client.ask(client.INGEST, asked))
     assert Store().instrument("HIDDEN").quote == "SECRETCOIN"
-    tasks = client._request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run.id]}}})
-    logs = client._request("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [run.id]}}})
-    said = json.dumps([client._request("GET", f"/flow_runs/{run.id}"), tasks, logs, artifacts(run.id)])
+    tasks = client.request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run.id]}}})
+    logs = client.request("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [run.id]}}})
+    said = json.dumps([client.request("GET", f"/flow_runs/{run.id}"), tasks, logs, artifacts(run.id)])
     assert "pregao-test-secret" in said
     assert "SECRETCOIN" not in said
 
@@ -140,9 +140,9 @@ def test_a_secret_that_is_not_there_is_named(served: Servers, monkeypatch: pytes
 def test_on_its_schedule_it_goes_on_with_what_is_stored(served: Servers) -> None:
     run = finished(client.ask(client.INGEST, {}))
     assert "Nothing to go on with" in run.message
-    deployment = client._request("GET", f"/deployments/name/{client.INGEST}")
+    deployment = client.request("GET", f"/deployments/name/{client.INGEST}")
     assert [s["schedule"]["cron"] for s in deployment["schedules"]] == ["2 * * * *"]
-    assert client._request("PATCH", f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}",
+    assert client.request("PATCH", f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}",
                            {"active": False}) is None  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def test_on_its_schedule_it_brings_what_has_happened_since_of_every_venue(
         "fetch and check yfinance AAPL 1d",
         "store and record",
     ]
-    assert client._request("GET", "/v2/concurrency_limits/venue-ccxt-binance")["limit"] == 2
+    assert client.request("GET", "/v2/concurrency_limits/venue-ccxt-binance")["limit"] == 2
     assert venue.counts()["klines"] == 2
     versions = Versions().list()
     assert len(versions) == before + 1
@@ -198,7 +198,7 @@ def test_a_wrong_request_fails_at_once_with_its_sentence(served: Servers) -> Non
     assert run.state == "Failed"
     assert "no-such-source" in run.message
     assert len(task_names(run.id)) == 1
-    tries = client._request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run.id]}}})
+    tries = client.request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run.id]}}})
     assert [task["run_count"] for task in tries] == [1]  # wrong stays wrong: not tried again
 
 

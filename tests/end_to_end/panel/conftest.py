@@ -58,8 +58,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
             servers.start()
             servers.wait()
             made = Stack(home, servers)
-            supervise = client._request("GET", f"/deployments/name/{client.SUPERVISE}")["id"]
-            client._request("POST", f"/deployments/{supervise}/pause_deployment")
+            supervise = client.request("GET", f"/deployments/name/{client.SUPERVISE}")["id"]
+            client.request("POST", f"/deployments/{supervise}/pause_deployment")
             yield made
             made.journal.close()
     settings.cache_clear()
