@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from sqlalchemy import text as sql
 from visitors import PHONE, launched, visitors
 
 from pregao.sessions.spec import SessionSpec
+from pregao_ui.refusals import known, refusal
 
 pytestmark = pytest.mark.browser
 
@@ -68,6 +70,21 @@ def test_the_value_of_the_operation_moves_as_rows_are_committed(panel: Any, visi
     assert page.locator(".pg-decisions li").count() > 5
     assert page.locator("[data-part=synthetic]").is_visible()
     assert page.locator("#topbar .money").inner_text().lower() == "simulated money"
+
+
+def test_the_page_tells_refusals_as_the_server_does(panel: Any, visit: Any) -> None:
+    session_id = panel.session()
+    _, sentences = known("pt-BR")
+    cases = [re.sub(r"\{(\w+)\}", r"a \1", one) for one in sentences]
+    cases += ["Something new. Round it. And this.", "one.csv is empty. Two", "no full stop", "a\nb. Round it.", ""]
+    page = visit(locale="pt-BR").open(f"/?session={session_id}")
+    page.wait_for_function("() => Boolean(window.Pregao?.refusal)")
+    assert page.evaluate("cases => cases.map(Pregao.refusal)", cases) == [refusal("pt-BR", one) for one in cases]
+    with panel.journal.writing() as connection:
+        said = "5.20 % were lost today (UTC): no more entries until tomorrow."
+        values = {"id": session_id, "details": json.dumps({"notices": {"risk": said}})}
+        connection.execute(sql("UPDATE sessions SET details = :details WHERE id = :id"), values)
+    page.wait_for_selector("[data-part=notice] >> text=5.20 % foram perdidos hoje")
 
 
 @pytest.mark.parametrize(

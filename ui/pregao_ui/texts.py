@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from pregao_ui.refusals import known
+
 if TYPE_CHECKING:
     from gradio.i18n import I18n, I18nData
 
@@ -72,6 +74,9 @@ def script() -> str:
     """The dictionaries as a script of the page: defines ``window.PregaoTexts``."""
     texts: dict[str, Any] = {language: dictionary(language) for language in LANGUAGES}
     texts["phrases"] = {language: phrases(language) for language in LANGUAGES}
+    texts["refusals"] = {
+        language: dict(zip(("words", "sentences"), known(language), strict=True)) for language in LANGUAGES
+    }
     # "</" could end the script element if the file were ever inlined; U+2028 is a line end in old JavaScript
     body = json.dumps(texts, ensure_ascii=False).replace("</", "<\\/").replace("\u2028", "\\u2028")
     return f"window.PregaoTexts = {body};\n"

@@ -64,8 +64,8 @@
     const node = root.querySelector("[data-part=notice]");
     let text = otherwise;
     let tone = "";
-    const told = Object.values(session?.notices ?? {});
-    if (session?.status === "failed" || (session?.status === "paused" && session.error)) [text, tone] = [session.error || T("status_failed"), "bad"];
+    const told = Object.values(session?.notices ?? {}).map(Pregao.refusal);
+    if (session?.status === "failed" || (session?.status === "paused" && session.error)) [text, tone] = [session.error ? Pregao.refusal(session.error) : T("status_failed"), "bad"];
     else if (told.length) [text, tone] = [told.join(" "), "warn"];
     else if (session?.status === "created") text = T("created_hint");
     else if (stale(session)) [text, tone] = [T("silent", { time: format.span(Date.now() / 1000 - session.heartbeat) }), "warn"];

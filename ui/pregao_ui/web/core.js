@@ -156,11 +156,29 @@
 
   /* What the platform says in English, where the language knows it; a number in it is put in again. */
   const phrases = window.PregaoTexts.phrases?.[language] ?? {};
+  const { words = {}, sentences = {} } = window.PregaoTexts.refusals?.[language] ?? {};
+  const BLANK = /\{(\w+)\}/g;
+  const literal = (text) => text.replace(/[.*+?^${}()|[\]\\\/]/g, "\\$&");
+  const forms = Object.entries(sentences).sort(([one], [other]) => other.replace(BLANK, "").length - one.replace(BLANK, "").length)
+    .map(([english, into]) => [new RegExp(`^${english.split(/\{(\w+)\}/).map((part, i) => (i % 2 ? `(?<${part}>\\S.*?)` : literal(part))).join("")}(?:\\s+|$)`, "s"), into]);
+  /* The same for what it refuses or warns of, as pregao_ui.refusals has it: sentence by sentence. */
+  const refusal = (said) => {
+    const parts = [];
+    let rest = forms.length ? said.trim() : "";
+    while (rest) {
+      let found = null;
+      const into = forms.find(([form]) => (found = form.exec(rest)))?.[1];
+      found ??= /^.*?[.!?](?:\s+|$)/s.exec(rest);
+      parts.push(into ? into.replace(BLANK, (_, name) => words[found.groups[name]] ?? found.groups[name]) : (found?.[0] ?? rest).trim());
+      rest = found ? rest.slice(found[0].length) : "";
+    }
+    return parts.length ? parts.join(" ") : said;
+  };
   const told = (text) => {
     const numbers = [];
     const key = text.replace(/\d+/g, (digits) => { numbers.push(digits); return "#"; });
     return key in phrases ? phrases[key].replace(/#/g, () => numbers.shift() ?? "") : text;
   };
 
-  window.Pregao = { language, told, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, money, stale, command, selection };
+  window.Pregao = { language, told, refusal, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, money, stale, command, selection };
 })();

@@ -71,7 +71,7 @@
         make("td", {}, pick),
         make("td", {}, make("a", { href: link(session.id) }, `${instrument.symbol} · ${session.timeframe}`),
           instrument.synthetic ? make("span", { class: "pg-badge", title: T("synthetic_long") }, T("synthetic")) : null, badge(session), make("small", {}, session.id)),
-        make("td", {}, make("span", { class: "pg-pill", "data-status": session.status, title: session.error || null }, T(`status_${session.status}`)),
+        make("td", {}, make("span", { class: "pg-pill", "data-status": session.status, title: session.error ? Pregao.refusal(session.error) : null }, T(`status_${session.status}`)),
           stale(session) ? make("span", { class: "pg-pill", "data-status": "created" }, T("no_runner")) : null,
           make("small", {}, session.live ? T("live_feed") : session.bars_total ? format.percent(session.bars / session.bars_total * 100, 0) : "")),
         make("td", { class: "n", "data-sign": Math.sign(session.pnl) }, format.signedMoney(session.pnl), make("small", {}, format.signedPercent(session.pnl_percent))),
