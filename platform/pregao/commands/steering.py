@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 ANSWER_S = 5.0
 """How long a command waits for the session's runner to take it."""
-ATTENDED_S = 10.0
-"""A runner that has not shown itself for so long is taken to be gone."""
 
 
 @click.command()
@@ -26,10 +24,11 @@ ATTENDED_S = 10.0
 @json_option
 def stop(session_id: str, as_json: bool) -> None:
     """Close the position and end the session for good: live at the last price heard, of a replay at the next open."""
+    from pregao.sessions.control import left_alone
     from pregao.sessions.journal import Journal
 
     with closing(Journal()) as journal:
-        if _unattended(journal, session_id):
+        if left_alone(session_id, journal):
             progress("No runner attends this session: it is brought to its end here.")
             _send(journal, session_id, "stop", {}, wait=False)
             attend(journal, session_id, as_json)
@@ -51,12 +50,13 @@ def pause(session_id: str, as_json: bool) -> None:
 @json_option
 def resume(session_id: str, here: bool, as_json: bool) -> None:
     """Go on with a paused session, or with one whose runner has gone."""
+    from pregao.sessions.control import left_alone
     from pregao.sessions.journal import Journal
     from pregao_flows.starting import begin, require_runner
 
     with closing(Journal()) as journal:
         row = journal.session(session_id)
-        if not _unattended(journal, session_id):
+        if not left_alone(session_id, journal):
             _tell(_send(journal, session_id, "resume", {}), as_json)
             return
         if not here:
@@ -105,7 +105,7 @@ def _command(session_id: str, kind: str, body: dict[str, Any], as_json: bool) ->
 
 def _send(journal: Journal, session_id: str, kind: str, body: dict[str, Any], wait: bool = True) -> dict[str, Any]:
     """Send a command and wait for its outcome. Raises `PregaoError` if the session refuses it."""
-    from pregao.sessions.control import command
+    from pregao.sessions.control import command, left_alone
 
     number = command(session_id, kind, body, journal)
     told = {"session": session_id, "command": kind, "number": number, "outcome": "waiting"}
@@ -116,7 +116,7 @@ def _send(journal: Journal, session_id: str, kind: str, body: dict[str, Any], wa
             return told | {"outcome": "done"}
         if outcome is not None:
             raise PregaoError(f"Session {session_id} refuses {kind}: {outcome}.")
-        if _unattended(journal, session_id):
+        if left_alone(session_id, journal):
             break
         time.sleep(0.05)
     return told
@@ -131,9 +131,3 @@ def _tell(told: dict[str, Any], as_json: bool) -> None:
         click.echo(f"Go on with `pregao trade resume {session_id}`.")
     else:
         click.echo(f"Session {told['session']}: {told['command']}, {told['outcome']}.")
-
-
-def _unattended(journal: Journal, session_id: str) -> bool:
-    """Whether no process runs a session that has not ended."""
-    row = journal.session(session_id)
-    return row.status == "failed" or (row.active and not journal.attended(row, ATTENDED_S))

@@ -11,7 +11,10 @@ from pregao.sessions.journal import Journal, TakenError
 from pregao.sessions.records import COMMANDS, CommandKind, canonical
 from pregao.sessions.spec import ExchangeBroker, SessionSpec
 
-__all__ = ["OtherStartError", "SpecError", "command", "spec_of", "start"]
+__all__ = ["OtherStartError", "SpecError", "command", "left_alone", "spec_of", "start"]
+
+ATTENDED_S = 10.0
+"""A runner that has not shown itself for so long is taken to be gone, where a person asks for the session."""
 
 
 class OtherStartError(UsageError):
@@ -104,3 +107,9 @@ def command(session_id: str, kind: str, body: dict[str, Any] | None = None, jour
     finally:
         if owned:
             journal.close()
+
+
+def left_alone(session_id: str, journal: Journal) -> bool:
+    """Whether a session that has not ended is run by no process: it failed, or its runner is gone."""
+    row = journal.session(session_id)
+    return row.status == "failed" or (row.active and not journal.attended(row, ATTENDED_S))

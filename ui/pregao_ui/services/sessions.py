@@ -19,9 +19,6 @@ from pregao.sessions.views import view
 from pregao_ui.schemas.sessions import CommandIn, CommandOut, EquityOut, Launched, SessionOut, TradeOut
 from pregao_ui.services.flows import Flows
 
-ATTENDED_S = 10.0
-"""A runner that has not shown itself for so long is taken to be gone."""
-
 
 class Wanted(NamedTuple):
     """Which sessions are asked for; None and empty are any."""
@@ -159,7 +156,7 @@ class Sessions:
             raise UsageError(f"Session {session_id} has ended ({row.status}).", "Clone it to begin anew.")
         if row.status == "paused":
             control.command(session_id, "resume", journal=self.journal)
-        if row.status == "failed" or not self.journal.attended(row, ATTENDED_S):
+        if control.left_alone(session_id, self.journal):
             return self.launch(session_id)
         return Launched(session=session_id, launched=True)
 
