@@ -10,9 +10,9 @@ from probe_market import START_NS, a_spec, random_walk
 
 from pregao.core.errors import NotFoundError, UsageError
 from pregao.market.store import Store
+from pregao.sessions.as_backtest import result_of
 from pregao.sessions.control import start
 from pregao.sessions.course import course_of
-from pregao.sessions.history import result_of
 from pregao.sessions.journal import Journal
 from pregao.sessions.runtime import run
 

@@ -17,11 +17,11 @@ from sqlalchemy import text
 from pregao.cli import main
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.reporting.gather import sheet_of
+from pregao.sessions.as_backtest import result_of
 from pregao.sessions.audit import audit
 from pregao.sessions.backup import back_up, restore
 from pregao.sessions.control import start
 from pregao.sessions.export import SCHEMAS, export
-from pregao.sessions.history import result_of
 from pregao.sessions.journal import DamagedError, Journal
 from pregao.sessions.lineage import lineage
 from pregao.sessions.runtime import run

@@ -30,7 +30,7 @@ def report(session_id: str, html: Path | None, language: str, as_json: bool) -> 
     from pregao.reporting.document import document
     from pregao.reporting.gather import sheet_of
     from pregao.reporting.tearsheet import write_tearsheet
-    from pregao.sessions.history import result_of
+    from pregao.sessions.as_backtest import result_of
     from pregao.sessions.journal import Journal
     from pregao.simulation.baselines import buy_and_hold
 

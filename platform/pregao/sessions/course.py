@@ -1,6 +1,6 @@
 """A session's equity and figures read from its journal alone: no strategy, no model and no data is needed.
 
-`pregao.sessions.history` gives the same as the result of a backtest, for whatever wants to know each order.
+`pregao.sessions.as_backtest` gives the same as the result of a backtest, for whatever wants to know each order.
 """
 
 from __future__ import annotations

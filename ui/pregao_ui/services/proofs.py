@@ -100,7 +100,7 @@ class Proofs:
         def ask(row: SessionRow) -> str:
             from pregao.reporting.gather import sheet_of
             from pregao.reporting.tearsheet import tearsheet
-            from pregao.sessions.history import result_of
+            from pregao.sessions.as_backtest import result_of
             from pregao.simulation.baselines import buy_and_hold
 
             result = result_of(self.journal, session_id)
