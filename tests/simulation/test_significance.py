@@ -162,13 +162,6 @@ def test_trials_that_never_traded_count_but_say_nothing_of_the_spread() -> None:
     assert unknown.flaw is Flaw.NO_SPREAD
 
 
-def test_correlated_trials_are_worth_fewer() -> None:
-    assert Trials(100, 0.5).independent(0.9).count == pytest.approx(10.9)
-    assert Trials(100, 0.5).independent(1.0).count == 1
-    with pytest.raises(UsageError, match="between 0 and 1"):
-        Trials(100, 0.5).independent(1.5)
-
-
 @pytest.mark.parametrize(
     ("returns", "flaw"),
     [

@@ -134,12 +134,6 @@ class Trials:
         variance = float(known.var(ddof=1)) if len(known) > 1 else math.nan
         return cls(float(len(all_of_them)), 0.0 if len(all_of_them) == 1 else variance)
 
-    def independent(self, mean_correlation: float) -> Trials:
-        """As many independent trials as these are worth: ``rho + (1 - rho) * count`` (2014, appendix 3)."""
-        if not 0 <= mean_correlation <= 1:
-            raise UsageError(f"The mean correlation of the trials is between 0 and 1, not {mean_correlation}.")
-        return Trials(mean_correlation + (1 - mean_correlation) * self.count, self.variance)
-
 
 def probabilistic_sharpe(sample: Sample, benchmark: float = 0.0) -> Estimate:
     """The chance that the true Sharpe ratio is above a benchmark (both per bar).
