@@ -29,7 +29,7 @@ demo: $(PREPARED) ## Show the whole product working, offline (ARGS=--check: with
 	@$(BIN)/pregao demo $(ARGS)
 
 test: $(PREPARED) ## Pass the tests, two files at a time (ARGS="-n 0" one; "-m 'not servers'" for a part)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 up: $(PREPARED) ## Start the Prefect server with the flows, MLflow and the panel
 	@$(BIN)/pregao up $(ARGS)
