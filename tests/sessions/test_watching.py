@@ -104,7 +104,7 @@ def test_on_a_terminal_it_goes_on_until_ctrl_c_and_the_session_beyond(begin: Any
     try:
         shown = read(ours, r"bar ([5-9]|\d\d+)/", 60)  # a busy machine leaves some out
         assert "simulated money" in shown
-        assert shown.count("equity") > 3  # drawn again and again
+        assert shown.count("equity") > 1  # drawn again
         watching.send_signal(signal.SIGINT)
         assert watching.wait(20) == 130
         at = journal.session(session_id).bars

@@ -12,7 +12,7 @@ import pytest
 from pregao.features.conformance import market
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import backtest, desk_for
-from pregao.strategies.conformance import Case, checks
+from pregao.strategies.conformance import Case, form, past, signals, state
 from pregao.strategies.contract import API, APIS
 from pregao.strategies.registry import BrokenPluginError, configured, discover, load
 
@@ -48,8 +48,8 @@ def test_it_makes_the_trades_that_it_made_on_that_day_over_history_and_live() ->
 
 def test_it_keeps_the_contract_of_today() -> None:
     case = Case(load("first-day"), {"span": 4})
-    for check in (checks.keeps_the_contract, checks.settings_make_a_form, checks.sees_only_the_past,
-                  checks.saves_all_its_state, checks.signals_agree):  # fmt: skip
+    for check in (form.keeps_the_contract, form.settings_make_a_form, past.sees_only_the_past,
+                  state.saves_all_its_state, signals.signals_agree):  # fmt: skip
         check(case)
 
 

@@ -33,7 +33,7 @@ class Stack:
         self.journal = Journal()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with launched() as found:
         yield found
