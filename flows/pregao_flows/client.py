@@ -32,6 +32,8 @@ ACTIVE = ("PENDING", "RUNNING", "CANCELLING", "PAUSED")
 """State types of runs that have a process, or had one."""
 
 POLL_SECONDS = 0.3
+PATIENCE_S = 60.0
+"""A server that does not answer for so long is away."""
 """Each look at a run costs the server some ten milliseconds of its one core."""
 
 SHUTDOWN = "Pregão is shutting down"
@@ -184,12 +186,23 @@ def get(run_id: str) -> FlowRun:
 def wait(run_id: str, timeout: float, on_state: Callable[[FlowRun], None] = lambda run: None) -> FlowRun:
     """Poll until the run has reached its last state, or ``timeout`` seconds have passed.
 
-    ``on_state`` is called at each change of its state.
+    ``on_state`` is called at each change of its state. A server that is away for less than `PATIENCE_S` is waited for:
+    the run itself does not need it.
+
+    Raises:
+        ServerDownError: if it stays away longer.
     """
     deadline = time.monotonic() + timeout
-    seen = ""
+    seen, heard = "", time.monotonic()
     while True:
-        run = get(run_id)
+        try:
+            run = get(run_id)
+        except ServerDownError:
+            if time.monotonic() - heard > PATIENCE_S:
+                raise
+            time.sleep(POLL_SECONDS)
+            continue
+        heard = time.monotonic()
         if run.state != seen:
             seen = run.state
             on_state(run)

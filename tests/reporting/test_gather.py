@@ -15,7 +15,7 @@ from candles import MINUTE, ONE, PLAN, candles
 from pregao.core.bars import Bars
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
-from pregao.reporting.document import document, to_json, write_trades
+from pregao.reporting.document import document, to_json
 from pregao.reporting.gather import evidence, sheet_of
 from pregao.reporting.plan_text import named, plan_settings
 from pregao.reporting.sheet import Luck, Sheet
@@ -236,7 +236,7 @@ def goog() -> Sheet:
     return sheet_of(result, "ma-cross", held=buy_and_hold(bars, plan), luck=luck, data_version="8f00", command="again")
 
 
-def test_real_days_of_a_stock(goog: Sheet, tmp_path: Path) -> None:
+def test_real_days_of_a_stock(goog: Sheet) -> None:
     assert len(goog.close_ns) == 2_148
     assert len(goog.trades) > 25
     assert goog.held is not None
@@ -252,6 +252,4 @@ def test_real_days_of_a_stock(goog: Sheet, tmp_path: Path) -> None:
         page = tearsheet(goog, language)
         assert len(page) < 500_000
         assert "nan" not in page.lower().replace("financ", "")
-    write_trades(goog, tmp_path / "trades.parquet")
-    back = pd.read_parquet(tmp_path / "trades.parquet")
-    assert back["pnl"].sum() == pytest.approx(goog.pnl, abs=200)  # but for what is still open
+    assert goog.trades["pnl"].sum() == pytest.approx(goog.pnl, abs=200)  # but for what is still open
