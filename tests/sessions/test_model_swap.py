@@ -159,6 +159,8 @@ def test_a_moved_alias_reaches_the_session_at_its_next_bar_without_a_restart(
         assert journal.session(session).trading_version == "2"
         point_at(model, "1")
         wait(lambda: len(swaps(journal, session)) == 2)
+        again = swaps(journal, session)[1].seq
+        wait(lambda: any(r.kind == "fill" and r.body["role"] == "entry" for r in journal.rows(session, again, 10**6)))
     assert [s.body["version"] for s in swaps(journal, session)] == ["2", "1"]
     assert audit(journal, session).identical
     _the_lineage_names_the_model_that_decided(journal, session)
