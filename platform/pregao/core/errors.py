@@ -1,5 +1,12 @@
 """Errors that a person reads: what happened, and the mend."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class PregaoError(Exception):
     """Something failed for a reason that a person can act on.
@@ -28,6 +35,16 @@ class UsageError(PregaoError):
 
 class NotFoundError(UsageError):
     """A name that nothing answers to: an instrument, a strategy, a model, a session."""
+
+
+def refusals(error: ValidationError) -> list[str]:
+    """What pydantic refuses, a clause for each without its full stop: ``fast: Input should be a valid integer``, or the
+    words alone of a rule between fields."""
+    found = []
+    for each in error.errors():
+        where, said = ".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, ").rstrip(".")
+        found.append(f"{where}: {said}" if where else said)
+    return found
 
 
 def unknown(kind: str, name: str, known: list[str], mend: str = "") -> NotFoundError:

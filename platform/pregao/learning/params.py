@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pregao.core.errors import UsageError
+from pregao.core.errors import UsageError, refusals
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.simulation.plan import Plan
@@ -162,8 +162,6 @@ def read_params(path: Path, overrides: Mapping[str, Mapping[str, object]] | None
             f"There is no {path.name} in {path.parent}.", "Run from the project's folder, or set PREGAO_HOME to it."
         ) from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"{path.name}: {where}: {first['msg']}.", f"Mend {path}.") from None
+        raise UsageError(f"{path.name}: {refusals(error)[0]}.", f"Mend {path}.") from None
     except (yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
         raise UsageError(f"{path} cannot be read as params: {' '.join(str(error).split())}.") from None

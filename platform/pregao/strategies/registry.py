@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from pregao.core.errors import PregaoError, UsageError, unknown
+from pregao.core.errors import PregaoError, UsageError, refusals, unknown
 from pregao.strategies.contract import API, APIS, StrategyConfig
 
 GROUP = "pregao.strategies"
@@ -160,11 +160,7 @@ def made(strategy: type[Any], name: str, config: dict[str, Any]) -> Any:
     try:
         settings = strategy.Config(**config)
     except (ValidationError, TypeError) as error:
-        problems = (
-            "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
-            if isinstance(error, ValidationError)
-            else str(error)
-        )
+        problems = "; ".join(refusals(error)) if isinstance(error, ValidationError) else str(error)
         known = ", ".join(strategy.Config.model_fields) or "none"
         raise UsageError(f"The settings of {name!r} are wrong: {problems}.", f"Its settings: {known}.") from None
     return strategy(settings)

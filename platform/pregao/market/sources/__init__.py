@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_c
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pregao.core.errors import PregaoError, UsageError, unknown
+from pregao.core.errors import PregaoError, UsageError, refusals, unknown
 from pregao.core.instrument import Instrument, folder_name
 from pregao.core.timeframe import Timeframe
 
@@ -218,13 +218,12 @@ def read_options(kind: type[SourceOptions], given: Mapping[str, Any]) -> SourceO
         return kind.model_validate(dict(given))
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "options"
         if first["type"] == "extra_forbidden":
             raise UsageError(
-                f"This source has no option {where!r}.", f"It has {', '.join(kind.model_fields) or 'none'}."
+                f"This source has no option {'.'.join(map(str, first['loc']))!r}.",
+                f"It has {', '.join(kind.model_fields) or 'none'}.",
             ) from None
-        reason = first["msg"].removeprefix("Value error, ")
-        raise UsageError(f"{where}: {reason}.") from None
+        raise UsageError(f"{refusals(error)[0]}.") from None
 
 
 def pick(wanted: Iterable[str], offered: Mapping[str, Any], what: str) -> list[str]:

@@ -6,6 +6,7 @@ import json
 
 from pydantic import ValidationError
 
+from pregao.core.errors import refusals
 from pregao.strategies.conformance.breach import Breach
 from pregao.strategies.conformance.case import Case
 from pregao.strategies.registry import breach_of
@@ -43,14 +44,15 @@ def settings_make_a_form(case: Case) -> None:
         made = config()
     except ValidationError as error:
         raise Breach(
-            f"It cannot be made without settings: {_problems(error)}.", "Give each setting a default that is valid."
+            f"It cannot be made without settings: {'; '.join(refusals(error))}.",
+            "Give each setting a default that is valid.",
         ) from error
     try:
         config.model_validate(made.model_dump())
     except ValidationError as error:
-        raise Breach(f"Its own defaults are refused: {_problems(error)}.", "Bring defaults and bounds together.") from (
-            error
-        )
+        raise Breach(
+            f"Its own defaults are refused: {'; '.join(refusals(error))}.", "Bring defaults and bounds together."
+        ) from (error)
     given = config(**case.config)
     try:
         text = given.model_dump_json()
@@ -71,7 +73,3 @@ def settings_make_a_form(case: Case) -> None:
             "Its settings can be changed, or take names that do not exist.",
             "Leave model_config as StrategyConfig has it: frozen, and extra forbidden.",
         )
-
-
-def _problems(error: ValidationError) -> str:
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())

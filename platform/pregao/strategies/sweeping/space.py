@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
-from pregao.core.errors import UsageError, unknown
+from pregao.core.errors import UsageError, refusals, unknown
 
 PLAN = ("entry_value", "take_profit", "stop_loss", "horizon", "cash", "fee", "slippage")
 """What of the plan can be swept, by the names and in the units of `Plan.of`."""
@@ -302,8 +302,5 @@ def _refusal(config: type[BaseModel], settings: Mapping[str, Value]) -> str:
     try:
         config(**settings)
     except (ValidationError, TypeError) as error:
-        if not isinstance(error, ValidationError):
-            return str(error)
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc'])) or 'settings'}: {first['msg']}"
+        return refusals(error)[0] if isinstance(error, ValidationError) else str(error)
     return ""
