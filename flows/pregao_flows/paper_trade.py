@@ -104,7 +104,10 @@ def paper_trade(session_id: str) -> State[Any]:
         else:
             loop.end()
             page.tell()
-            log.info("Session %s was stopped", session_id)
+            if loop.status == "stopped":
+                log.info("Session %s was stopped", session_id)
+            else:
+                log.warning("Session %s could not be ended yet: it is gone on with until it is", session_id)
         raise
     if _is_fenced(loop.error):
         return Completed(message=f"Session {session_id} went on in another process.")

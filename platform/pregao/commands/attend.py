@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def attend(journal: Journal, session_id: str, as_json: bool) -> None:
     """Run the session in this process, with a live line on a terminal, until it ends or Ctrl-C lets go of it."""
     from pregao.sessions.runtime import run
-    from pregao.sessions.views import session_view
+    from pregao.sessions.views import broker_of, session_view
 
     progress(f"Session {session_id} runs here. Ctrl-C lets go of it.")
     line = _LiveLine()
@@ -36,6 +36,9 @@ def attend(journal: Journal, session_id: str, as_json: bool) -> None:
         return
     click.echo(state_of(row))
     if status in ("running", "paused"):
+        broker = broker_of(row.spec)
+        if broker != "paper":
+            click.echo(f"What it has at {broker} stays there, and nobody attends to it: position {row.position:g}.")
         click.echo(f"Go on with `pregao trade resume {session_id} --here`; end with `pregao trade stop {session_id}`.")
 
 

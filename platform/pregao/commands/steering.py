@@ -33,7 +33,8 @@ def stop(session_id: str, as_json: bool) -> None:
             _send(journal, session_id, "stop", {}, wait=False)
             attend(journal, session_id, as_json)
             return
-        _tell(_send(journal, session_id, "stop", {}), as_json)
+        told = _send(journal, session_id, "stop", {})
+        _tell(told | _left(journal, session_id), as_json)
 
 
 @click.command()
@@ -100,7 +101,14 @@ def _command(session_id: str, kind: str, body: dict[str, Any], as_json: bool) ->
     from pregao.sessions.journal import Journal
 
     with closing(Journal()) as journal:
-        _tell(_send(journal, session_id, kind, body), as_json)
+        told = _send(journal, session_id, kind, body)
+        _tell(told | (_left(journal, session_id) if kind == "flatten" else {}), as_json)
+
+
+def _left(journal: Journal, session_id: str) -> dict[str, Any]:
+    """What a session that was told to close its position still holds, and what it warns of."""
+    row = journal.session(session_id)
+    return {"status": row.status, "position": row.position, "notices": row.details.get("notices", {})}
 
 
 def _send(journal: Journal, session_id: str, kind: str, body: dict[str, Any], wait: bool = True) -> dict[str, Any]:
@@ -131,3 +139,7 @@ def _tell(told: dict[str, Any], as_json: bool) -> None:
         click.echo(f"Go on with `pregao trade resume {session_id}`.")
     else:
         click.echo(f"Session {told['session']}: {told['command']}, {told['outcome']}.")
+        if told.get("position"):
+            click.echo(f"It still holds {told['position']:g}: that is closed as soon as it can be.")
+            for notice in told["notices"].values():
+                click.echo(f"Note: {notice}")

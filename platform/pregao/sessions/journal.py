@@ -203,7 +203,8 @@ class Journal:
         query = select(j.seq, j.ts_ns, j.kind, j.body, j.chain)
         query = query.where(j.session_id == session_id, j.seq > after).order_by(j.seq).limit(limit)
         with self.reading() as connection:
-            return [JournalRow(session_id, *row) for row in connection.execute(query)]
+            found = connection.execute(query).all()  # at once: one by one takes twice as long
+        return [JournalRow(session_id, *row) for row in found]
 
     def tail_start(self, session_id: str, n: int) -> int:
         """The seq after which the last ``n`` rows come, for `rows`."""

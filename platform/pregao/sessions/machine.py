@@ -14,6 +14,7 @@ from pregao.sessions import saving
 from pregao.sessions.batch import Batch
 from pregao.sessions.beside import row_of
 from pregao.sessions.brokers.account import VenueAccount
+from pregao.sessions.brokers.resting import resting
 from pregao.sessions.corporate import Row, actions_of
 from pregao.sessions.hand import Hand
 from pregao.sessions.intents import Decision, intent_of
@@ -188,6 +189,11 @@ class Machine:
         engine = self.desk.engine
         return engine.away if isinstance(engine, VenueAccount) else ""
 
+    def rests(self) -> str:
+        """What may be at the exchange that has the session's orders, in sentences; empty if there is none."""
+        account = self.desk.engine
+        return resting(account, self.stopping) if isinstance(account, VenueAccount) and account.name else ""
+
     def broker(self, told: Body) -> Batch:
         """What the exchange said, see `brokers.courier`: its fills are inputs, the account follows from them."""
         account = self.desk.engine
@@ -262,7 +268,8 @@ class Machine:
         )  # fmt: skip
 
     def _details(self) -> str | None:
-        details: Body = {"notices": self.notices} if self.notices else {}
+        notices = self.notices | ({"orders": self.rests()} if self.unheard else {})
+        details: Body = {"notices": notices} if notices else {}
         if self.desk.model is not None and self.model_version != self.first_version:
             details["model_version"] = self.model_version
         return canonical(details) if details else None

@@ -99,6 +99,7 @@ def run(
         return ended.status
     writer = patiently(lambda: journal.take_ownership(session_id, runner, at_epoch))
     outcome = "killed"
+    session: _Session | None = None
     try:
         session = patiently(lambda: _Session(journal, writer, on_tick, place or Alone()))
         outcome = session.live(stop)
@@ -108,6 +109,7 @@ def run(
         raise
     except Exception as error:  # whatever it is, the session's page must say it; it is raised again
         outcome = str(error) if isinstance(error, PregaoError) else f"{type(error).__name__}: {error}"
+        outcome = f"{outcome} {session.machine.rests() if session is not None else ''}".rstrip()
         where = getattr(error, "traceback", "")
         with suppress(DBAPIError):
             writer.fail(f"{outcome}\n{where}".rstrip())

@@ -62,18 +62,7 @@ def view(row: JournalRow, instrument: Instrument) -> View:
     if row.kind in _SILENT:
         return shown
     body = row.body
-    if row.kind in (
-        "started",
-        "command",
-        "error",
-        "snapshot",
-        "paused",
-        "resumed",
-        "cut",
-        "model",
-        "broker",
-        "actions",
-    ):
+    if row.kind in _PLAIN:
         return shown | body
     shown |= shown_body(body, instrument)
     if row.kind == "bar":

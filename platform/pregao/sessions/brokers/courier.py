@@ -178,10 +178,10 @@ class Courier:
             self._carry(router, want)
         if wants:
             router.collect()
+        if stand.away:  # first, since what is told may end the session
+            return {"state": "back"}
         told = [news for want in wants if (news := self._of(router.orders, want))]
-        if told:
-            return {"state": "told", "orders": told}
-        return {"state": "back"} if stand.away else None
+        return {"state": "told", "orders": told} if told else None
 
     def _key(self, want: Want) -> str:
         return f"{self._owner}-{want.number}"

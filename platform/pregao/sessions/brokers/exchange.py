@@ -164,8 +164,12 @@ class Exchange:
 
     def cancel(self, client_id: str) -> Report:
         """See `contract.Broker.cancel`."""
+
+        def cancel() -> Any:
+            return self._client.cancel_order(None, self._symbol, {"clientOrderId": client_id} | self._stamped())
+
         try:
-            self._client.cancel_order(None, self._symbol, {"clientOrderId": client_id} | self._stamped())
+            self._timely(cancel)
         except Exception as error:  # the order itself tells, whatever the exchange said or did not say
             ended = self.order(client_id)
             if ended is None or ended.status == "open":
@@ -254,15 +258,15 @@ class Exchange:
 
     def _ask(self, question: Callable[[], T]) -> T:
         """A question is asked again while that may help, also with the clock set anew."""
+        return self._patience.call(self._client, lambda: self._timely(question))
 
-        def timely() -> T:
-            try:
-                return question()
-            except ccxt.InvalidNonce:
-                self._skew_ms = int(self._client.load_time_difference())
-                return question()
-
-        return self._patience.call(self._client, timely)
+    def _timely(self, request: Callable[[], T]) -> T:
+        """Something that may be asked twice; asked again at once by the exchange's clock, where ours had run away."""
+        try:
+            return request()
+        except ccxt.InvalidNonce:
+            self._skew_ms = int(self._client.load_time_difference())
+            return request()
 
     def _stamped(self) -> dict[str, Any]:
         return {"timestamp": self.now_ms(), "recvWindow": WINDOW_MS}
