@@ -180,18 +180,20 @@ def assemble(spec: SessionSpec, model_version: str | None = None, instrument: In
         store = _store(parts.spec, feed, keys.values()) if isinstance(feed, Replay) else Store()
         others = bars_of(keys, parts.timeframe, store)
         if isinstance(feed, Live):
-            _same_source(feed, others)
+            _same_venue(parts.instrument, others)
     if problems:
         raise SpecError(problems)
     return replace(parts, others=others)
 
 
-def _same_source(feed: Live, others: Mapping[str, Bars]) -> None:
+def _same_venue(instrument: Instrument, others: Mapping[str, Bars]) -> None:
+    """Live, all that a model looks at is heard from the session's own venue."""
+    own = f"{instrument.source}/{instrument.venue}"
     for name, bars in others.items():
-        if bars.instrument.source != feed.source:
+        if f"{bars.instrument.source}/{bars.instrument.venue}" != own:
             raise UsageError(
-                f"The model looks at {bars.instrument.key} as its {name}, which {feed.source} cannot be asked for.",
-                f"Train it with an instrument of {feed.source} (params.yaml: features), or follow another market.",
+                f"The model looks at {bars.instrument.key} as its {name}, and live only {own} is heard.",
+                f"Train it with an instrument of {own} (params.yaml: features), or replay stored bars.",
             )
 
 

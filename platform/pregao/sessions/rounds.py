@@ -56,13 +56,20 @@ class ReplayRound:
         self._wait_for_an_answer()
         bar = self._feed.next(self._wait_s)
         if bar is not None:
-            return self._machine.bar(bar, self._decide, False, _beside(self._others, self._parts, self._machine, bar))
+            return self._machine.bar(bar, self._decide, False, self._beside(bar))
         return self._machine.finish() if self._feed.finished else None
 
     def close(self) -> None:
-        """Let go of the other instruments' bars."""
-        if self._others is not None:
-            self._others.close()
+        """Nothing is held."""
+
+    def _beside(self, bar: Bar) -> dict[str, Bar] | None:
+        """What of other instruments is new since the bar before; None if nothing looks at them."""
+        if self._others is None:
+            return None
+        last, warm = self._machine.last, self._parts.before
+        if last is not None:
+            return self._others.at(last.close_ns, bar.close_ns)
+        return self._others.at(int(warm.close_ns[-1]) if warm is not None and len(warm) else None, bar.close_ns)
 
     def _wait_for_an_answer(self) -> None:
         """Slow a replay down while a proposal is open: its bars would be over before anybody has read it.
@@ -115,7 +122,7 @@ class LiveRound:
         event = self._followed.next_event(self._wait_s)
         if isinstance(event, Closed):
             late = is_late(event.bar, self._followed.now_ns)
-            beside = _beside(self._others, self._parts, self._machine, event.bar)
+            beside = self._others.at(event.bar.close_ns, late) if self._others is not None else None
             return self._machine.bar(event.bar, self._decide, late, beside)
         known = told(event) if event is not None else None
         if known is None or (known["state"] == "stale" and self._machine.stale):
@@ -153,17 +160,6 @@ class ShadowRound:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def _beside(others: Stored | Heard | None, parts: Assembly, machine: Machine, bar: Bar) -> dict[str, Bar] | None:
-    """The last closed bars of other instruments that are new since the bar before; None if nothing looks at them."""
-    if others is None:
-        return None
-    warm = parts.before if machine.last is None else None
-    known = machine.warm_ns + parts.timeframe.ns if machine.warm_ns else None
-    if warm is not None and len(warm):
-        known = int(warm.close_ns[-1])
-    return others.at(machine.last.close_ns if machine.last is not None else known, bar.close_ns)
 
 
 def _resume_at(bars: Bars, last: Bar | None) -> int:
