@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import yaml
 from learning_project import project
+from terminal import typed
 from trained_market import BRACKET, market
 
 from pregao.core.bars import Bars
@@ -29,7 +31,10 @@ from pregao.sessions.runtime import run
 from pregao.sessions.shadow import every_row
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import backtest
-from pregao.strategies.registry import configured
+from pregao.strategies.registry import configured, load
+from pregao.strategies.sweeping.local import run as run_sweep
+from pregao.strategies.sweeping.runs import Market, Sweep
+from pregao.strategies.sweeping.space import dimension, grid
 
 pytestmark = pytest.mark.slow
 EDGE, NOISE = "synthetic/synthetic/EDGE-USDT", "synthetic/synthetic/NOISE-USDT"
@@ -104,6 +109,37 @@ def test_a_session_sees_and_does_what_the_backtest_does(trained: RetrainReport) 
     assert found["not_reproduced"] == 0
     assert not any(skew.skewed for skew in skews(journal, store, session).values())
     journal.close()
+
+
+def test_a_sweep_does_what_the_backtests_do_in_one_process_and_in_others(
+    trained: RetrainReport, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Other processes get the other instrument's bars, too, whether they are forked or begin anew."""
+    store, model = Store(), registry.load(trained.name)
+    bars = store.bars(store.instrument(EDGE), market(bars=400).timeframe)
+    bars, before = bars[2_250:], bars[:2_250]
+    others = bars_of(keys_of(model.meta), bars.timeframe, store)
+    asked = {"margin": ["0", "0.02"], "take_profit": ["1", "2"]}
+    dimensions = [dimension(f"{name}={','.join(values)}", load("catboost-ai").Config) for name, values in asked.items()]
+    space = grid("catboost-ai", load("catboost-ai").Config, {}, dimensions)
+    plan = {"stop_loss": 1, "horizon": 48}
+    whole = Sweep(space, (Market(bars, plan, before, model=model, others=others),))
+    results = []
+    for setting in space.settings:
+        terms = Plan.of(bars.instrument, bars.timeframe, **plan | setting.plan)
+        strategy = configured("catboost-ai", setting.strategy)
+        results.append(backtest(strategy, bars, terms, model=model, before=before, others=others))
+    assert results[0].metrics()["trades"] > 3
+    for jobs, begun in ((1, "fork"), (2, "fork"), (2, "spawn")):
+        figures = dict(row for rows in run_sweep(whole, whole.runs, jobs, begun) for row in rows)
+        assert [figures[k].digest for k in whole.runs] == [result.digest for result in results]
+    alone = Sweep(space, (Market(bars, plan, before, model=model, others={"market": others["market"][:-1]}),))
+    assert alone.markets[0].digest != whole.markets[0].digest
+
+    words = ("sweep", "--strategy", "catboost-ai", "--data", EDGE, "--grid", "margin=0,0.02", "--jobs", "1", "--json")
+    status, out, err = typed(capsys, *words)
+    assert status == 0, err
+    assert json.loads(out)["runs"] == 2
 
 
 def test_without_the_other_instrument_it_is_refused(

@@ -1,4 +1,4 @@
-"""A model that looks at another instrument in a live session: that one comes late, has a hole, goes away, comes back."""
+"""A model that looks at another instrument, live: that one comes late, has a hole, goes away and comes back."""
 
 from __future__ import annotations
 

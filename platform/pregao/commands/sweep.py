@@ -156,7 +156,9 @@ def _markets(asked: Asked, space: Space) -> tuple[Market, ...]:
             "cash": base.cash_quanta * money, "entry_value": asked.entry_value, "take_profit": asked.take_profit,
             "stop_loss": asked.stop_loss, "horizon": asked.horizon, "terms": base.terms,
         }  # fmt: skip
-        found.append(Market(setting.bars[0], given, setting.before[0], setting.finer[0], setting.models[0]))
+        found.append(
+            Market(setting.bars[0], given, setting.before[0], setting.finer[0], setting.models[0], setting.others[0])
+        )
     return tuple(found)
 
 

@@ -93,15 +93,21 @@ class _Shelf:
 
     def __init__(self, sweep: Sweep, folder: Path) -> None:
         self._space, self._seed = sweep.space, sweep.seed
-        self._markets: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._markets: list[tuple[_Series, _Series, dict[str, Any]]] = []
         for i, market in enumerate(sweep.markets):
             series = {name: bars for name in _SERIES if (bars := getattr(market, name)) is not None}
             mapped = {name: _Mapped(bars, folder / f"{i}-{name}") for name, bars in series.items()}
-            self._markets.append((mapped, {"plan": dict(market.plan), "model": market.model}))
+            others = {name: _Mapped(bars, folder / f"{i}-other-{name}") for name, bars in market.others.items()}
+            self._markets.append((mapped, others, {"plan": dict(market.plan), "model": market.model}))
 
     def open(self) -> Sweep:
         """The sweep again."""
-        markets = (
-            Market(**{name: bars.open() for name, bars in mapped.items()}, **rest) for mapped, rest in self._markets
-        )
+        markets = (Market(**_opened(mapped), others=_opened(others), **rest) for mapped, others, rest in self._markets)
         return Sweep(self._space, tuple(markets), self._seed)
+
+
+_Series = dict[str, _Mapped]
+
+
+def _opened(series: _Series) -> dict[str, Any]:
+    return {name: bars.open() for name, bars in series.items()}

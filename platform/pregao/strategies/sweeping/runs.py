@@ -36,6 +36,7 @@ class Market:
         before: bars that end where ``bars`` begin, to warm up on.
         finer: bars with a shorter timeframe, for the path rule ``finer``.
         model: for strategies that need one.
+        others: bars of the other instruments that its features look at, by what those are to them.
     """
 
     bars: Bars
@@ -43,6 +44,7 @@ class Market:
     before: Bars | None = None
     finer: Bars | None = None
     model: Model | None = None
+    others: Mapping[str, Bars] = field(default_factory=dict)
 
     def plan_for(self, changes: Mapping[str, Any]) -> Plan:
         """The plan of a setting; raises `UsageError` if it cannot be."""
@@ -58,7 +60,7 @@ class Market:
     def digest(self) -> str:
         """SHA-256 over the instrument, its bars and the model's name, hexadecimal."""
         found = hashlib.sha256(json.dumps(self.bars.instrument.to_json(), sort_keys=True).encode())
-        for bars in (self.bars, self.before, self.finer):
+        for bars in (self.bars, self.before, self.finer, *(self.others[name] for name in sorted(self.others))):
             if bars is not None:
                 found.update(f"{bars.timeframe} {len(bars)}".encode())
                 for name in ("open_ns", *COLUMNS, "volume"):
@@ -147,7 +149,7 @@ class Sweep:
         market, setting = self.of(run)
         return backtest(
             self.configured(setting), market.bars, market.plan_for(setting.plan), seed=self.seed, model=market.model,
-            before=market.before, finer=market.finer,
+            before=market.before, finer=market.finer, others=market.others,
         )  # fmt: skip
 
     def chunks(self, runs: Sequence[int], parts: int, most: int = 0) -> list[list[int]]:
