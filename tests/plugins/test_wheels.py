@@ -121,9 +121,9 @@ def test_from_wheels_alone_the_demo_shows_the_whole_product(version: str, dist: 
     uv, env, home = Path(sys.executable).with_name("uv"), tmp_path / "env", tmp_path / "home"
     home.mkdir()
     run(python, "-m", "venv", env, cwd=tmp_path)
-    install = (uv, "pip", "install", "--quiet", "--python", env / "bin" / "python", "--only-binary", ":all:")
+    install = (uv, "pip", "install", "--quiet", "--python", env / "bin" / "python", "--only-binary", ":all:", "--no-deps")
     run(*install, "--require-hashes", "--requirement", ROOT / "requirements.lock", cwd=tmp_path, timeout=1_500)
-    run(*install, "--no-deps", *dist.glob("*.whl"), cwd=tmp_path)
+    run(*install, *dist.glob("*.whl"), cwd=tmp_path)
     pregao = env / "bin" / "pregao"
     place = run(env / "bin" / "python", "-c", "import pregao, sys; print(sys.version, pregao.__file__)", cwd=home)
     assert place.startswith(version)
