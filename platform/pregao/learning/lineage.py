@@ -66,9 +66,6 @@ def tags_of(
     workspace: Workspace, verdict: Verdict, report: Mapping[str, Any], meta: Mapping[str, Any]
 ) -> dict[str, str]:
     """Lineage and judgement of a version, as tags; `ModelInfo` reads them."""
-    headline = {key: report["trading"][key] for key in _HEADLINE}
-    headline |= {"auc": report["prediction"]["auc"], "random_p": report["random"]["p"]}
-    text = json.dumps(report, sort_keys=True).encode()
     return {
         "instrument": str(meta["instrument"]),
         "timeframe": str(meta["timeframe"]),
@@ -79,11 +76,21 @@ def tags_of(
         "feature_hash": str(meta["feature_hash"]),
         "label": json.dumps({key: meta[key] for key in LABEL}),
         "model_digest": str(meta["digest"]),
-        "report_digest": hashlib.sha256(text).hexdigest(),
         "code_version": workspace.dataset.code,
         "seed": str(meta["seed"]),
         "thread_count": str(meta["thread_count"]),
         "catboost": str(meta["catboost"]),
+        **judgement(verdict, report),
+    }
+
+
+def judgement(verdict: Verdict, report: Mapping[str, Any]) -> dict[str, str]:
+    """The tags that say how a version was judged, and on what report."""
+    headline = {key: report["trading"][key] for key in _HEADLINE}
+    headline |= {"auc": report["prediction"]["auc"], "random_p": report["random"]["p"]}
+    text = json.dumps(report, sort_keys=True).encode()
+    return {
+        "report_digest": hashlib.sha256(text).hexdigest(),
         "gate_passed": str(verdict.passed).lower(),
         "gate": json.dumps(verdict.to_json()),
         "metrics": json.dumps(headline),

@@ -71,6 +71,28 @@ class Overfitting:
     out_of_sample: list[float]
     paths: list[float]
 
+    @classmethod
+    def of(
+        cls, in_sample: Floats, out_of_sample: Floats, untaught: int, path: Callable[[Sequence[int]], list[float]]
+    ) -> Overfitting:
+        """What the Sharpe ratios per bar say, shape ``(splits, trials)``.
+
+        Args:
+            path: gives ``paths`` for the trial chosen in each split.
+        """
+        chosen, below, losses = chosen_and_overfitted(in_sample, out_of_sample)
+        return cls(
+            probability=float(np.maximum(below, losses).mean()),
+            below_median=float(below.mean()),
+            losses=float(losses.mean()),
+            splits=len(in_sample),
+            untaught=untaught,
+            chosen=[int(c) for c in chosen],
+            in_sample=[float(in_sample[s, c]) for s, c in enumerate(chosen)],
+            out_of_sample=[float(out_of_sample[s, c]) for s, c in enumerate(chosen)],
+            paths=path([int(c) for c in chosen]),
+        )
+
 
 def chosen_and_overfitted(in_sample: Floats, out_of_sample: Floats) -> tuple[NDArray[np.int64], Floats, Floats]:
     """Which trial is chosen in each split, and whether it fell below the median, and whether it lost.
@@ -126,23 +148,12 @@ def overfitting(
             inside[s, t] = sharpe(trade(split.fold.stop, decided[split.fold.stop]))
             outside[s, t] = sharpe(np.concatenate([trade(span, decided[span]) for span in split.spans]))
             entered[s, t] = decided
-    chosen, below, losses = chosen_and_overfitted(inside, outside)
-    return Overfitting(
-        probability=float(np.maximum(below, losses).mean()),
-        below_median=float(below.mean()),
-        losses=float(losses.mean()),
-        splits=len(splits),
-        untaught=untaught,
-        chosen=[int(c) for c in chosen],
-        in_sample=[float(inside[s, c]) for s, c in enumerate(chosen)],
-        out_of_sample=[float(outside[s, c]) for s, c in enumerate(chosen)],
-        paths=_paths(
-            splits,
-            [entered[s, int(c)] for s, c in enumerate(chosen)],
-            trade,
-            groups_of(rows.at_ns, params.combinations.groups),
-        ),
-    )
+    groups = groups_of(rows.at_ns, params.combinations.groups)
+
+    def path(chosen: Sequence[int]) -> list[float]:
+        return _paths(splits, [entered[s, c] for s, c in enumerate(chosen)], trade, groups)
+
+    return Overfitting.of(inside, outside, untaught, path)
 
 
 def _trading(bars: Bars, plan: Plan, rows: Examples) -> Trade:
@@ -165,13 +176,17 @@ def _paths(
     trade: Trade,
     groups: Sequence[NDArray[np.int64]],
 ) -> list[float]:
-    """Path ``j`` takes each group from the ``j``-th split that scored it."""
-    scored_by = [[s for s, split in enumerate(splits) if number in split.scored] for number in range(len(groups))]
     n = len(entered[0])
     found = []
-    for j in range(len(scored_by[0])):
+    for by in ways(splits, len(groups)):
         decided = np.zeros(n, bool)
-        for group, by in zip(groups, scored_by, strict=True):
-            decided[group] = entered[by[j]][group]
+        for group, split in zip(groups, by, strict=True):
+            decided[group] = entered[split][group]
         found.append(float(sharpe(trade(np.arange(n), decided))))
     return found
+
+
+def ways(splits: Sequence[Combination], groups: int) -> list[list[int]]:
+    """The ways through the whole history: the split by which each group is scored; way ``j`` takes the ``j``-th."""
+    scored_by = [[s for s, split in enumerate(splits) if number in split.scored] for number in range(groups)]
+    return [[by[j] for by in scored_by] for j in range(len(scored_by[0]))]

@@ -68,7 +68,7 @@ def statistics(predictions: pd.DataFrame) -> dict[str, Any]:
     rate = float(win.mean())
     loss, bare = log_loss(chance, win), log_loss(np.full(len(win), rate), win)
     bins = calibration(chance, win)
-    varied = len(win) > 1 and float(value.std()) > 0 and float(net.std()) > 0
+    varied = len(win) > 1 and float(np.ptp(value)) > 0 and float(np.ptp(net)) > 0
     return {
         "rows": len(known),
         "base_rate": rate,

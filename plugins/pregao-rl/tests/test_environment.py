@@ -41,7 +41,7 @@ def test_rewards_add_up_to_what_the_engine_says_of_the_same_orders() -> None:
     bars = market(700)
     plan = Plan.of(bars.instrument, bars.timeframe, take_profit=2, stop_loss=1)
     env = TradingEnv(bars, plan, episode=400)
-    start = env.first + 50
+    start = env.starts[0] + 50
     env.reset(seed=1, options={"start": start})
     # As signals: where it goes in and where it goes out; what changes nothing is no order.
     wanted = np.random.default_rng(4).integers(0, 2, 400)
@@ -57,7 +57,7 @@ def test_an_episode_ends_where_it_should_and_begins_with_an_account_of_its_own()
     env = env_of(market(600), episode=30)
     for seed in (1, 2):
         observed, told = env.reset(seed=seed)
-        assert env.first <= told["row"] <= 600 - 31
+        assert env.starts[0] <= told["row"] <= 600 - 31
         assert observed[-2:].tolist() == [0, 0]
         ends = [env.step(1)[2:4] for _ in range(30)]
         assert ends == [(False, False)] * 29 + [(False, True)]

@@ -30,12 +30,11 @@ from pregao.learning.registry import aliases, connection, runs
 from pregao.learning.registry.aliases import CHALLENGER as CHALLENGER
 from pregao.learning.registry.aliases import CHAMPION as CHAMPION
 from pregao.learning.registry.aliases import PREVIOUS as PREVIOUS
-from pregao.learning.registry.connection import MEND
-from pregao.market.atomic import exclusive
+from pregao.learning.registry.connection import STAYS
 from pregao.settings import settings
 
-_PREFIX = "pregao."
-_STAYS = f"The champion is as it was. {MEND}"
+PREFIX = "pregao."
+"""How the names of the platform's own models begin."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ def list_models(name: str | None = None) -> list[ModelInfo]:
     with connection.talking():
         client = connection.client()
         found: list[ModelInfo] = []
-        for model in client.search_registered_models(filter_string=f"name LIKE '{_PREFIX}%'", max_results=1000):
+        for model in client.search_registered_models(filter_string=f"name LIKE '{PREFIX}%'", max_results=1000):
             if name in (None, model.name):
                 known = aliases.versions(client, model.name)
                 last = aliases.last_promoted(known)
@@ -179,7 +178,7 @@ def promote(name: str, version: str, by: str = "person", reason: str = "") -> Mo
     """
     if not connection.exists():
         raise aliases.no_model(name)
-    with _alone(name), connection.talking(_STAYS):
+    with connection.alone(name), connection.talking(STAYS):
         client = connection.client()
         aliases.settle(client, name)
         number = aliases.resolve(client, name, version)
@@ -209,7 +208,7 @@ def log_and_register(workspace: Workspace, verdict: Verdict) -> Registered:
     report, meta = workspace.document("evaluation.json"), workspace.document("model.json")
     name = workspace.name
     tags = tags_of(workspace, verdict, report, meta)
-    with _alone(name), connection.talking(_STAYS):
+    with connection.alone(name), connection.talking(STAYS):
         client = connection.client()
         aliases.settle(client, name)
         known = runs.known(client, name, tags)
@@ -223,7 +222,7 @@ def log_and_register(workspace: Workspace, verdict: Verdict) -> Registered:
             tags["inference"] = inference_of(classifier, len(meta["features"]))
             tags["changes"] = json.dumps(_changes(client, name, meta, report, verdict))
             run_id, model_id = runs.log_run(client, workspace, verdict, report, meta, tags, classifier)
-            version = runs.register(client, name, run_id, model_id, tags)
+            version = runs.register(client, name, run_id, f"models:/{model_id}", tags, model_id)
             promoted = verdict.passed
         if promoted and aliases.alias(client, name, CHAMPION) != version:
             aliases.promote(client, name, version, "gate")
@@ -256,15 +255,10 @@ def close_broken() -> list[str]:
         return closed
     with connection.talking():
         client = connection.client()
-        for experiment in client.search_experiments(filter_string=f"name LIKE '{_PREFIX}%'"):
-            with suppress(PregaoError), _alone(experiment.name, timeout_s=0.0):
+        for experiment in client.search_experiments(filter_string=f"name LIKE '{PREFIX}%'"):
+            with suppress(PregaoError), connection.alone(experiment.name, timeout_s=0.0):
                 closed += [experiment.name] * runs.close_broken(client, experiment.experiment_id)
     return closed
-
-
-def _alone(name: str, timeout_s: float = 600) -> Any:
-    """One at a time registers or promotes versions of a model from this folder."""
-    return exclusive(settings().var / "locks" / f"registry.{name}.lock", timeout_s=timeout_s)
 
 
 @lru_cache(maxsize=16)

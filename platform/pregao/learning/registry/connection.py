@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ _QUIET = {
 }
 """A server that is gone is said to be gone within seconds; standard output is for results."""
 MEND = "Check that MLflow runs (`pregao doctor`), then do it again."
+STAYS = f"The champion is as it was. {MEND}"
 _CONNECT_S = 5
 """A database server that does not answer within this is said to be gone; MLflow would try ten times."""
 _ready: set[str] = set()
@@ -71,6 +72,11 @@ def talking(mend: str = MEND) -> Iterator[None]:
             f"MLflow at {where} needs the Python package {error.name}, which is not installed.",
             "Install it, or set PREGAO_MLFLOW_URI to a server, to postgresql:// or to sqlite:///FILE.",
         ) from error
+
+
+def alone(name: str, timeout_s: float = 600) -> AbstractContextManager[None]:
+    """One at a time registers or promotes versions of a model from this folder."""
+    return exclusive(settings().var / "locks" / f"registry.{name}.lock", timeout_s=timeout_s)
 
 
 @contextmanager

@@ -45,14 +45,13 @@ def log_run(
     """One MLflow run with params, metrics, dataset, report, plots and model; its id and the logged model's."""
     import mlflow.catboost
     from catboost import __version__ as catboost_version
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Param
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, Schema
 
     from pregao.learning.page import page
     from pregao.learning.plots import draw
 
-    experiment = _experiment(client, workspace.name)
+    experiment = experiment_of(client, workspace.name)
     close_broken(client, experiment)
     run = client.create_run(
         experiment,
@@ -62,14 +61,7 @@ def log_run(
     run_id = str(run.info.run_id)
     status = "FAILED"
     try:
-        source = {"instrument": meta["instrument"], "timeframe": meta["timeframe"], "rev": workspace.version.revision}
-        dataset = Dataset(
-            name=f"{meta['instrument']} {meta['timeframe']}",
-            digest=workspace.version.md5,
-            source_type="dvc",
-            source=json.dumps(source),
-        )
-        client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+        log_dataset(client, run_id, workspace)
         # Before the metrics: MLflow would copy each of them to the model, a request for every one.
         inputs = Schema([ColSpec("double", feature) for feature in meta["features"]])
         with mlflow.start_run(run_id=run_id):
@@ -81,11 +73,7 @@ def log_run(
                 pip_requirements=[f"catboost=={catboost_version}"],
                 metadata={**meta, "data_version": workspace.version.md5},
             )
-        client.log_batch(
-            run_id,
-            metrics=_metrics(report, run.info.start_time),
-            params=[Param(key, str(value)) for key, value in flat(workspace.params.model_dump(mode="json")).items()],
-        )
+        log_figures(client, run, report, workspace.params.model_dump(mode="json"))
         with TemporaryDirectory() as folder:
             (Path(folder) / "plots").mkdir()
             pictures = workspace.document("pictures.json")
@@ -104,8 +92,34 @@ def log_run(
             client.set_terminated(run_id, status)
 
 
-def register(client: Any, name: str, run_id: str, model_id: str, tags: Mapping[str, str]) -> str:
+def log_dataset(client: Any, run_id: str, workspace: Workspace) -> None:
+    """What the run has learnt from, by the version that DVC keeps."""
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    series = {"instrument": workspace.instrument.key, "timeframe": workspace.timeframe.name}
+    dataset = Dataset(
+        name=" ".join(series.values()),
+        digest=workspace.version.md5,
+        source_type="dvc",
+        source=json.dumps(series | {"rev": workspace.version.revision}),
+    )
+    client.log_inputs(run_id, [DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])])
+
+
+def log_figures(client: Any, run: Any, report: Mapping[str, Any], knobs: Mapping[str, Any]) -> None:
+    """The report's figures as metrics, those of the folds by step, and the knobs as params."""
+    from mlflow.entities import Param
+
+    params = [Param(key, str(value)) for key, value in flat(knobs).items()]
+    client.log_batch(run.info.run_id, metrics=_metrics(report, run.info.start_time), params=params)
+
+
+def register(
+    client: Any, name: str, run_id: str, source: str, tags: Mapping[str, str], model_id: str | None = None
+) -> str:
     """A version with all its tags in one write, then the challenger; its number.
+
+    ``source`` is where the model's files are; ``model_id`` MLflow's own, where it has logged a model.
 
     A failure between the two leaves a whole version that nothing uses; `known` finds it again.
     """
@@ -117,7 +131,6 @@ def register(client: Any, name: str, run_id: str, model_id: str, tags: Mapping[s
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-    source = f"models:/{model_id}"
     created = client.create_model_version(
         name, source, run_id, tags=dict(tags), model_id=model_id, await_creation_for=0
     )
@@ -145,7 +158,6 @@ def close_broken(client: Any, experiment: str) -> int:
 
 
 def _metrics(report: Mapping[str, Any], at_ms: int) -> list[Any]:
-    """The report's figures as MLflow metrics; those of the folds by step."""
     from mlflow.entities import Metric
 
     sections = ("prediction", "trading", "doubled_costs", "buy_and_hold", "random")
@@ -157,12 +169,12 @@ def _metrics(report: Mapping[str, Any], at_ms: int) -> list[Any]:
     ]
     for fold in report["folds"]:
         for key in ("auc", "log_loss", "brier", "ic", "trees", "entries", "threshold"):
-            if fold[key] is not None:
+            if fold.get(key) is not None:
                 found.append(Metric(f"fold.{key}", float(fold[key]), at_ms, int(fold["fold"])))
     return found
 
 
-def _experiment(client: Any, name: str) -> str:
+def experiment_of(client: Any, name: str) -> str:
     """The experiment of a model, made if need be; with a local database its artifacts lie beside it."""
     from mlflow.exceptions import MlflowException
 

@@ -33,14 +33,16 @@ class TradingEnv(gymnasium.Env[np.ndarray, np.int64]):
     - **Reward**: the net change of the account's equity over the next bar, costs included, in per cent of the entry
       value. Rewards add up to the net result.
     - **Episode**: ``episode`` bars from a random one on, beginning flat; ``options={"start": row}`` names the bar. It
-      is truncated at its end and terminates when the money is lost.
+      is truncated at its end and terminates when the money is lost. It lies in one stretch of ``rows`` as a whole.
 
     Args:
         bars: to learn from.
         plan: the operation; its cash must last for an episode.
         features: name of the set.
         episode: bars of an episode.
-        scale: mean and standard deviation of each feature, shape ``(2, k)``; by default those of these bars.
+        scale: mean and standard deviation of each feature, shape ``(2, k)``; by default those of ``rows``.
+        rows: the bars that may be lived through, by their place, ascending; by default all at which the features are
+            warm.
 
     Raises:
         UsageError: if the bars are fewer than warm-up and episode need.
@@ -49,19 +51,26 @@ class TradingEnv(gymnasium.Env[np.ndarray, np.int64]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012  # gymnasium's own way to say it
 
     def __init__(
-        self, bars: Bars, plan: Plan, features: str = "core25", episode: int = 250, scale: np.ndarray | None = None
+        self,
+        bars: Bars,
+        plan: Plan,
+        features: str = "core25",
+        episode: int = 250,
+        scale: np.ndarray | None = None,
+        rows: np.ndarray | None = None,
     ) -> None:
         self.bars, self.plan, self.episode = bars, plan, episode
         chosen = feature_set(features)
-        self.first = chosen.warmup - 1
-        self._last_start = len(bars) - 1 - episode
-        if episode < 1 or self._last_start < self.first:
+        warm = chosen.warmup - 1
+        allowed = np.arange(warm, len(bars)) if rows is None else rows[rows >= warm]
+        self.starts = _starts(allowed, episode)
+        if episode < 1 or not len(self.starts):
             raise UsageError(
                 f"{len(bars)} bars are too few for a warm-up of {chosen.warmup} and episodes of {episode} bars.",
                 "Give more history, or shorter episodes.",
             )
         frame = vectors(bars, chosen)
-        self.scale = scale_of(frame[self.first :]) if scale is None else scale
+        self.scale = scale_of(frame[allowed]) if scale is None else scale
         self._seen = observation(frame, *self.scale, np.zeros((len(bars), OWN)))
         self._rows = [bars.bar(i) for i in range(len(bars))]
         self._tick = float(plan.instrument.tick_size)
@@ -77,9 +86,12 @@ class TradingEnv(gymnasium.Env[np.ndarray, np.int64]):
         super().reset(seed=seed)
         start = (options or {}).get("start")
         if start is None:
-            start = int(self.np_random.integers(self.first, self._last_start + 1))
-        elif not self.first <= start <= self._last_start:
-            raise UsageError(f"An episode starts at a bar from {self.first} to {self._last_start}, not at {start}.")
+            start = int(self.starts[self.np_random.integers(len(self.starts))])
+        elif start not in self.starts:
+            first, last = self.starts[0], self.starts[-1]
+            raise UsageError(
+                f"An episode starts at a bar from {first} to {last} that may be lived through, not {start}."
+            )
         self._row, self._end = start, start + self.episode
         self._engine = Engine(self.plan)
         self._engine.step(self._rows[start])
@@ -103,6 +115,11 @@ class TradingEnv(gymnasium.Env[np.ndarray, np.int64]):
         seen = self._seen[self._row].astype(np.float32)
         seen[-OWN:] = own_figures(account_of(self._engine, 0), self._rows[self._row].close * self._tick)
         return seen
+
+
+def _starts(rows: np.ndarray, episode: int) -> np.ndarray:
+    """The bars from which an episode and the bar after it lie in ``rows`` without a gap."""
+    return rows[:-episode][rows[episode:] - rows[:-episode] == episode] if 0 < episode < len(rows) else rows[:0]
 
 
 def scale_of(frame: np.ndarray) -> np.ndarray:

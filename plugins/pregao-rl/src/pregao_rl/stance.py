@@ -28,10 +28,16 @@ def own_figures(account: Account, close: float) -> NDArray[np.float64]:
     return np.array([side, min(max(gain, -REACH), REACH)])
 
 
-def intents_for(action: int, account: Account, reason: str = "") -> tuple[Intent, ...]:
-    """What to do at the next open to come to the wanted stance; from one side to the other it first leaves."""
+def intents_for(action: int, account: Account, reason: str = "", chance: float | None = None) -> tuple[Intent, ...]:
+    """What to do at the next open to come to the wanted stance; from one side to the other it first leaves.
+
+    Args:
+        chance: that a long entry pays; None if nobody knows.
+    """
     if account.pending or action == side_of(account):
         return ()
     if account.position != 0:
         return (Exit(reason),)
-    return (Enter("long" if action == LONG else "short", 1.0, reason),)
+    if action == LONG:
+        return (Enter("long", 1.0, reason, chance),)
+    return (Enter("short", 1.0, reason),)

@@ -11,7 +11,7 @@ from pregao.core.bars import Bar
 from pregao.features.sets import feature_set
 from pregao.strategies.contract import Context, Intent, JsonDict, Note, StrategyConfig
 from pregao_rl.policy import Policy, read
-from pregao_rl.stance import NAMES, SHORT, intents_for, own_figures
+from pregao_rl.stance import LONG, NAMES, SHORT, intents_for, own_figures
 
 
 class PolicyStrategyConfig(StrategyConfig):
@@ -60,4 +60,6 @@ def stand(policy: Policy, ctx: Context) -> tuple[Intent, ...]:
     if not ctx.instrument.allow_short:
         shares = shares[:SHORT]
     action = int(shares.argmax())
-    return intents_for(action, account, f"policy {policy.digest[:8]} leans {shares[action]:.0%} to {NAMES[action]}")
+    chance = float(policy.chances(ctx.features)) if policy.chance is not None and action == LONG else None
+    said = f"policy {policy.digest[:8]} leans {shares[action]:.0%} to {NAMES[action]}"
+    return intents_for(action, account, said, chance)

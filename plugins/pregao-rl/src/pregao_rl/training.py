@@ -45,8 +45,11 @@ class Knobs:
     entropy: float = 0.01
 
 
-def train(bars: Bars, plan: Plan, features: str, knobs: Knobs, seed: int) -> Policy:
+def train(bars: Bars, plan: Plan, features: str, knobs: Knobs, seed: int, rows: np.ndarray | None = None) -> Policy:
     """Learn a policy on these bars; nothing else is looked at. The same arguments give the same policy.
+
+    Args:
+        rows: the bars that it may live through, see `pregao_rl.environment.TradingEnv`.
 
     Raises:
         PregaoError: if a library is missing.
@@ -59,7 +62,7 @@ def train(bars: Bars, plan: Plan, features: str, knobs: Knobs, seed: int) -> Pol
         from pregao_rl.environment import TradingEnv
     except ModuleNotFoundError as error:
         raise PregaoError(MISSING.format(name=error.name), MEND) from None
-    env = TradingEnv(bars, plan, features, knobs.episode)
+    env = TradingEnv(bars, plan, features, knobs.episode, rows=rows)
     torch.set_num_threads(1)  # the sum of many threads depends on how many they are
     layers = [knobs.hidden, knobs.hidden]
     learner = PPO(
@@ -72,7 +75,7 @@ def train(bars: Bars, plan: Plan, features: str, knobs: Knobs, seed: int) -> Pol
     chosen = feature_set(features)
     return Policy(
         chosen.name, chosen.hash, *env.scale, tuple(_numbers(part) for part in (*linear, network.action_net)),
-        {
+        lineage={
             "instrument": plan.instrument.key,
             "timeframe": plan.timeframe.name,
             "train_start_ns": int(bars.open_ns[0]),
