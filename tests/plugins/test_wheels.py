@@ -121,7 +121,17 @@ def test_from_wheels_alone_the_demo_shows_the_whole_product(version: str, dist: 
     uv, env, home = Path(sys.executable).with_name("uv"), tmp_path / "env", tmp_path / "home"
     home.mkdir()
     run(python, "-m", "venv", env, cwd=tmp_path)
-    install = (uv, "pip", "install", "--quiet", "--python", env / "bin" / "python", "--only-binary", ":all:", "--no-deps")
+    install = (
+        uv,
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        env / "bin" / "python",
+        "--only-binary",
+        ":all:",
+        "--no-deps",
+    )
     run(*install, "--require-hashes", "--requirement", ROOT / "requirements.lock", cwd=tmp_path, timeout=1_500)
     run(*install, *dist.glob("*.whl"), cwd=tmp_path)
     pregao = env / "bin" / "pregao"

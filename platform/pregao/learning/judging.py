@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pregao.core.errors import NotFoundError
@@ -42,17 +43,26 @@ def verdict_of(workspace: Workspace, *, beside_champion: bool = True) -> Verdict
     verdict = judge(report, cuts, None, others)
     digest = workspace.document("model.json")["digest"]
     known = next((info for info in registry.list_models(workspace.name) if info.model_digest == digest), None)
-    if known is not None:
-        # The very same model, judged alike on the same report: what the champion of that day made of it stands.
-        before = list(verdict_from(known.gate).reasons)
-        champion = [reason for reason in before if reason.name == "champion"]
-        if _without_champion(before) == _without_champion(verdict.reasons) and champion:
-            return Verdict(known.gate["passed"], tuple(before))
-    return judge(report, cuts, _rivalry(workspace, digest), others)
+    stands = as_before(known.gate, verdict) if known is not None else None
+    return stands or judge(report, cuts, _rivalry(workspace, digest), others)
 
 
-def _without_champion(reasons: Any) -> list[Reason]:
-    return [reason for reason in reasons if reason.name != "champion"]
+def as_before(document: Mapping[str, Any], verdict: Verdict) -> Verdict | None:
+    """The earlier verdict on the very same model, if it is judged alike now: what the champion of that day made of it
+    stands. None if it is not.
+
+    Args:
+        document: the earlier verdict, see `Verdict.to_json`.
+        verdict: that of now, beside no champion.
+    """
+    before = verdict_from(document)
+    champion = any(reason.name == "champion" for reason in before.reasons)
+    alike = _without_champion(before) == _without_champion(verdict)
+    return before if champion and alike else None
+
+
+def _without_champion(verdict: Verdict) -> list[Reason]:
+    return [reason for reason in verdict.reasons if reason.name != "champion"]
 
 
 def _rivalry(workspace: Workspace, digest: str) -> Rivalry | None:

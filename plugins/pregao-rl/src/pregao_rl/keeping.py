@@ -15,6 +15,7 @@ from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, PregaoError
 from pregao.learning import pipeline
 from pregao.learning.gate import Verdict, judge
+from pregao.learning.judging import as_before
 from pregao.learning.labels import seen_bars
 from pregao.learning.pipeline import Workspace
 from pregao.learning.registry import CHAMPION, Registered, files
@@ -22,9 +23,13 @@ from pregao.learning.rivalry import Rivalry
 from pregao.market.atomic import exclusive
 from pregao.market.store import Store
 from pregao.settings import settings
-from pregao_rl.judging import Tell, assess, beside_champion
+from pregao_rl.judging import Judged, Tell, assess, beside_champion
+from pregao_rl.overfitting import Train
 from pregao_rl.policy import Policy, from_bytes, read
 from pregao_rl.training import Knobs
+
+Attempts = Sequence[float | None]
+"""Sharpe ratios per bar of what was tried on a series before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +55,21 @@ def registered_name(series: str) -> str:
 
 
 def trained(
-    instrument: str, timeframe: str, knobs: Knobs, seeds: int, tell: Tell, *, combinations: bool = False
+    instrument: str,
+    timeframe: str,
+    knobs: Knobs,
+    seeds: int,
+    tell: Tell,
+    *,
+    combinations: bool = False,
+    learn: Train | None = None,
 ) -> Kept:
     """Train and judge policies on a pinned version of the data, store the one that is kept, and register it.
 
     What was tried on the series before, with other knobs or seeds, counts against it.
 
     Args:
-        combinations: see `pregao_rl.judging.assess`.
+        combinations, learn: see `pregao_rl.judging.assess`.
 
     Raises:
         UsageError, NotFoundError, PregaoError: as `pregao.learning.retraining.retrain`, or if a library is missing.
@@ -71,10 +83,13 @@ def trained(
     plan = params.plan.plan(workspace.instrument, workspace.timeframe)
     attempts = _attempts(here, knobs, seeds)
     tell(f"{workspace.name} on data version {workspace.version.short}")
-    judged = assess(seen, plan, params, knobs, seeds, attempts=attempts, combinations=combinations, tell=tell)
-    verdict = judge(judged.report, params.gate, _rivalry(name, bars, workspace, judged.policy), attempts)
+    judged = assess(
+        seen, plan, params, knobs, seeds, learn=learn, attempts=attempts, combinations=combinations, tell=tell
+    )
+    verdict = _verdict(name, bars, workspace, judged, attempts)
     lineage = {
-        **judged.policy.lineage, "data_version": workspace.version.md5, "data_revision": workspace.version.revision,
+        **judged.policy.lineage, "instrument": workspace.instrument.key, "timeframe": workspace.timeframe.name,
+        "knobs": vars(knobs), "data_version": workspace.version.md5, "data_revision": workspace.version.revision,
         "code_version": pipeline.code_version(), "params_hash": params.hash,
     }  # fmt: skip
     policy = replace(judged.policy, lineage=lineage, verdict=verdict.to_json())
@@ -111,6 +126,14 @@ def kept() -> list[dict[str, Any]]:
     return found
 
 
+def _verdict(name: str, bars: Bars, workspace: Workspace, judged: Judged, attempts: Attempts) -> Verdict:
+    """Beside the champion of the series; the very same policy, judged alike, keeps what was said of it then."""
+    cuts, digest = workspace.params.gate, judged.policy.digest
+    known = next((info for info in files.versions(name) if info.model_digest == digest), None)
+    stands = known and as_before(known.gate, judge(judged.report, cuts, None, attempts))
+    return stands or judge(judged.report, cuts, _rivalry(name, bars, workspace, judged.policy), attempts)
+
+
 def _rivalry(name: str, bars: Bars, workspace: Workspace, policy: Policy) -> Rivalry | None:
     """Beside the champion of the series; None if there is none."""
     try:
@@ -125,7 +148,7 @@ def _rivalry(name: str, bars: Bars, workspace: Workspace, policy: Policy) -> Riv
     return beside_champion(bars, plan, policy, champion, version, workspace.params.seed)
 
 
-def _attempts(here: Path, knobs: Knobs, seeds: int) -> Sequence[float | None]:
+def _attempts(here: Path, knobs: Knobs, seeds: int) -> Attempts:
     """Sharpe ratios per bar of what was tried with other knobs or seeds; a file that can be read no more is none."""
     earlier = {}
     for path in sorted(here.glob("*.json"), key=lambda path: path.stat().st_mtime):
