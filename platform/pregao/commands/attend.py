@@ -15,6 +15,7 @@ import click
 from pregao.commands.output import print_json, progress
 
 if TYPE_CHECKING:
+    from pregao.core.instrument import Instrument
     from pregao.sessions.journal import Journal
     from pregao.sessions.records import SessionRow
     from pregao.sessions.runtime import Tick
@@ -26,7 +27,7 @@ def attend(journal: Journal, session_id: str, as_json: bool) -> None:
     from pregao.sessions.views import broker_of, session_view
 
     progress(f"Session {session_id} runs here. Ctrl-C lets go of it.")
-    line = _LiveLine()
+    line = _LiveLine(journal.session(session_id).instrument)
     with interrupts() as interrupted:
         status = run(session_id, journal, stop=interrupted.is_set, on_tick=line)
     line.end()
@@ -45,8 +46,9 @@ def attend(journal: Journal, session_id: str, as_json: bool) -> None:
 class _LiveLine:
     """How the session stands, in one line that is written over, four times a second, on a terminal only."""
 
-    def __init__(self) -> None:
+    def __init__(self, instrument: Instrument) -> None:
         self._at = 0.0
+        self._instrument = instrument
         self._shown = sys.stderr.isatty()
 
     def __call__(self, tick: Tick) -> None:
@@ -54,7 +56,7 @@ class _LiveLine:
             self._at = time.monotonic()
             click.echo(
                 f"\r{bars_of(tick)}, equity {tick.equity:,.2f}, P&L {tick.pnl:+,.2f}, "
-                f"position {tick.position:g}, {tick.trades} trades, {tick.status}\033[K",
+                f"position {self._instrument.quantity_text(tick.position)}, {tick.trades} trades, {tick.status}\033[K",
                 nl=False, err=True,
             )  # fmt: skip
 

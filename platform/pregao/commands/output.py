@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
@@ -13,6 +14,7 @@ import click
 import numpy as np
 from pydantic import BaseModel
 
+_NUMBER = re.compile(r"[+−-]?[\d,]*\.?\d+(e[+-]\d+)?( ?%)?")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -45,23 +47,36 @@ def progress(text: str) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
-    """A table on standard output: rich on a terminal, aligned text when piped; ``empty`` if there is no row."""
+    """A table on standard output: rich on a terminal, aligned text when piped; ``empty`` if there is no row.
+
+    Columns of figures stand flush right.
+    """
     cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
     if not cells:
         click.echo(empty)
         return
+    numbers = [_numbers(row[at] for row in cells) for at in range(len(columns))]
     if sys.stdout.isatty():
         from rich.console import Console
         from rich.table import Table
 
-        table = Table(*columns, title=title, title_justify="left", header_style="bold")
+        table = Table(title=title, title_justify="left", header_style="bold")
+        for name, right in zip(columns, numbers, strict=True):
+            table.add_column(name, justify="right" if right else "left")
         for row in cells:
             table.add_row(*row)
         Console().print(table)
         return
     widths = [max(len(r[i]) for r in [list(columns), *cells]) for i in range(len(columns))]
     for row in [list(columns), *cells]:
-        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        placed = zip(row, widths, numbers, strict=True)
+        click.echo("  ".join(f"{cell:{'>' if right else '<'}{width}}" for cell, width, right in placed).rstrip())
+
+
+def _numbers(column: Iterable[str]) -> bool:
+    """Whether a column holds figures, which stand flush right; cells without one are dashes or empty."""
+    told = [cell for cell in column if cell not in ("", "-")]
+    return bool(told) and all(_NUMBER.fullmatch(cell) for cell in told)
 
 
 def verdict(findings: Any) -> str:

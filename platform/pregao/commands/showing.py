@@ -77,11 +77,12 @@ def show(session_id: str, as_json: bool) -> None:
         click.echo(_told(duel))
     if row.proposal:
         click.echo(f"Proposal {row.proposal['id']} to go {row.proposal['side']} waits for you: approve or reject.")
+    price, quantity = row.instrument.price_text, row.instrument.quantity_text
     columns = ("#", "Opened", "Closed", "Side", "Quantity", "Entry", "Exit", "P&L", "Because of")
     cells = [
         (
-            t["number"], moment(t["entry"]), moment(t["exit"]), t["side"], f"{t['qty']:g}", f"{t['entry_price']:,.8g}",
-            f"{t['exit_price']:,.8g}", f"{t['pnl']:+,.2f}", t["role"].replace("_", " "),
+            t["number"], moment(t["entry"]), moment(t["exit"]), t["side"], quantity(t["qty"]), price(t["entry_price"]),
+            price(t["exit_price"]), f"{t['pnl']:+,.2f}", t["role"].replace("_", " "),
         )
         for t in trades
     ]  # fmt: skip
@@ -118,7 +119,7 @@ def watch(session_id: str, tail: int, after: int | None, no_follow: bool, lines:
             while rows := journal.rows(session_id, seq):
                 seq = rows[-1].seq
                 for shown in (view(r, row.instrument) for r in rows):
-                    told = json.dumps(shown, default=plain) if as_json else line(shown, row.instrument.quote)
+                    told = json.dumps(shown, default=plain) if as_json else line(shown, row.instrument)
                     if told is not None:
                         click.echo(told)
             if no_follow or (not row.active and seq >= row.last_seq):

@@ -12,6 +12,7 @@ import click
 from pregao.commands.output import json_option, print_json, progress
 
 if TYPE_CHECKING:
+    from pregao.core.instrument import Instrument
     from pregao.sessions.lineage import Step
 
 
@@ -80,25 +81,25 @@ def lineage(session_id: str, seq: int | None, as_json: bool) -> None:
         print_json({"session": session_id, "steps": [step._asdict() for step in steps]})
         return
     for step in steps:
-        click.echo(f"{step.what:<9} {_place(step):<9} {_facts(step, row.instrument.quote)}".rstrip())
+        click.echo(f"{step.what:<9} {_place(step):<9} {_facts(step, row.instrument)}".rstrip())
 
 
 def _place(step: Step) -> str:
     return "" if step.seq is None else f"row {step.seq}"
 
 
-def _facts(step: Step, quote: str) -> str:
+def _facts(step: Step, instrument: Instrument) -> str:
     from pregao.sessions.telling import moment
 
     f: dict[str, Any] = step.facts
     match step.what:
         case "figure" if f:
-            said = (
-                f"P&L {f['pnl']:+,.2f} {quote}, equity {f['eq']:,.2f}, position {f['pos']:g}, at {moment(f['t'])} UTC"
-            )
+            worth = f"P&L {f['pnl']:+,.2f} {instrument.quote}, equity {f['eq']:,.2f}"
+            said = f"{worth}, position {instrument.quantity_text(f['pos'])}, at {moment(f['t'])} UTC"
         case "fill" if f:
             did, why = "bought" if f["side"] > 0 else "sold", f["role"].replace("_", " ")
-            said = f"{did} {f['qty']:g} at {f['price']:,.8g} ({why}, {f['rule']}), fee {f['fee']:,.2f}"
+            what = f"{instrument.quantity_text(f['qty'])} at {instrument.price_text(f['price'])}"
+            said = f"{did} {what} ({why}, {f['rule']}), fee {f['fee']:,.2f}"
         case "order" if f:
             said = f"{f['order']} {f['role'].replace('_', ' ')} {f['id']}, accepted at {moment(f['ts'])} UTC"
         case "decision" if f:

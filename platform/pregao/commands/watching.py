@@ -17,6 +17,7 @@ from pregao.sessions.views import broker_of
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from pregao.core.instrument import Instrument
     from pregao.sessions.journal import Journal
     from pregao.sessions.records import SessionRow
 
@@ -40,12 +41,12 @@ class Scene:
         self.events: deque[str] = deque(maxlen=events)
         self.bar: dict[str, Any] = {}
 
-    def hear(self, shown: dict[str, Any], quote: str) -> None:
+    def hear(self, shown: dict[str, Any], instrument: Instrument) -> None:
         """A row of the journal, as `pregao.sessions.views.view` shows it."""
         if shown["k"] == "bar":
             self.bar = shown
             self.equity.append(shown["eq"])
-        told = line(shown, quote)
+        told = line(shown, instrument)
         if told is not None:
             self.events.append(told.split("\n", 1)[0])
 
@@ -104,17 +105,17 @@ class Scene:
         bar = self.bar
         if not bar:
             return Text("")
-        price = f"{bar['c']:,.8g}"
-        head = f"{moment(bar['t'])} UTC   price {price} {quote}   "
+        price, quantity = row.instrument.price_text, row.instrument.quantity_text
+        head = f"{moment(bar['t'])} UTC   price {price(bar['c'])} {quote}   "
         if not bar["pos"]:
             return Text(f"{head}no position")
         levels = "   ".join(
-            f"{name} {bar[key]:,.8g} ({(bar[key] - bar['c']) / bar['c']:+.2%} away)"
+            f"{name} {price(bar[key])} ({(bar[key] - bar['c']) / bar['c']:+.2%} away)"
             for name, key in (("take profit", "tp"), ("stop loss", "sl"))
             if bar[key] is not None
         )
         side = "long" if bar["pos"] > 0 else "short"
-        held = f"{side} {abs(bar['pos']):g} from {bar['ent']:,.8g}, {bar['upnl']:+,.2f} before fees"
+        held = f"{side} {quantity(abs(bar['pos']))} from {price(bar['ent'])}, {bar['upnl']:+,.2f} before fees"
         return Text(f"{head}{held}\n{levels}" if levels else f"{head}{held}")
 
 
@@ -147,7 +148,7 @@ def follow(journal: Journal, session_id: str, after: int, sleep: Callable[[float
             while rows := journal.rows(session_id, seq):
                 seq, fresh = rows[-1].seq, True
                 for found in rows:
-                    scene.hear(view(found, row.instrument), row.instrument.quote)
+                    scene.hear(view(found, row.instrument), row.instrument)
             ended = not row.active and seq >= row.last_seq
             if fresh or ended or time.monotonic() - drawn_at > _STILL_S:
                 row = journal.session(session_id)

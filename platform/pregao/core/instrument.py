@@ -20,6 +20,10 @@ def folder_name(symbol: str) -> str:
     return name or "-"
 
 
+def _decimals(grid: Decimal) -> int:
+    return max(0, -int(grid.normalize().as_tuple().exponent))
+
+
 class Instrument(BaseModel):
     """One instrument at one venue, with its trading rules.
 
@@ -69,6 +73,20 @@ class Instrument(BaseModel):
     def tick_quanta(self) -> int:
         """Quanta in one tick of one lot, so that ``ticks * lots * tick_quanta`` is a notional."""
         return int(self.tick_size * self.lot_size / self.quantum)
+
+    @cached_property
+    def decimals(self) -> tuple[int, int]:
+        """Decimals of the grid of prices and of that of quantities: (2, 5) for ticks of 0.01 and lots of 0.00001."""
+        return _decimals(self.tick_size), _decimals(self.lot_size)
+
+    def price_text(self, price: float | Decimal) -> str:
+        """A price to the last digit of its grid: ``38,193.80``."""
+        return f"{price:,.{self.decimals[0]}f}"
+
+    def quantity_text(self, quantity: float | Decimal) -> str:
+        """A quantity to the last digit of its grid, zeros at the end left out: ``0.505``."""
+        shown = f"{quantity:,.{self.decimals[1]}f}"
+        return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
     @property
     def key(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from pregao.core.instrument import Instrument
 from pregao.sessions.views import View
 
 _ROLES = {"take_profit": "take profit", "stop_loss": "stop loss", "exit": "exit", "entry": "entry", "": "order"}
@@ -32,18 +33,20 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def line(row: View, quote: str) -> str | None:
+def line(row: View, instrument: Instrument) -> str | None:
     """One event as one line; None for what a person need not see (bars, working orders, snapshots, memory)."""
-    told = _told(row, quote)
+    told = _told(row, instrument)
     return None if told is None else f"{moment(row['t'] if 't' in row else row['ts'])}  {told}"
 
 
-def _told(row: View, quote: str) -> str | None:
+def _told(row: View, instrument: Instrument) -> str | None:
+    quote = instrument.quote
     match row["k"]:
         case "fill":
             did = "bought" if row["side"] > 0 else "sold"
             result = "" if row["role"] == "entry" else f", {row['pnl']:+,.2f} {quote} before fees"
-            return f"{did} {row['qty']:g} at {row['price']:,.8g} ({_ROLES[row['role']]}{result}, fee {row['fee']:,.2f})"
+            what = f"{instrument.quantity_text(row['qty'])} at {instrument.price_text(row['price'])}"
+            return f"{did} {what} ({_ROLES[row['role']]}{result}, fee {row['fee']:,.2f})"
         case "order" if row["state"] == "rejected":
             return f"{_ROLES[row['role']]} rejected: {row['reason']}"
         case "intent" if row["action"] != "note":

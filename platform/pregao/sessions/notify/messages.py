@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from pregao.core.instrument import Instrument
 from pregao.sessions.notify.targets import Language, Topic
 from pregao.sessions.records import SessionRow
 from pregao.sessions.views import View, broker_of, money_of
@@ -23,12 +24,12 @@ _WORDS: dict[Language, dict[str, str]] = {
         "simulated": "simulated money", "sandbox": "orders go to {broker}", "real": "real money at {broker}",
         "buy": "Bought", "sell": "Sold",
         "take_profit": "take profit", "stop_loss": "stop loss", "exit": "exit", "entry": "entry", "": "order",
-        "fill": "{did} {qty:g} at {price:,.8g} ({role}), fee {fee:,.2f} {quote}",
-        "stopped": "Stopped: P&L {pnl:+,.2f} {quote} after {trades} trades",
-        "finished": "Finished: P&L {pnl:+,.2f} {quote} after {trades} trades",
+        "fill": "{did} {qty} at {price} ({role}), fee {fee} {quote}",
+        "stopped": "Stopped: P&L {pnl} {quote} after {trades} trades",
+        "finished": "Finished: P&L {pnl} {quote} after {trades} trades",
         "error": "Failed in {where}: {message}",
         "paused": "Paused by {by}",
-        "risk": "Limit reached: {rule}, {reached:.2%} of at most {limit:.2%}",
+        "risk": "Limit reached: {rule}, {reached} of at most {limit}",
         "proposal": "Waits for you: proposal {id} to go {side}, {bars} bars left",
         "more": "… and {count} more",
         "test_title": "Pregão: a test",
@@ -42,12 +43,12 @@ _WORDS: dict[Language, dict[str, str]] = {
         "simulated": "dinheiro simulado", "sandbox": "ordens vão para {broker}", "real": "dinheiro real em {broker}",
         "buy": "Compra de", "sell": "Venda de",
         "take_profit": "alvo", "stop_loss": "stop", "exit": "saída", "entry": "entrada", "": "ordem",
-        "fill": "{did} {qty:g} a {price:,.8g} ({role}), taxa {fee:,.2f} {quote}",
-        "stopped": "Encerrada: resultado {pnl:+,.2f} {quote} em {trades} operações",
-        "finished": "Terminada: resultado {pnl:+,.2f} {quote} em {trades} operações",
+        "fill": "{did} {qty} a {price} ({role}), taxa {fee} {quote}",
+        "stopped": "Encerrada: resultado {pnl} {quote} em {trades} operações",
+        "finished": "Terminada: resultado {pnl} {quote} em {trades} operações",
         "error": "Falhou em {where}: {message}",
         "paused": "Pausada por {by}",
-        "risk": "Limite atingido: {rule}, {reached:.2%} de no máximo {limit:.2%}",
+        "risk": "Limite atingido: {rule}, {reached} de no máximo {limit}",
         "proposal": "Espera por você: proposta {id} ({side}), restam {bars} barras",
         "more": "… e mais {count}",
         "test_title": "Pregão: um teste",
@@ -57,6 +58,11 @@ _WORDS: dict[Language, dict[str, str]] = {
         "gate": "o portão", "person": "uma pessoa",
     },
 }  # fmt: skip
+
+
+_FIGURES = {"fee": "{:,.2f}", "pnl": "{:+,.2f}", "reached": "{:.2%}", "limit": "{:.2%}"}
+_SWAPPED = str.maketrans(",.", ".,")
+"""As Portuguese writes the figures of English."""
 
 
 class Message(NamedTuple):
@@ -70,9 +76,9 @@ def of_session(
     session: SessionRow, rows: Sequence[View], topics: Sequence[Topic], language: Language
 ) -> Message | None:
     """One message on what a session lived through; None if nothing of it is asked for."""
-    words, quote = _WORDS[language], session.instrument.quote
+    words = _WORDS[language]
     told = [
-        _sentence(row, quote, words)
+        _sentence(row, session.instrument, language)
         for row in rows
         if TOPIC_OF.get(row["k"]) in topics and (row["k"] != "proposal" or row["state"] == "open")
     ]
@@ -99,8 +105,15 @@ def test(language: Language) -> Message:
     return Message(_WORDS[language]["test_title"], _WORDS[language]["test"])
 
 
-def _sentence(row: View, quote: str, words: dict[str, str]) -> str:
-    more: dict[str, object] = {"quote": quote}
+def _sentence(row: View, instrument: Instrument, language: Language) -> str:
+    words = _WORDS[language]
+    figures: dict[str, str] = {}
+    if row["k"] == "fill":
+        figures = {"qty": instrument.quantity_text(row["qty"]), "price": instrument.price_text(row["price"])}
+    figures |= {name: form.format(row[name]) for name, form in _FIGURES.items() if name in row}
+    if language == "pt-BR":
+        figures = {name: shown.translate(_SWAPPED) for name, shown in figures.items()}
+    more = {"quote": instrument.quote}
     if row["k"] == "fill":
         more |= {"did": words["buy" if row["side"] > 0 else "sell"], "role": words[row["role"]]}
-    return words[row["k"]].format(**{**row, **more})
+    return words[row["k"]].format(**{**row, **figures, **more})
