@@ -13,6 +13,7 @@ import pytest
 
 from pregao.cli import COMMANDS, Root, main
 from pregao.cli import pregao as root
+from pregao.commands.output import print_table
 
 HEAVY = ("prefect", "mlflow", "gradio", "fastapi", "dvc", "ccxt", "yfinance", "catboost", "sqlalchemy")
 
@@ -90,3 +91,13 @@ def test_plugins_as_json(capfd: pytest.CaptureFixture[str]) -> None:
     main(["plugins", "--json"])
     names = {plugin["name"] for plugin in json.loads(capfd.readouterr().out)}
     assert {"buy-and-hold", "ma-cross"} <= names
+
+
+def test_figures_of_a_table_stand_flush_right(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [("a", "9.50", "+1.2%", None, "2024-01-01"), ("long", "1,234.00", "−10.5%", "-", "2024-01-02")]
+    print_table("", ("Name", "Price", "P&L", "Nothing", "Day"), rows, "")
+    assert capsys.readouterr().out.splitlines() == [
+        "Name     Price     P&L  Nothing  Day",
+        "a         9.50   +1.2%           2024-01-01",
+        "long  1,234.00  −10.5%  -        2024-01-02",
+    ]

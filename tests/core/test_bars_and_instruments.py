@@ -244,3 +244,16 @@ def test_a_fine_tick_is_never_rounded_silently_at_a_high_price() -> None:
 def test_prices_come_back_as_the_floats_of_their_decimals() -> None:
     bars = Bars.from_frame(frame(close=[1.1, 1.2, 1.17]), instrument(), Timeframe.parse("1h"))
     assert bars.frame()["close"].tolist() == [1.1, 1.2, 1.17]
+
+
+def test_prices_and_quantities_are_told_to_the_last_digit_of_their_grid() -> None:
+    coin = instrument("0.01", "0.00001")
+    assert coin.price_text(coin.price(123_456_789)) == "1,234,567.89"
+    assert coin.price_text(38_193.8) == "38,193.80"
+    assert coin.quantity_text(coin.quantity(1_234_567)) == "12.34567"
+    assert coin.quantity_text(0.5) == "0.5"
+    assert coin.quantity_text(0.0) == "0"
+    dog = instrument("0.00000001", "1")
+    assert dog.price_text(dog.price(1_234)) == "0.00001234"
+    assert dog.quantity_text(12_345_670.0) == "12,345,670"
+    assert instrument("5", "10").price_text(1_250) == "1,250"

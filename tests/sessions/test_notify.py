@@ -95,6 +95,18 @@ def test_every_fill_and_end_is_told_once_also_by_the_next_courier(
     assert hook.lines[-1] == f"({session_id})"
 
 
+def test_portuguese_is_told_with_portuguese_figures(journal: Journal, hook: Receiver) -> None:
+    targets.add(hook.address)
+    targets.choose(True, ("fills", "stops"), "pt-BR")
+    session_id = played(journal)
+    Courier(journal, no_promotions).step()
+    fill = next(row for row in journal.rows(session_id, 0, 100_000) if row.kind == "fill")
+    instrument = journal.session(session_id).instrument
+    quantity, price = instrument.quantity(fill.body["qty"]), instrument.price(fill.body["price"])
+    said = f"Compra de {quantity} a {price:,}".replace(".", "|").replace(",", ".").replace("|", ",")
+    assert hook.lines[0].startswith(said), (hook.lines[0], said)
+
+
 def test_a_target_that_is_away_gets_all_later_and_holds_up_no_other(journal: Journal, hook: Receiver) -> None:
     away = Receiver()
     away.status = 500

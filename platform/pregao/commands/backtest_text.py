@@ -13,31 +13,31 @@ from pregao.reporting.sheet import Sheet
 from pregao.simulation.fees import presets
 
 FIGURES = (
-    ("net_return", "Net return", "{:+.2%}"),
-    ("annual_return", "Annual return", "{:+.2%}"),
-    ("volatility", "Volatility a year", "{:.2%}"),
-    ("sharpe", "Sharpe ratio", "{:.2f}"),
-    ("sortino", "Sortino ratio", "{:.2f}"),
-    ("max_drawdown", "Maximum drawdown", "{:.2%}"),
-    ("calmar", "Calmar ratio", "{:.2f}"),
-    ("value_at_risk", "Value at risk, 95 %, a day", "{:.2%}"),
-    ("expected_shortfall", "Expected shortfall, 95 %, a day", "{:.2%}"),
+    ("net_return", "Net return", "{:+z.2%}"),
+    ("annual_return", "Annual return", "{:+z.2%}"),
+    ("volatility", "Volatility a year", "{:z.2%}"),
+    ("sharpe", "Sharpe ratio", "{:z.2f}"),
+    ("sortino", "Sortino ratio", "{:z.2f}"),
+    ("max_drawdown", "Maximum drawdown", "{:z.2%}"),
+    ("calmar", "Calmar ratio", "{:z.2f}"),
+    ("value_at_risk", "Value at risk, 95 %, a day", "{:z.2%}"),
+    ("expected_shortfall", "Expected shortfall, 95 %, a day", "{:z.2%}"),
     ("trades", "Trades", "{:.0f}"),
-    ("hit_rate", "Hit rate", "{:.1%}"),
+    ("hit_rate", "Hit rate", "{:z.1%}"),
     ("profit_factor", "Profit factor", "{:.2f}"),
-    ("mean_trade", "Mean trade, net", "{:+.3%}"),
-    ("exposure", "Exposure", "{:.1%}"),
+    ("mean_trade", "Mean trade, net", "{:+z.3%}"),
+    ("exposure", "Exposure", "{:z.1%}"),
     ("turnover", "Turnover", "{:.1f}"),
     ("fees", "Fees paid", "{:,.2f}"),
 )
 _INSTRUMENT = (
     ("trades", "trades", "{:.0f}"),
     ("pnl", "result", "{:+,.2f}"),
-    ("hit_rate", "hit rate", "{:.1%}"),
+    ("hit_rate", "hit rate", "{:z.1%}"),
     ("profit_factor", "profit factor", "{:.2f}"),
     ("fees", "fees", "{:,.2f}"),
-    ("exposure", "exposure", "{:.1%}"),
-    ("market_return", "market", "{:+.2%}"),
+    ("exposure", "exposure", "{:z.1%}"),
+    ("market_return", "market", "{:+z.2%}"),
 )
 _HELD_ALONE = frozenset({"trades", "hit_rate", "profit_factor", "mean_trade", "turnover", "fees"})
 """Figures of trades: a purchase that is never sold is none."""
