@@ -102,13 +102,19 @@ def test_a_session_that_does_not_exist(say: Say, command: str) -> None:
         ("data", "show", "NOPE"),
         ("data", "export", "NOPE", "nope.csv"),
         ("ingest", "--source", "nowhere"),
-        ("ingest", "--source", "files", "missing.csv", "--symbol", "X", "--timeframe", "1h"),
+        ("ingest", "missing.csv", "--symbol", "X", "--timeframe", "1h"),
     ],
 )
 def test_unknown_names_elsewhere(say: Say, arguments: tuple[str, ...]) -> None:
     status, said = say(*arguments)
     assert status in (1, 2)
     assert any(a in said for a in arguments[1:])
+
+
+def test_where_data_comes_from_is_asked_for_where_it_cannot_be_told(say: Say) -> None:
+    for arguments in ((), ("BTC/USDT",), ("bars.csv", "BTC/USDT")):
+        status, said = say("ingest", *arguments)
+        assert (status, "Add --source: ccxt for coins" in said) == (2, True)
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,10 @@ def calibrate_gate(
     from pregao.learning.calibration.running import run
     from pregao.learning.others import named
     from pregao.learning.params import read_params
+    from pregao.operations.project import lay_out
     from pregao.settings import settings
 
+    lay_out(settings().home, progress)
     counts = {Kind(name): count for name, count in _counts(kinds, markets).items()}
     length = Timeframe.parse(timeframe)
     if length.seconds > 4 * 3_600:

@@ -75,7 +75,9 @@ class _Ingest(GroupedCommand):
 @click.command(cls=_Ingest, groups=_GROUPS)
 @click.argument("what", nargs=-1, metavar="[PATH|SYMBOL]...")
 @click.option(
-    "--source", "source_name", required=True, help="Where from: ccxt, yfinance, files, sample, synthetic, a plugin's."
+    "--source",
+    "source_name",
+    help="Where from: ccxt, yfinance, files, sample, synthetic, a plugin's; files, for paths.",
 )
 @click.option("--symbol", "symbols", multiple=True, help="Instrument, for example BTC/USDT; may be repeated.")
 @click.option("--timeframe", help="Length of the bars: 1m, 15m, 1h, 1d…; the source's usual one unless given.")
@@ -116,7 +118,7 @@ class _Ingest(GroupedCommand):
 @json_option
 def ingest(
     what: tuple[str, ...],
-    source_name: str,
+    source_name: str | None,
     symbols: tuple[str, ...],
     timeframe: str | None,
     since: int | None,
@@ -137,7 +139,7 @@ def ingest(
     pregao ingest BTC/USDT:USDT --source ccxt --option exchange=bybit --option kind=swap
     pregao ingest AAPL MSFT --source yfinance --since 2010-01-01
     pregao ingest --source synthetic --timeframe 15m --bars 30000
-    pregao ingest --source files prices.csv --symbol BTC/USD --timeframe 1m --map close=Last
+    pregao ingest prices.csv --symbol BTC/USD --timeframe 1m --map close=Last
 
     The arguments are paths for the source `files` and symbols for any other. Run again, it adds what is new; a long
     fetch that was broken off goes on where it ended.
@@ -146,6 +148,7 @@ def ingest(
     from pregao.market.versions import Versions
     from pregao.settings import settings, shown
 
+    source_name = source_name or _source_of(what)
     options: dict[str, Any] = {name: given[name] for name in _SOURCE_OPTIONS if given[name] is not None}
     options |= dict(others)
     if source_name == "files":
@@ -187,3 +190,13 @@ def ingest(
     )
     if not report.changed:
         click.echo("No bars were added: the store already has them all.")
+
+
+def _source_of(what: tuple[str, ...]) -> str:
+    """The source that is meant where none is named: paths, and nothing else, are of files."""
+    if what and all(name.lower().endswith((".csv", ".parquet")) for name in what):
+        return "files"
+    raise UsageError(
+        "Where the data is to come from is not said.",
+        "Add --source: ccxt for coins, yfinance for stocks, sample or synthetic without a network; --help tells all.",
+    )

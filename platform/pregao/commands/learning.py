@@ -93,12 +93,15 @@ def promote(version: str, model: str | None, as_json: bool) -> None:
 
 def _run(run: Callable[..., RetrainReport], instrument: str, **options: Any) -> RetrainReport:
     from pregao.market.store import Store
+    from pregao.operations.project import lay_out
+    from pregao.settings import settings
 
     store = Store()
     timeframe = options["timeframe"]
     if timeframe is None:
         known = store.instrument(instrument)
         timeframe = next((t.name for t in store.timeframes(known)), "1d")
+    lay_out(settings().home, progress)
     bracket = {key: options[key] for key in ("take_profit", "stop_loss", "horizon") if options[key] is not None}
     overrides = {"plan": bracket} if bracket else None
     return run(instrument, timeframe, version=options["data_version"], overrides=overrides, progress=progress)

@@ -180,7 +180,7 @@ class SessionSpec(BaseModel):
     @model_validator(mode="after")
     def _affordable(self) -> SessionSpec:
         if self.entry_value > self.cash:
-            raise ValueError(f"the entry value {self.entry_value} is more than the cash {self.cash}")
+            raise ValueError(f"the entry value {self.entry_value:f} is more than the cash {self.cash:f}")
         return self
 
     @model_validator(mode="after")
