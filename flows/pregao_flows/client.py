@@ -56,7 +56,7 @@ class FlowRun:
     Attributes:
         id, name, flow: of the run; ``flow`` is the flow's name, for example ``"ingest"``.
         state_type: SCHEDULED, PENDING, RUNNING, PAUSED, CANCELLING or one of `FINAL`.
-        state, message: the state's name as shown, and what it says.
+        state, message: the state's name as shown, and what it says; ``changed`` is when it was taken, as below.
         started, ended: seconds since 1970, None if not yet.
     """
 
@@ -68,6 +68,7 @@ class FlowRun:
     message: str
     started: float | None
     ended: float | None
+    changed: float | None
 
     @property
     def done(self) -> bool:
@@ -247,6 +248,7 @@ def cancel_all(timeout: float, message: str = SHUTDOWN) -> list[FlowRun]:
     asked: set[str] = set()
     while True:
         left = active_runs()
+        conclude_unbegun(left)
         for run in left:
             if run.id not in asked and run.state_type != "CANCELLING":
                 cancel(run.id, message)
@@ -254,6 +256,18 @@ def cancel_all(timeout: float, message: str = SHUTDOWN) -> list[FlowRun]:
         if not left or time.monotonic() > deadline:
             return left
         time.sleep(0.2)
+
+
+def conclude_unbegun(runs: Sequence[FlowRun] | None = None, after_s: float = 0.0) -> None:
+    """Mark runs as cancelled that were cancelled before they began, ``after_s`` seconds ago or more; by default any.
+
+    A runner that hears of the cancelling before it knows the run's process never comes back to it, and the run would
+    say Cancelling for ever. The process, once it is there, is not allowed to begin.
+    """
+    for run in runs if runs is not None else _runs(["CANCELLING"]):
+        if run.state_type == "CANCELLING" and run.started is None and time.time() - (run.changed or 0.0) >= after_s:
+            state = {"type": "CANCELLED", "message": run.message}
+            request("POST", f"/flow_runs/{run.id}/set_state", {"state": state, "force": True})
 
 
 def crash_active(message: str) -> None:
@@ -301,6 +315,7 @@ def flow_run(found: dict[str, Any]) -> FlowRun:
         message=state.get("message") or "",
         started=_seconds(found.get("start_time")),
         ended=_seconds(found.get("end_time")),
+        changed=_seconds(state.get("timestamp")),
     )
 
 

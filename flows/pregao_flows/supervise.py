@@ -23,7 +23,7 @@ def supervise() -> State[Any]:
     Sessions that a host has room for are left to it.
 
     One whose run was cancelled while it could not be told why (the server did not answer, the process was killed) is
-    told to stop, and brought to its end.
+    told to stop, and brought to its end. So is one whose run was cancelled before its process began.
 
     Two runs of one session do no harm, since the journal lets only the latest write; but the older one ends with an
     error that would worry a person, so a run that has just been asked for is waited for.
@@ -32,6 +32,7 @@ def supervise() -> State[Any]:
     from pregao.sessions.journal import Journal
 
     log = get_run_logger()
+    client.conclude_unbegun(after_s=SETTLE_SECONDS)
     with closing(Journal()) as journal:
         launched = []
         for host in hosts.dead(journal):
@@ -53,6 +54,6 @@ def supervise() -> State[Any]:
 
 
 def _settling(run: client.FlowRun) -> bool:
-    if run.state_type in ("SCHEDULED", "PENDING"):
+    if run.state_type in ("SCHEDULED", "PENDING") or (run.state_type == "CANCELLING" and run.started is None):
         return True
     return run.state_type == "RUNNING" and run.started is not None and time.time() - run.started < SETTLE_SECONDS

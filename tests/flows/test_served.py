@@ -103,6 +103,42 @@ def test_missed_runs_are_dropped_and_what_a_person_asked_for_is_not(served: Serv
     client.request("DELETE", f"/flow_runs/{asked}")
 
 
+def just_starting() -> str:
+    """A run whose process is being started: its runner may not know it yet."""
+    asked = client.ask(client.INGEST, {"source": "nonsense", "symbols": ["A/B"], "timeframe": "1h"})
+    deadline = time.monotonic() + 60
+    while (run := client.get(asked)).state_type == "SCHEDULED":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert run.state_type == "PENDING"
+    return asked
+
+
+def test_a_run_that_is_cancelled_before_its_process_begins_does_nothing_and_ends(served: Servers) -> None:
+    """The runner hears of it before it knows the process, and never comes back to it: supervision ends the run."""
+    asked = just_starting()
+    client.cancel(asked)
+    deadline = time.monotonic() + 60
+    supervised = client.ask(client.SUPERVISE, {})  # begins after it, so that one has had its time
+    while not client.get(supervised).done:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    run = client.get(asked)
+    assert (run.state_type, run.started) in (("CANCELLING", None), ("CANCELLED", None))
+    client.conclude_unbegun(after_s=3_600)
+    assert client.get(asked) == run
+    client.conclude_unbegun()
+    assert client.get(asked).state_type == "CANCELLED"
+    assert client.get(asked).message == "Cancelled by the person"
+
+
+def test_all_are_cancelled_at_once_though_one_is_just_starting(served: Servers) -> None:
+    asked = just_starting()
+    assert client.cancel_all(5) == []
+    assert client.get(asked).state_type == "CANCELLED"
+    assert client.get(asked).message == client.SHUTDOWN
+
+
 def test_another_site_cannot_use_the_api(served: Servers) -> None:
     api = f"{served.addresses['prefect']}/api/flow_runs/filter"
     headers = {"Origin": "https://evil.example", "Content-Type": "application/json"}
