@@ -15,7 +15,7 @@ from yahoo import YahooServer
 from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers, running
 from pregao.settings import Settings, settings
-from pregao_flows import client
+from pregao_flows import overview
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,9 +42,9 @@ def started(markets: object, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     with running(own, "the tests", print, ("prefect", "flows")) as servers:
         servers.start()
         servers.wait()
-        # On its schedule it would start again what a test has killed, at a moment of its own.
-        supervise = client.request("GET", f"/deployments/name/{client.SUPERVISE}")["id"]
-        client.request("POST", f"/deployments/{supervise}/pause_deployment")
+        # On their schedules they would start again what a test has killed, or train, at a moment of their own.
+        for deployment in overview.SCHEDULED:
+            overview.switch(deployment, False)
         _restore(before)
         yield servers
         # Ending asks the server again.
