@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings as hypothesis_settings
@@ -32,6 +33,15 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     settings.cache_clear()
     yield folder
     settings.cache_clear()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium without a screen. It ends with its module: Playwright leaves a running loop."""
+    from visitors import launched
+
+    with launched() as found:
+        yield found
 
 
 FIRST = ("flows", "end_to_end", "panel", "docs", "learning", "operations", "own_data", "sessions", "brokers", "cli")

@@ -9,12 +9,12 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from panel_process import PASSWORD
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -27,8 +27,6 @@ from pregao_ui import access
 from pregao_ui.pace import BURST_S, FREE_GUESSES, KEPT, LONGEST_WAIT_S, Guesses, Pace
 from pregao_ui.security import COOKIE, MAX_BODY, Guard
 
-PASSWORD = "maritaca na varanda"
-
 
 class Clock:
     """Time that passes when it is told to."""
@@ -38,15 +36,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture(scope="module")
-def locked(panel: Any) -> Iterator[Any]:
-    """The panel with a password. It is set while the panel runs, and taken away again."""
-    os.environ["PREGAO_HOME"] = str(panel.home)
-    access.set_password(PASSWORD)
-    yield panel
-    access.remove_password()
 
 
 def visitor(panel: Any, **headers: str) -> httpx.Client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -84,6 +85,42 @@ def test_viewers_who_join_at_any_moment_see_every_row_once(services: Services, s
     found = asyncio.run(scene())
     expected = list(range(1, services.journal.session(session_id).last_seq + 1))
     assert all(numbers == expected for numbers in found)
+
+
+def test_a_stream_of_several_sessions_has_every_row_of_each_once(services: Services) -> None:
+    ids = [start(a_spec(strategy="ma-cross", config={"fast": 3, "slow": 8}), services.journal) for _ in range(3)]
+    run(ids[0], services.journal)  # it is over when the stream begins
+
+    async def scene() -> dict[str, list[int]]:
+        hub = stream.Hub(services)
+        hub.start()
+        writers = [threading.Thread(target=run, args=(one, services.journal)) for one in ids[1:]]
+        seen: dict[str, list[int]] = {one: [] for one in ids}
+        ended, gone = set(), []
+        async with contextlib.aclosing(hub.together({ids[0]: 20, ids[1]: 0, ids[2]: 0, "gone": None})) as frames:
+            for writer in writers:
+                writer.start()
+            async for frame in frames:
+                fields = dict(line.split(": ", 1) for line in frame.decode().strip().split("\n") if line)
+                assert "id" not in fields
+                told = json.loads(fields["data"]) if "data" in fields else {}
+                if fields.get("event") == "gone":
+                    gone.append(told["session"])
+                if fields.get("event") in ("history", "rows"):
+                    seen[told["session"]] += [row["s"] for row in told["data"]]
+                    ended |= {told["session"]} if told["data"][-1]["k"] == "finished" else set()
+                if len(ended) == 3:
+                    break
+        assert gone == ["gone"]
+        assert hub.viewers == 0
+        hub.stop()
+        for writer in writers:
+            writer.join()
+        return seen
+
+    seen = asyncio.run(asyncio.wait_for(scene(), 120))
+    for one, begun in zip(ids, (21, 1, 1), strict=True):
+        assert seen[one] == list(range(begun, services.journal.session(one).last_seq + 1))
 
 
 def test_a_viewer_that_does_not_read_is_cut_off_and_resumes(

@@ -5,31 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT, START_NS
 from sqlalchemy import text as sql
-from visitors import PHONE, launched, visitors
+from visitors import PHONE
 
 from pregao.sessions.spec import SessionSpec
 from pregao_ui.refusals import known, refusal
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as found:
-        yield found
-
-
-@pytest.fixture
-def visit(browser: Any, panel: Any) -> Iterator[Any]:
-    """Make visitors; at the end none of them has seen an error or asked for anything from outside."""
-    with visitors(browser, panel.address) as made:
-        yield made
 
 
 @pytest.fixture
@@ -416,19 +402,33 @@ def test_a_link_to_a_session_that_is_gone_leads_to_the_ticket(visit: Any) -> Non
     visitor.errors = [error for error in visitor.errors if "404" not in error]
 
 
-def test_many_windows_share_one_connection(panel: Any, visit: Any, running: str) -> None:
+def test_eight_tabs_share_one_connection_whatever_sessions_they_show(panel: Any, visit: Any, running: str) -> None:
+    """A browser allows six connections to a host; one a session, the seventh tab would get no answer to anything."""
+    others = [panel.session(feed={"speed": 100, "start": START_NS + 300 * 60_000_000_000}) for _ in range(5)]
+    shown = [running, *others, running, running]
     visitor = visit()
-    windows = [visitor.page, *(visitor.window() for _ in range(7))]  # a browser allows six connections
-    for window in windows:
-        window.goto(f"{panel.address}/?session={running}")
-    for window in windows:
-        window.wait_for_function("/\\d/.test(document.querySelector('[data-bind=equity]')?.innerText ?? '')")
-    panel.run(running)
-    time.sleep(0.5)
+    tabs = [visitor.page, *(visitor.window() for _ in range(len(shown) - 1))]
+    for tab, session_id in zip(tabs, shown, strict=True):
+        tab.goto(f"{panel.address}/?session={session_id}")
+    for tab in tabs:
+        tab.wait_for_function("/\\d/.test(document.querySelector('[data-bind=equity]')?.innerText ?? '')")
+        assert tab.evaluate("fetch('/api/v1/health').then((answer) => answer.status)") == 200
+    for session_id in dict.fromkeys(shown):
+        panel.run(session_id)
+    for tab in tabs:
+        tab.wait_for_function("Number(document.querySelector('.pg-live').dataset.seq) > 20")
     panel.let_go()
-    equity = f"{panel.journal.session(running).equity:,.2f}"
-    for window in windows:
-        window.wait_for_function("text => document.querySelector('[data-bind=equity]').innerText === text", arg=equity)
+    for tab, session_id in zip(tabs, shown, strict=True):
+        last = panel.journal.session(session_id).last_seq
+        tab.wait_for_function("last => Pregao.streams.values().next().value.seq === last", arg=last)
+        rows = tab.evaluate("Pregao.streams.values().next().value.rows.map((row) => row.s)")
+        assert rows == list(range(1, last + 1))  # no gap, nothing twice
+    tabs[1].close()
+    panel.run(running)
+    tabs[0].wait_for_function(
+        "last => Number(document.querySelector('.pg-live').dataset.seq) > last",
+        arg=panel.journal.session(running).last_seq,
+    )
 
 
 def test_without_a_shared_worker_it_works_alike(panel: Any, visit: Any, running: str) -> None:

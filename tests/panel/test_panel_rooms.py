@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from visitors import PHONE, launched, visitors
+from visitors import PHONE
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as found:
-        yield found
-
-
-@pytest.fixture
-def visit(browser: Any, panel: Any) -> Iterator[Any]:
-    with visitors(browser, panel.address) as made:
-        yield made
 
 
 SAYS = {

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from probe_market import START_NS
 
 from pregao_ui.security import is_loopback
 
@@ -54,15 +55,56 @@ def test_another_host_name_is_refused(panel: Any) -> None:
     assert panel.http.get("/api/health", headers={"Host": "localhost"}).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/sessions", "/api/health", "/ui/core.js", "/api/nothing", "/theme.css"])
+PAGES = ("/", "/sessions", "/models", "/data", "/flows", "/settings")
+"""Gradio's pages, which configure themselves by a script in the page and compile the scripts of their parts."""
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/api/health", "/api/nothing", "/ui/core.js", "/theme.css", "/config"])
 def test_every_answer_carries_the_policy(panel: Any, path: str) -> None:
     headers = panel.http.get(path).headers
     policy = headers["content-security-policy"]
-    assert policy.startswith("default-src 'none'" if path.startswith("/api") else "default-src 'self'")
+    assert ("unsafe" in policy) == (path in PAGES)
+    assert policy.startswith("default-src 'self'" if path in PAGES else "default-src 'none'")
     assert "frame-ancestors 'none'" in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert "access-control-allow-origin" not in headers
+
+
+def test_a_page_may_load_and_ask_nothing_from_elsewhere(panel: Any) -> None:
+    policy = dict(
+        part.strip().split(" ", 1) for part in panel.http.get("/").headers["content-security-policy"].split(";")
+    )
+    loose = {name for name, allowed in policy.items() if "unsafe" in allowed}
+    assert loose == {"script-src", "style-src"}
+    assert policy["style-src"] == "'self' 'unsafe-inline'"
+    assert policy["script-src"] == "'self' 'unsafe-inline' 'unsafe-eval'"
+    elsewhere = {word for allowed in policy.values() for word in allowed.split()} - {"'unsafe-inline'", "'unsafe-eval'"}
+    assert elsewhere <= {"'self'", "'none'", "data:", "blob:"}
+    assert policy["object-src"] == "'none'"
+
+
+def test_what_is_no_page_of_gradios_is_strict(panel: Any) -> None:
+    """Files, Gradio's own answers, refusals, a stream, a report, the login page: none of them may run a script."""
+    session_id = panel.session(feed={"speed": 0, "end": START_NS + 200 * 60_000_000_000})
+    panel.run(session_id).join(60)
+    page = {"Accept": "text/html"}
+    asked = [
+        panel.http.get("/ui/early.js"), panel.http.get("/ui/stream-worker.js"), panel.http.get("/gradio_api/info"),
+        panel.http.get("/api/openapi.json"), panel.http.get("/docs", headers=page),
+        panel.http.get("/ui/nothing.js", headers=page), panel.http.get("/", headers=page | {"Host": "evil.example"}),
+        panel.http.get("/api/sessions", headers={"Origin": "https://evil.example"}),
+        panel.http.get(f"/api/sessions/{session_id}/tearsheet", headers=page),
+    ]  # fmt: skip
+    assert asked[-1].headers["content-type"].startswith("text/html")
+    with panel.http.stream("GET", f"/api/events?session={session_id}") as stream:
+        asked.append(stream)
+    for answer in asked:
+        policy = answer.headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'"), answer.url
+        assert "script-src" not in policy
+        assert "unsafe-eval" not in policy
+    assert "connect-src 'self'" in asked[1].headers["content-security-policy"]  # the stream's worker, which may ask
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,41 @@ def test_a_market_that_a_venue_does_not_have_is_told_with_those_near_it(
     assert "BTC/USDT" in said
 
 
+def test_a_venue_is_asked_what_it_trades_and_what_is_typed_is_compared(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"feed": "live", "venue": "ccxt/binance"}
+    ticket = Ticket(**(GOOD | asked | {"instrument": "BTC/USDT"}))
+    assert told(services, **asked, instrument="BTC/USDT").hints["instrument"] == "Asking Binance what it trades…"
+    markets = [VenueMarket("BTC/USDT"), VenueMarket("TUCANO/USDT"), VenueMarket("PAUSED/USDT", status="BREAK")]
+    with Venue(markets, start="2024-03-01") as venue:
+        monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", venue.url)
+        assert filling.listed(ticket, services).choices == [(name, name) for name in ("BTC/USDT", "TUCANO/USDT")]
+        before = len(venue.requests)
+        found = told(services, **asked, instrument="tucano-usdt")
+        assert found.spec is not None
+        assert (found.spec.feed.symbol, found.spec.instrument) == ("TUCANO/USDT", "ccxt/binance/TUCANO-USDT")
+        assert found.hints["instrument"] == "2 markets: type to search"
+        wrong = told(services, "pt-BR", **asked, instrument="TUCAN/USDT")
+        assert wrong.errors == {"instrument": "Binance não negocia TUCAN/USDT. Parecidos: TUCANO/USDT, BTC/USDT."}
+        filling.listed(ticket, services)
+        assert len(venue.requests) == before  # asked once
+
+
+def test_a_venue_that_cannot_be_asked_leaves_the_well_known_markets(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("pregao.market.sources.ccxt.patience.Patience.wait_s", lambda *_: 0.0)
+    ticket = Ticket(**(GOOD | {"feed": "live", "venue": "ccxt/binance", "instrument": "BTC/USDT"}))
+    assert ("ETH/USDT", "ETH/USDT") in filling.listed(ticket, services).choices
+    found = told(services, feed="live", venue="ccxt/binance", instrument="ANY/USDT")
+    assert found.errors == {}
+    assert found.hints["instrument"].startswith("Binance does not answer: check the network.")
+    yahoo = Ticket(**(GOOD | {"feed": "live", "venue": "yfinance/yahoo", "asset_class": "stock"}))
+    assert "choices" not in filling.listed(yahoo, services)  # it has no list: nothing changes
+
+
 def test_the_form_is_filled_while_the_registry_is_away(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREGAO_MLFLOW_URI", "http://127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

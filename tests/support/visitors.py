@@ -134,5 +134,6 @@ def visitors(browser: Any, address: str) -> Iterator[Any]:
     yield visitor
     for each in made:
         each.context.close()
-    assert [each.outside for each in made] == [[] for _ in made]
-    assert [each.errors for each in made] == [[] for _ in made]
+    outside, errors = ([one for each in made for one in getattr(each, name)] for name in ("outside", "errors"))
+    assert not outside, outside
+    assert not errors, errors

@@ -32,10 +32,10 @@ from pregao_ui.access import VISIT_S, Access, password_set
 from pregao_ui.pace import Guesses, Pace
 from pregao_ui.schemas.problems import CODES, Problem
 from pregao_ui.services.data import UPLOAD_MOST
+from pregao_ui.texts import COOKIE as LANGUAGE_COOKIE
 from pregao_ui.texts import language_of, text
 
-# 'unsafe-inline' and 'unsafe-eval': Gradio's page configures itself inline and compiles gr.HTML's scripts.
-CONTENT_SECURITY_POLICY = "; ".join(
+PAGE_POLICY = "; ".join(
     (
         "default-src 'self'",
         "script-src 'self' 'unsafe-inline' 'unsafe-eval'",
@@ -50,13 +50,18 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-API_POLICY = "default-src 'none'; frame-ancestors 'none'"
-"""Of the API's answers, which are no pages."""
+"""Of Gradio's pages, and of nothing else: such a page configures itself by a script in it ('unsafe-inline'), and
+compiles the scripts of its parts ('unsafe-eval')."""
+STRICT_POLICY = "default-src 'none'; frame-ancestors 'none'"
+"""Of all that is no page: opened by itself, it may do nothing at all."""
+WORKER = "/ui/stream-worker.js"
+WORKER_POLICY = f"{STRICT_POLICY}; connect-src 'self'"
+"""Of the script that holds the page's stream: a worker has the policy of its file, not that of the page."""
 DOCUMENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox"
 """Of the API's reports: pages of their own that need neither a script nor another file."""
 HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send the login form with the origin "null"
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
@@ -187,7 +192,7 @@ class Guard:
         if scheme.lower() == "bearer":
             token = self.access.token_of(given.strip())
             return None if token is None else f"token {token}"
-        cookie = _cookie(headers)
+        cookie = _cookie(headers, COOKIE)
         visit = None if cookie is None else self.access.visit_of(cookie)
         return None if visit is None else f"visit {visit}"
 
@@ -217,7 +222,7 @@ class _Ask:
     def __init__(self, scope: Scope, headers: Headers, send: Send) -> None:
         self.scope = scope
         self.headers = headers
-        self.cookie = _cookie(headers)
+        self.cookie = _cookie(headers, COOKIE)
         self._send = send
 
     @property
@@ -229,8 +234,8 @@ class _Ask:
     @property
     def language(self) -> str:
         """The visitor's language."""
-        wanted: str = language_of(self.headers, {})
-        return wanted
+        chosen = _cookie(self.headers, LANGUAGE_COOKIE)
+        return language_of(self.headers, {} if chosen is None else {LANGUAGE_COOKIE: chosen})
 
     async def refuse(
         self, status: int, key: str, *, seconds: int = 0, more: list[tuple[bytes, bytes]] | None = None
@@ -246,9 +251,9 @@ class _Ask:
         message, mend = (text(self.language, name, seconds=seconds) for name in (key, f"{key}_mend"))
         problem = Problem(code=CODES[status], message=message, mend=mend)
         if page:
-            await self._answer(status, f"{message} {mend}".strip(), "text/plain", API_POLICY, more)
+            await self._answer(status, f"{message} {mend}".strip(), "text/plain", STRICT_POLICY, more)
         else:
-            await self._answer(status, problem.model_dump_json(), "application/json", API_POLICY, more)
+            await self._answer(status, problem.model_dump_json(), "application/json", STRICT_POLICY, more)
 
     async def login_page(
         self, status: int, said: str, seconds: int = 0, more: list[tuple[bytes, bytes]] | None = None
@@ -262,7 +267,7 @@ class _Ask:
     async def go(self, to: str, cookie: str) -> None:
         """Send the visitor on, with a cookie."""
         more = [(b"location", to.encode()), (b"set-cookie", cookie.encode())]
-        await self._answer(303, "", "text/plain", API_POLICY, more)
+        await self._answer(303, "", "text/plain", STRICT_POLICY, more)
 
     async def _answer(self, status: int, body: str, kind: str, policy: str, more: list[tuple[bytes, bytes]]) -> None:
         headers = [(b"content-type", f"{kind}; charset=utf-8".encode()), (b"cache-control", b"no-store"), *more]
@@ -323,12 +328,19 @@ def _closed(path: str) -> bool:
     return plain.lower().startswith(CLOSED) or ".." in plain.split("/")
 
 
-def _cookie(headers: Headers) -> str | None:
+def _cookie(headers: Headers, name: str) -> str | None:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return None
     return None if found is None else found.value
+
+
+def _policy(path: str, kind: str) -> str:
+    """The content security policy of an answer of this content type."""
+    if kind.startswith("text/html"):
+        return DOCUMENT_POLICY if path.startswith("/api/") else PAGE_POLICY
+    return WORKER_POLICY if path == WORKER else STRICT_POLICY
 
 
 def _with_headers(send: Send, path: str) -> Send:
@@ -337,9 +349,7 @@ def _with_headers(send: Send, path: str) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
-            document = headers.get("content-type", "").startswith("text/html")
-            policy = (DOCUMENT_POLICY if document else API_POLICY) if path.startswith("/api/") else None
-            headers["Content-Security-Policy"] = policy or CONTENT_SECURITY_POLICY
+            headers["Content-Security-Policy"] = _policy(path, headers.get("content-type", ""))
         await send(message)
 
     return out

@@ -7,6 +7,9 @@ once and hands the bytes to every viewer.
 Events of a stream: ``history`` and ``rows`` (JSON arrays of rows, whose ``id`` is the number of the last one),
 ``session`` (the session as it stands) and ``live`` (the history is complete; its data is the last row's number).
 A viewer that comes back with ``Last-Event-ID`` gets exactly the rows after it.
+
+Several sessions may share one stream, since a browser opens six connections to a host: then the data of each event is
+``{"session": ID, "data": …}``, and there is no ``id``: who comes back says for each session where to go on.
 """
 
 from __future__ import annotations
@@ -16,14 +19,14 @@ import contextlib
 import json
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sqlalchemy import make_url
 
-from pregao.core.errors import PregaoError
+from pregao.core.errors import NotFoundError, PregaoError
 from pregao_ui.services import Services
 
 log = logging.getLogger("pregao.panel")
@@ -36,33 +39,50 @@ CHUNK = 2_000
 BACKLOG = 500
 """Events that may wait for a slow viewer; then it is cut off, and resumes by itself from where it was."""
 
+KEEPALIVE = b": keepalive\n\n"
+RETRY = b"retry: 1000\n\n"
+
 Row = dict[str, Any]
 
 
-class _Message(NamedTuple):
-    """An encoded event; rows ``first`` to ``last`` (both 0 for a ``session`` event)."""
+class Event(NamedTuple):
+    """An event of one session: its name, its data as JSON, the numbers of its rows.
 
-    first: int
-    last: int
-    frame: bytes
+    ``first`` and ``last`` are 0 for ``session``, which moves no place to resume from; ``live`` has the last one.
+    """
+
+    name: str
+    data: bytes
+    first: int = 0
+    last: int = 0
+
+    def alone(self) -> bytes:
+        """As it is sent on a stream of its session only."""
+        number = b"" if self.name == "session" else b"id: %d\n" % self.last
+        return b"%sevent: %s\ndata: %s\n\n" % (number, self.name.encode(), self.data)
+
+    def among(self, session_id: str) -> bytes:
+        """As it is sent on a stream of several sessions."""
+        name = json.dumps(session_id).encode()
+        return b'event: %s\ndata: {"session":%s,"data":%s}\n\n' % (self.name.encode(), name, self.data)
 
 
-def rows_event(name: str, rows: list[Row]) -> bytes:
-    """Rows as one server-sent event whose id is the last row's number."""
-    data = json.dumps(rows, separators=(",", ":"), allow_nan=False)
-    return f"id: {rows[-1]['s']}\nevent: {name}\ndata: {data}\n\n".encode()
+def rows_event(name: str, rows: list[Row]) -> Event:
+    """Rows as one event."""
+    data = json.dumps(rows, separators=(",", ":"), allow_nan=False).encode()
+    return Event(name, data, rows[0]["s"], rows[-1]["s"])
 
 
-def session_event(document: str) -> bytes:
-    """The session as one server-sent event; it has no id, so it does not move the place to resume from."""
-    return f"event: session\ndata: {document}\n\n".encode()
+def session_event(document: str) -> Event:
+    """The session as it stands as one event."""
+    return Event("session", document.encode())
 
 
 @dataclass(eq=False)
 class _Viewer:
-    queue: asyncio.Queue[_Message | None] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
+    queue: asyncio.Queue[Event | None] = field(default_factory=lambda: asyncio.Queue(BACKLOG))
 
-    def put(self, message: _Message) -> bool:
+    def put(self, message: Event) -> bool:
         """Whether it still keeps up; if not, it has been told to end."""
         try:
             self.queue.put_nowait(message)
@@ -149,20 +169,20 @@ class Hub:
         for session_id, channel in list(self._channels.items()):
             rows = self.services.sessions.rows(session_id, channel.last, CHUNK)
             if rows:
-                first, channel.last = channel.last + 1, rows[-1]["s"]
-                self._hand_out(session_id, _Message(first, channel.last, rows_event("rows", rows)))
+                channel.last = rows[-1]["s"]
+                self._hand_out(session_id, rows_event("rows", rows))
                 more = more or len(rows) == CHUNK
             document = self.services.sessions.one(session_id).model_dump_json()
             if document != channel.document:
                 channel.document = document
-                self._hand_out(session_id, _Message(0, 0, session_event(document)))
+                self._hand_out(session_id, session_event(document))
         return more
 
-    def _hand_out(self, session_id: str, message: _Message) -> None:
+    def _hand_out(self, session_id: str, message: Event) -> None:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._publish, session_id, message)
 
-    def _publish(self, session_id: str, message: _Message) -> None:
+    def _publish(self, session_id: str, message: Event) -> None:
         channel = self._channels.get(session_id)
         if channel is not None:
             channel.viewers = {viewer for viewer in channel.viewers if viewer.put(message)}
@@ -170,13 +190,46 @@ class Hub:
     # ---- a viewer
 
     async def events(self, session_id: str, after: int | None, tail: int | None) -> AsyncIterator[bytes]:
-        """The stream of one viewer: the rows after ``after`` or the last ``tail`` ones, then what comes.
+        """The stream of one viewer of one session, see `updates`."""
+        yield RETRY
+        async with contextlib.aclosing(self.updates(session_id, after, tail)) as updates:
+            async for event in updates:
+                yield KEEPALIVE if event is None else event.alone()
+
+    async def together(self, wanted: Mapping[str, int | None]) -> AsyncIterator[bytes]:
+        """One stream of several sessions: the rows after a number of each, or what comes from now on for None.
+
+        It ends as soon as one of them does, because it lags or the panel ends; the viewer comes back for all.
+        """
+        ready: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+
+        async def pump(session_id: str, after: int | None) -> None:
+            try:
+                async with contextlib.aclosing(self.updates(session_id, after, 0)) as updates:
+                    async for event in updates:
+                        await ready.put(KEEPALIVE if event is None else event.among(session_id))
+            except NotFoundError:
+                await ready.put(Event("gone", b"null").among(session_id))
+                return
+            await ready.put(None)
+
+        pumps = [asyncio.create_task(pump(*one)) for one in wanted.items()]
+        try:
+            yield RETRY
+            while frame := await ready.get():
+                yield frame
+        finally:
+            for task in pumps:
+                task.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+
+    async def updates(self, session_id: str, after: int | None, tail: int | None) -> AsyncGenerator[Event | None, None]:
+        """The rows after ``after`` or the last ``tail`` ones, then what comes; None when nothing has come for a while.
 
         It is subscribed before the history is read, so nothing can fall between; what both hold is left out.
         """
         viewer = await self._join(session_id)
         try:
-            yield b"retry: 1000\n\n"
             document = await asyncio.to_thread(self.services.sessions.one, session_id)
             yield session_event(document.model_dump_json())
             if after is None:
@@ -184,24 +237,24 @@ class Hub:
             while rows := await asyncio.to_thread(self.services.sessions.rows, session_id, after, CHUNK):
                 after = rows[-1]["s"]
                 yield rows_event("history", rows)
-            yield f"id: {after}\nevent: live\ndata: {after}\n\n".encode()
+            yield Event("live", b"%d" % after, after, after)
             while not self._stopping:
                 try:
-                    message = await asyncio.wait_for(viewer.queue.get(), KEEPALIVE_S)
+                    event = await asyncio.wait_for(viewer.queue.get(), KEEPALIVE_S)
                 except TimeoutError:
-                    yield b": keepalive\n\n"
+                    yield None
                     continue
-                if message is None:
+                if event is None:
                     return
-                if message.last == 0:
-                    yield message.frame
-                elif message.last > after:
-                    if message.first == after + 1:
-                        yield message.frame
+                if event.name == "session":
+                    yield event
+                elif event.last > after:
+                    if event.first == after + 1:
+                        yield event
                     else:  # the history ended inside this batch: only what follows it
                         rows = await asyncio.to_thread(self.services.sessions.rows, session_id, after, CHUNK)
-                        yield rows_event("rows", [row for row in rows if row["s"] <= message.last])
-                    after = message.last
+                        yield rows_event("rows", [row for row in rows if row["s"] <= event.last])
+                    after = event.last
         finally:
             self._leave(session_id, viewer)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from trained_home import trained_home
-from visitors import launched, visitors
+from venue import Market, MarketClock, Venue
+from visitors import visitors
 
 from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers, running
@@ -23,20 +25,16 @@ class Stack:
     Attributes:
         home: the project's folder, which is this process's home too while the module's tests run.
         servers: each may be ended and started again by a test.
+        venue: the exchange that Pregão takes for Binance; its market moves when a test says so.
         address: of the panel.
     """
 
-    def __init__(self, home: Path, servers: Servers) -> None:
+    def __init__(self, home: Path, servers: Servers, venue: Venue) -> None:
         self.home = home
         self.servers = servers
+        self.venue = venue
         self.address = servers.addresses["panel"]
         self.journal = Journal()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with launched() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -46,8 +44,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     shared = base.parent if hasattr(request.config, "workerinput") else base
     home = tmp_path_factory.mktemp("stack")
     trained_home(shared, home)
-    with pytest.MonkeyPatch.context() as patch:
+    now_ms = int(time.time() // 60 * 60_000)
+    markets = [Market("BTC/USDT"), Market("ETH/USDT"), Market("TUCANO/USDT")]
+    with pytest.MonkeyPatch.context() as patch, Venue(markets, MarketClock(now_ms)) as venue:
         patch.setenv("PREGAO_HOME", str(home))
+        patch.setenv("PREGAO_CCXT_BINANCE_URL", venue.url)
+        patch.setenv("PREGAO_CCXT_KRAKEN_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}")  # nobody is there
         for name in ("PANEL", "PREFECT", "MLFLOW"):
             patch.setenv(f"PREGAO_{name}_PORT", str(free_port("127.0.0.1")))
         for name in ("DATABASE_URL", "MLFLOW_URI", "DVC_REMOTE", "PANEL_TOKEN"):
@@ -57,7 +59,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
         with running(settings(), "the tests", print) as servers:
             servers.start()
             servers.wait()
-            made = Stack(home, servers)
+            made = Stack(home, servers, venue)
             supervise = client.request("GET", f"/deployments/name/{client.SUPERVISE}")["id"]
             client.request("POST", f"/deployments/{supervise}/pause_deployment")
             yield made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import Any
@@ -70,6 +71,68 @@ def test_a_session_is_started_reloaded_killed_gone_on_with_and_stopped(stack: An
     shown = page.evaluate("Pregao.streams.values().next().value.rows.map((row) => row.s)")
     assert shown[-1] == row.last_seq
     assert shown == list(range(shown[0], row.last_seq + 1))  # no gap, nothing twice
+
+
+def test_a_live_market_is_found_started_followed_and_stopped_through_the_page(stack: Any, visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict >> text=EDGE/USDT")
+    page.click("#f-feed label:has-text('Live')")
+    page.wait_for_selector("#m-instrument >> text=3 markets")  # what the venue trades
+    page.click("#f-instrument input")
+    page.keyboard.press("Control+A")
+    page.keyboard.type("tuc")
+    page.get_by_role("option", name="TUCANO/USDT", exact=True).click()
+    page.click("#f-timeframe input")
+    page.get_by_role("option", name="1m", exact=True).click()
+    page.click("#f-strategy input")
+    page.click("[role=option]:has-text('Buy and hold')")
+    page.fill("#f-entry_value input", "5000")
+    page.wait_for_selector(".pg-verdict .first >> text=5,000.00 USDT in TUCANO/USDT")
+    page.wait_for_selector(".pg-verdict >> text=Follows the market at Binance")
+    visitor.shoot("ticket-live-desktop-dark")
+    page.click("#start")
+    page.wait_for_function("new URLSearchParams(location.search).get('session')", timeout=60_000)
+    session = str(page.evaluate("new URLSearchParams(location.search).get('session')"))
+    assert stack.journal.session(session).spec.feed.kind == "live"
+    page.wait_for_selector("[data-bind=status][data-status=running]", timeout=90_000)
+    stack.venue.subscribed("tucanousdt@kline_1m", 90)
+    seen = set()
+    for minute in range(1, 7):
+        stack.venue.advance(minutes=1)
+        page.wait_for_function(
+            "n => Pregao.streams.values().next().value.rows.filter((r) => r.k === 'bar').length >= n", arg=minute
+        )
+        visitor.wait_text("feed", "live")
+        seen.add(visitor.text("pnl"))
+    assert len(seen) > 3  # the value of the operation moves
+    visitor.wait_text("position", "Long")
+    row = stack.journal.session(session)
+    assert visitor.wait_text("equity", re.escape(f"{row.equity:,.2f}"))
+    visitor.shoot("trade-live-desktop-dark")
+    page.click("[data-command=stop]")
+    page.wait_for_selector("[data-bind=status][data-status=stopped]", timeout=30_000)
+    assert stack.journal.session(session).status == "stopped"
+
+
+def test_without_a_network_a_live_market_says_so_at_its_field_and_nothing_is_started(stack: Any, visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict >> text=EDGE/USDT")
+    page.click("#f-feed label:has-text('Live')")
+    page.click("#f-venue input")
+    page.get_by_role("option", name="Kraken", exact=True).click()
+    page.click("#f-strategy input")
+    page.click("[role=option]:has-text('Buy and hold')")
+    page.wait_for_selector("#m-instrument >> text=Kraken does not answer: check the network.", timeout=60_000)
+    known = len(stack.journal.sessions())
+    page.click("#start")
+    page.wait_for_selector(
+        "#e-instrument >> text=Kraken does not answer, so BTC/USD cannot be followed", timeout=60_000
+    )
+    assert len(stack.journal.sessions()) == known
+    page.click("#f-feed label:has-text('Replay')")  # the form lives on
+    page.wait_for_selector(".pg-verdict .first >> text=EDGE/USDT")
 
 
 def test_a_proposal_at_five_bars_a_second_is_answered_in_good_time_and_buys(stack: Any, visit: Any) -> None:

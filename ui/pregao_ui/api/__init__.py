@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from starlette.routing import compile_path
 
-from pregao_ui.api import data, flows, health, market, models, profiles, proofs, sessions, settings, strategies
+from pregao_ui.api import data, events, flows, health, market, models, profiles, proofs, sessions, settings, strategies
 from pregao_ui.api.problems import ALWAYS, answer_errors, problem
 from pregao_ui.services import Services
 from pregao_ui.stream import Hub
@@ -35,6 +35,7 @@ def router(services: Services, hub: Hub) -> APIRouter:
     topics.include_router(strategies.router(services))
     topics.include_router(models.router(services))
     topics.include_router(sessions.router(services, hub))
+    topics.include_router(events.router(hub))
     topics.include_router(settings.router(services))
     topics.include_router(proofs.router(services))
     api = APIRouter(prefix="/api")

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from pregao.sessions.control import OtherStartError
 from pregao.sessions.records import Status
 from pregao.sessions.spec import Mode, SessionSpec
+from pregao_ui.api.events import STREAM_HEADERS
 from pregao_ui.api.problems import CONFLICT, NOT_FOUND, ConflictError
 from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.refusals import refusal
@@ -162,8 +163,8 @@ def router(services: Services, hub: Hub) -> APIRouter:
         services.sessions.one(session_id)
         if last_event_id is not None and last_event_id.isascii() and last_event_id.isdigit():
             after = min(int(last_event_id), 2**62)
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(hub.events(session_id, after, tail), media_type="text/event-stream", headers=headers)
+        stream = hub.events(session_id, after, tail)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=STREAM_HEADERS)
 
     return api
 

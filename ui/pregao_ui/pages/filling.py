@@ -19,7 +19,7 @@ from pregao_ui.texts import text
 from pregao_ui.ticket import LIVE, PRICE, REPLAY, UNSEEN, Ticket, exits_of
 from pregao_ui.ticket.cloning import ticket_of
 from pregao_ui.ticket.market import begins_at
-from pregao_ui.ticket.venues import symbols, venue, venues
+from pregao_ui.ticket.venues import Venue, symbols, venue, venues
 
 ASSET_CLASSES = ("crypto", "stock", "index")
 _MARKET = ("venue", "instrument", "timeframe", "take_profit", "stop_loss", "horizon")
@@ -93,7 +93,7 @@ def market(live: bool, asset_class: str, place: Any, services: Services) -> dict
     chosen = venue(known.value)
     return {
         "venue": known,
-        "instrument": Offer.first(symbols(chosen, asset_class, stored) if chosen else []),
+        "instrument": Offer.first(_followed(chosen, asset_class, stored, services) if chosen else []),
         "timeframe": Offer.first(chosen.timeframes if chosen else []),
     }
 
@@ -172,7 +172,22 @@ def _converted(ticket: Ticket, services: Services) -> dict[str, Any]:
     return found
 
 
+def listed(ticket: Ticket, services: Services) -> Any:
+    """The instruments of a live market's venue, once it has said what it trades: what is chosen stays."""
+    place = venue(ticket.venue) if ticket.live else None
+    if place is None or not place.listed:
+        return gr.skip()
+    services.listings.ask(place.source, place.options)
+    return gr.Dropdown(choices=_followed(place, str(ticket.asset_class), _stored(services), services))
+
+
 # ---- what the lists hold
+
+
+def _followed(place: Venue, asset_class: str, stored: Sequence[StoredInstrument], services: Services) -> list[str]:
+    """The markets of a venue to choose from, as far as they are known without asking."""
+    known = services.listings.known(place.source, place.options) if place.listed else None
+    return symbols(place, asset_class, stored, known.symbols if known else ())
 
 
 def _stored(services: Services) -> list[StoredInstrument]:

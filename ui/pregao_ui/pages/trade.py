@@ -180,6 +180,15 @@ def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdic
 
         return fill
 
+    def listed(*values: Any) -> Any:
+        return filling.listed(_ticket(values), services)
+
+    def ask_venue(after: Any) -> None:
+        """Once the form is there: what a live market's venue trades, which may take a while."""
+        after.then(listed, inputs, form.instrument, preprocess=False, **QUIET).then(
+            check, inputs, verdict, preprocess=False, **QUIET
+        )
+
     for name in NAMES:
         component = getattr(form, name)
         if name == "settings":
@@ -188,9 +197,11 @@ def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdic
         event = forms.edited(component)
         if name in filling.FOLLOWS:
             event = event(filled(name), inputs, form.some(filling.FOLLOWS[name]), preprocess=False, **QUIET).then
-        event(check, inputs, verdict, preprocess=False, trigger_mode="always_last", **QUIET).then(
+        told = event(check, inputs, verdict, preprocess=False, trigger_mode="always_last", **QUIET).then(
             None, inputs, saved, js=keep
         )
+        if name in ("feed", "asset_class", "venue"):
+            ask_venue(told)
     start.click(begin, inputs, verdict, preprocess=False, js="(...values) => Pregao.starting(values)", **QUIET)
 
     def arrive(remembered: Mapping[str, Any] | None, request: gr.Request) -> list[Any]:
@@ -200,9 +211,8 @@ def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdic
             found = {}
         return [found.get(name, gr.skip()) for name in NAMES]
 
-    blocks.load(arrive, saved, inputs, js="(saved) => PregaoArrive(saved)", **QUIET).then(
-        check, inputs, verdict, preprocess=False, **QUIET
-    )
+    arrived = blocks.load(arrive, saved, inputs, js="(saved) => PregaoArrive(saved)", **QUIET)
+    ask_venue(arrived.then(check, inputs, verdict, preprocess=False, **QUIET))
 
 
 def _language(request: gr.Request) -> str:

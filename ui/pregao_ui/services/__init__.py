@@ -15,6 +15,7 @@ from pregao.sessions.journal import Journal
 from pregao_ui.services.data import Data
 from pregao_ui.services.flows import Flows
 from pregao_ui.services.health import HealthCheck
+from pregao_ui.services.listings import Listings
 from pregao_ui.services.market import Market, Span
 from pregao_ui.services.models import Models
 from pregao_ui.services.proofs import Proofs
@@ -38,6 +39,7 @@ class Services:
         self.sessions = Sessions(self.journal, self.flows)
         self.proofs = Proofs(self.journal)
         self.market = Market(self.store)
+        self.listings = Listings()
         self.data = Data(self.store)
         self.strategies = Strategies()
         self.models = Models()

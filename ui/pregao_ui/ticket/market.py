@@ -10,12 +10,12 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import NAMES, Timeframe
 from pregao.sessions.spec import Live
 from pregao.strategies.contract import Model
-from pregao_ui.numbers import day, parse_day
+from pregao_ui.numbers import day, number, parse_day
 from pregao_ui.schemas.market import InstrumentOut
 from pregao_ui.services import Services, Span
 from pregao_ui.texts import text
 from pregao_ui.ticket.form import BEGINNING, DATE, UNSEEN, Review, Ticket
-from pregao_ui.ticket.venues import venue, venues
+from pregao_ui.ticket.venues import Venue, spelled, venue, venues
 
 DAY_NS = 86_400 * 10**9
 
@@ -76,6 +76,10 @@ def live_market(ticket: Ticket, services: Services, language: str, told: Review)
         told.errors["timeframe"] = text(language, "err_timeframe", known=", ".join(place.timeframes))
         return None
     timeframe = Timeframe.parse(str(ticket.timeframe))
+    spelling = _listed(place, symbol, services, language, told)
+    if spelling is None:
+        return None
+    symbol = spelling
     key, feed = place.instrument(symbol), place.feed(symbol)
     try:
         instrument = services.store.instrument(key)
@@ -88,6 +92,23 @@ def live_market(ticket: Ticket, services: Services, language: str, told: Review)
         last = services.market.bars(key, timeframe.name, None, 1)
         price = Decimal(str(last[-1].c)) if last else None
     return Market(key, instrument.symbol, instrument.quote, instrument, timeframe, feed, place.title, price)
+
+
+def _listed(place: Venue, symbol: str, services: Services, language: str, told: Review) -> str | None:
+    """The symbol as its venue spells it; as it was typed where that is not known; None if there is no such market."""
+    if not place.listed:
+        return symbol
+    listing = services.listings.known(place.source, place.options)
+    if listing is None or listing.away:
+        told.hints["instrument"] = text(language, "hint_asking" if listing is None else "hint_away", venue=place.title)
+        return symbol
+    found, near = spelled(symbol, listing.symbols)
+    if found is None:
+        words = {"venue": place.title, "symbol": symbol, "near": ", ".join(near)}
+        told.errors["instrument"] = text(language, "err_not_listed_near" if near else "err_not_listed", **words)
+        return None
+    told.hints["instrument"] = text(language, "hint_listed", count=number(language, len(listing.symbols), 0))
+    return found
 
 
 def played(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,6 +32,11 @@ class Venue(NamedTuple):
     timeframes: tuple[str, ...] = _TIMEFRAMES
 
     @property
+    def listed(self) -> bool:
+        """Whether the venue can be asked what it trades."""
+        return self.source == "ccxt"
+
+    @property
     def source(self) -> str:
         """The name of the source."""
         return self.key.split("/")[0]
@@ -40,8 +47,12 @@ class Venue(NamedTuple):
 
     def feed(self, symbol: str) -> Live:
         """The feed of a market."""
-        options = {"exchange": self.key.split("/")[1]} if self.source == "ccxt" else {}
-        return Live(source=self.source, symbol=symbol, options=options)
+        return Live(source=self.source, symbol=symbol, options=self.options)
+
+    @property
+    def options(self) -> dict[str, str]:
+        """Of the source, to reach this venue."""
+        return {"exchange": self.key.split("/")[1]} if self.source == "ccxt" else {}
 
 
 def _exchange(name: str, title: str, symbols: tuple[str, ...]) -> Venue:
@@ -80,7 +91,22 @@ def venue(key: object) -> Venue | None:
     return next((venue for venue in VENUES if venue.key == key), None)
 
 
-def symbols(venue: Venue, asset_class: str, stored: Sequence[StoredInstrument]) -> list[str]:
-    """Markets to offer: those of the store first, then the well-known ones."""
+def symbols(
+    venue: Venue, asset_class: str, stored: Sequence[StoredInstrument], listed: Sequence[str] = ()
+) -> list[str]:
+    """Markets to offer: those of the store first, then the well-known ones, then all others that the venue trades."""
     own = [i.symbol for i in stored if i.key.startswith(f"{venue.key}/") and i.asset_class == asset_class]
-    return list(dict.fromkeys([*own, *venue.symbols.get(asset_class, ())]))
+    known = [symbol for symbol in venue.symbols.get(asset_class, ()) if not listed or symbol in listed]
+    return list(dict.fromkeys([*own, *known, *listed]))
+
+
+def spelled(symbol: str, listed: Sequence[str]) -> tuple[str | None, list[str]]:
+    """A listed market as the venue spells it, however it was typed (``btc-usdt``); if none, those near it."""
+    by_plain = {_plain(each): each for each in listed}
+    found = by_plain.get(_plain(symbol))
+    near = [] if found else difflib.get_close_matches(_plain(symbol), by_plain, 3, 0.5)
+    return found, [by_plain[each] for each in near]
+
+
+def _plain(symbol: str) -> str:
+    return re.sub(r"[^A-Z0-9]", "", symbol.upper())

@@ -187,6 +187,20 @@ class LiveSource(Source, Protocol):
         ...
 
 
+@runtime_checkable
+class ListedSource(Source, Protocol):
+    """A source whose venue tells what is traded there."""
+
+    def symbols(self, options: Any) -> list[str]:
+        """The symbols that are traded now, in alphabetical order.
+
+        Raises:
+            UsageError: for what it does not offer.
+            PregaoError: if the venue cannot be reached.
+        """
+        ...
+
+
 def source_names() -> list[str]:
     """The names of all sources, without importing them."""
     return sorted({*BUILT_IN, *(entry.name for entry in entry_points(group=GROUP))})

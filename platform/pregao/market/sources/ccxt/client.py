@@ -137,6 +137,11 @@ def match(client: Any, wanted: str, kind: Kind) -> Any:
     )
 
 
+def traded(client: Any, kind: Kind) -> list[str]:
+    """The symbols that the exchange trades now; ``active`` is None where it does not say."""
+    return [s for s, market in client.markets.items() if _is(market, kind) and market.get("active") is not False]
+
+
 def _is(market: Any, kind: Kind) -> bool:
     return bool(market.get("spot")) if kind == "spot" else bool(market.get("swap") and market.get("linear"))
 

@@ -13,7 +13,7 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.feeds.live import LiveFeed, Watch
 from pregao.market.sources import BrokenOffError, Request, Series, by_time
-from pregao.market.sources.ccxt.client import CcxtOptions, match, open_client
+from pregao.market.sources.ccxt.client import CcxtOptions, match, open_client, traded
 from pregao.market.sources.ccxt.history import History, Rows
 from pregao.market.sources.ccxt.pages import Row
 from pregao.market.sources.ccxt.patience import Patience
@@ -68,6 +68,15 @@ class Ccxt:
             for done, instrument in enumerate(instruments):
                 history = History(client, instrument.symbol, spelled, timeframe.seconds * 1_000, self.patience)
                 yield from self._series(history, instrument, timeframe, request, now_ms, done)
+        finally:
+            client.session.close()
+
+    def symbols(self, options: CcxtOptions) -> list[str]:
+        """The exchange's markets of a kind that are traded now; raises as `fetch`."""
+        client = open_client(options)
+        try:
+            self._load(client)
+            return sorted(traded(client, options.kind))
         finally:
             client.session.close()
 
