@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import faulty
+import faulty_import
 import pytest
 
 from pregao.strategies.conformance import CHECKS, Breach, Case, StrategyConformance, examine, isolated, past, report
@@ -31,15 +33,31 @@ class TestWaitsForSignals(StrategyConformance):
     deadline = 2.0
 
 
+FILES = "touches no file, process or thread"
 APART = [
     (faulty.ReadsTheClock, "reads no clock", r"reads the clock in on_bar: time\.time\(\) \(faulty\.py, line \d+\)"),
     (faulty.ReadsTheClockOfDatetime, "reads no clock", r"now\(\)"),
     (faulty.ReadsTheClockOfPandas, "reads no clock", r"pandas\.Timestamp\.now\(\)"),
-    (faulty.ReadsTheClockWhenMade, "reads no clock", r"when it is imported or made: time\.monotonic\(\)"),
+    (faulty.ReadsTheClockWhenMade, "reads no clock", r"outside of on_bar: time\.monotonic\(\)"),
+    (faulty.ReadsTheClockOfTheLog, "reads no clock", r"time\.time(_ns)?\(\) \(faulty\.py"),
+    (faulty.ReadsTheClockInSave, "reads no clock", r"outside of on_bar: time\.gmtime\(\)"),
+    (faulty.SignalsReadTheClock, "reads no clock", r"outside of on_bar: time\.time_ns\(\)"),
     (faulty.OpensASocket, "opens no socket", r"network in on_bar: socket\."),
-    (faulty.WritesAFile, "touches no file, process or thread", r"wrote to /dev/null"),
-    (faulty.ReadsAFile, "touches no file, process or thread", r"opened /etc/passwd"),
-    (faulty.StartsAThread, "touches no file, process or thread", "thinker"),
+    (faulty.WritesAFile, FILES, r"wrote to /dev/null"),
+    (faulty.ReadsAFile, FILES, r"opened /etc/passwd"),
+    (faulty.ReadsAFileCalledCode, FILES, r"opened .*faulty\.py"),
+    (faulty.ReadsTheMachine, FILES, r"opened /proc/self/stat"),
+    (faulty.LooksForAFile, FILES, r"os\.stat\(\)"),
+    (faulty.ReadsByTheLoader, FILES, r"opened /etc/passwd"),
+    (faulty.ReadsByTheMetadata, FILES, r"opened /etc/passwd"),
+    (faulty.AsksWhatIsInstalled, FILES, r"in on_bar: (opened .*METADATA|os\.)"),
+    (faulty.ReadsAFileOfItsOwnChoice, FILES, r"outside of on_bar: opened /etc/passwd"),
+    (faulty.StartsAProcess, FILES, r"starts a process in on_bar: subprocess\.Popen"),
+    (faulty.Forks, FILES, r"starts a process in on_bar: os\.fork"),
+    (faulty.LeavesItToAThread, FILES, r"starts a thread in on_bar"),
+    (faulty.StartsAThread, FILES, r"starts a thread outside of on_bar: .*\(faulty\.py, line \d+\)"),
+    (faulty_import.LeavesAThread, FILES, r"leaves threads running: watcher"),
+    (faulty.FindsTheFutureInMemory, "sees only the past", r"in a process that holds other bars .* looks ahead"),
     (faulty.HashSeed, "does not depend on the hash seed or the process", "PYTHONHASHSEED=1 it said"),
     (faulty.KeepsStateInTheModule, "keeps no state elsewhere", "loaded in another process it said"),
 ]
@@ -58,6 +76,7 @@ HERE = [
     (faulty.ChangesTheHistory, "changes nothing that it is given", "changes the volume"),
     (faulty.ChangesTheContext, "changes nothing that it is given", r"changes ctx\.now_ns"),
     (faulty.ChangesTheState, "changes nothing that it is given", r"state that load\(\) was given"),
+    (faulty.ChangesTheStateWhenSaved, "changes nothing that it is given", r"state that load\(\) was given"),
     (faulty.ChangesItsSettings, "changes nothing that it is given", "changes config"),
     (faulty.IsSlow, "answers in time", r"A call took \d+ ms; 100 ms are allowed"),
     (faulty.SignalsDisagree, "its signals agree with its answers", "By its signals: .*asked bar by bar"),
@@ -88,6 +107,41 @@ def test_a_faulty_strategy_is_found_by_the_check_made_for_it(strategy: type[Any]
     with pytest.raises(Breach, match=words) as found:
         CHECKS[check](Case(strategy, {}))
     assert found.value.mend
+
+
+def test_a_file_that_the_settings_name_may_be_read_when_it_is_made_and_not_kept_open(tmp_path: Path) -> None:
+    diary = tmp_path / "diary"
+    diary.write_text("dear diary\n")
+    with pytest.raises(Breach, match=rf"keeps files open: {diary}"):
+        CHECKS[FILES](Case(faulty.KeepsAFileOpen, {"diary": str(diary)}))
+    CHECKS[FILES](Case(faulty.ReadsItsDiary, {"diary": str(diary)}))
+
+
+OF_THE_ISSUE = {
+    "peeks by ways that cutting off does not prevent": [faulty.FindsTheFutureInMemory],
+    "reads the clock": [faulty.ReadsTheClock, faulty.ReadsTheClockOfPandas, faulty.ReadsTheClockOfTheLog],
+    "opens a socket": [faulty.OpensASocket],
+    "depends on the hash seed": [faulty.HashSeed],
+    "keeps hidden state": [faulty.ForgetsToSave, faulty.KeepsStateInTheModule, faulty.KeepsStateInTheClass],
+    "lies about its warm-up": [faulty.LiesAboutItsWarmUp, faulty.SignalsLieAboutTheWarmUp],
+    "mutates what it is given": [faulty.ChangesTheHistory, faulty.ChangesTheContext, faulty.ChangesTheState],
+    "is slow": [faulty.IsSlow],
+    "starts a process or a thread": [faulty.StartsAProcess, faulty.Forks, faulty.StartsAThread],
+}
+SOUND = {"Sound", "Generator", "Patient", "Signalled", "WaitsForSignals", "ReadsItsDiary"}
+ELSEWHERE = {"NeverEnds", "KeepsAFileOpen"}
+"""Found by tests of their own."""
+
+
+def test_each_check_is_proved_by_a_strategy_that_it_finds_and_no_faulty_one_is_left_out() -> None:
+    """A new check without a bad strategy fails here, and so does a bad strategy that no test holds against the kit."""
+    found = {(strategy, check) for strategy, check, _ in [*HERE, *APART]}
+    assert {check for _, check in found} == CHECKS.keys()
+    tried = {strategy.__name__ for strategy, _ in found}
+    faults = {name for name, one in vars(faulty).items() if isinstance(one, type) and issubclass(one, faulty.Sound)}
+    assert tried == faults - SOUND - ELSEWHERE | {"LeavesAThread"}
+    for fault, strategies in OF_THE_ISSUE.items():
+        assert {one.__name__ for one in strategies} <= tried, fault
 
 
 def test_one_that_says_that_it_depends_on_its_beginning_is_not_held_to_its_warm_up() -> None:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import importlib.machinery
+import importlib.metadata
+import logging
 import os
 import random
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -111,6 +116,19 @@ class WaitsForSignals(Signalled):
         return {1: (Enter(), Wait(signal=True)), 2: (Exit(), Wait(signal=True))}.get(ctx.signal, (Wait(signal=True),))
 
 
+class ReadsItsDiary(Sound):
+    """Reads the file that its settings name when it is made, and closes it."""
+
+    class Config(Config):
+        """With a file."""
+
+        diary: str = Field("", title="Diary", description="A file")
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.said = Path(config.diary).read_text() if config.diary else ""
+
+
 # What follows is wrong, one way each.
 
 
@@ -139,6 +157,22 @@ class ReadsTheFutureInTheFrames(Sound):
                 return (Enter(),) if later[-1] > later[0] else ()
             frame = frame.f_back
         return super().on_bar(ctx, bar)
+
+
+class FindsTheFutureInMemory(Sound):
+    """Looks through all objects for bars that go on: cutting off those that it runs over hides nothing from it."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self._found: Any = None
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        if self._found is None:
+            held = [one for one in gc.get_objects() if type(one) is Bars and bar.open_ns in one.open_ns]
+            self._found = max(held, key=lambda bars: int(bars.open_ns[-1]))
+        row = int(np.searchsorted(self._found.open_ns, bar.open_ns))
+        later = self._found.close[row : row + 6]
+        return (Enter(),) if later[-1] > later[0] else (Exit(),)
 
 
 class SignalsLookAhead(Signalled):
@@ -184,6 +218,27 @@ class ReadsTheClockWhenMade(Sound):
         self.began = time.monotonic()
 
 
+class ReadsTheClockOfTheLog(Sound):
+    """The same, from a message that it writes to itself."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        return super().on_bar(ctx, bar) if logging.makeLogRecord({}).created > 0 else ()
+
+
+class ReadsTheClockInSave(Sound):
+    """Says when it was saved."""
+
+    def save(self) -> dict[str, Any]:
+        return {"quiet": self.quiet, "at": time.gmtime().tm_year}
+
+
+class SignalsReadTheClock(Signalled):
+    """By day it signals, by its own."""
+
+    def signals(self, history: Bars) -> np.ndarray:
+        return super().signals(history) if time.time_ns() > 0 else np.zeros(len(history), np.int8)
+
+
 class OpensASocket(Sound):
     """Asks a server what it thinks; goes on without."""
 
@@ -207,6 +262,100 @@ class ReadsAFile(Sound):
 
     def on_bar(self, ctx: Context, bar: Bar) -> Answer:
         return super().on_bar(ctx, bar) if Path("/etc/passwd").read_text() else ()
+
+
+class ReadsAFileCalledCode(Sound):
+    """Is told what to do by a file that is named as if it were code."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        return super().on_bar(ctx, bar) if Path(__file__).read_text() else ()
+
+
+class ReadsTheMachine(Sound):
+    """Asks the kernel how long the machine has been up."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        return super().on_bar(ctx, bar) if Path("/proc/self/stat").read_text() else ()
+
+
+class LooksForAFile(Sound):
+    """Stops when somebody puts a file there."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        return super().on_bar(ctx, bar) if not os.path.exists("/tmp/stop-trading") else ()
+
+
+class ReadsByTheLoader(Sound):
+    """Reads a file by what imports code, which may."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        said = importlib.machinery.SourceFileLoader("x", "/etc/passwd").get_data("/etc/passwd")
+        return super().on_bar(ctx, bar) if said else ()
+
+
+class ReadsByTheMetadata(Sound):
+    """Reads a file by what says which packages are installed, which may when it is made."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.said = importlib.metadata.PathDistribution(Path("/etc")).read_text("passwd")
+
+
+class AsksWhatIsInstalled(Sound):
+    """At each bar."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        return super().on_bar(ctx, bar) if importlib.metadata.version("numpy") else ()
+
+
+class ReadsAFileOfItsOwnChoice(Sound):
+    """When it is made; nobody has named it in the settings."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.said = Path("/etc/passwd").read_text()
+
+
+class KeepsAFileOpen(Sound):
+    """Opens what its settings name when it is made, which it may, and goes on reading while it trades."""
+
+    Config = ReadsItsDiary.Config
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.diary = open(config.diary) if config.diary else None  # noqa: SIM115
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        return super().on_bar(ctx, bar) if self.diary is None or not self.diary.readline() else ()
+
+
+class StartsAProcess(Sound):
+    """Lets another program decide."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        with contextlib.suppress(OSError):
+            subprocess.run(["true"], check=False)
+        return super().on_bar(ctx, bar)
+
+
+class Forks(Sound):
+    """Lets a child of its own decide."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        with contextlib.suppress(OSError):
+            if os.fork() == 0:
+                os._exit(0)
+        return super().on_bar(ctx, bar)
+
+
+class LeavesItToAThread(Sound):
+    """Thinks in a thread that has ended before anyone looks."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        thinker = threading.Thread(target=ctx.closes.mean)
+        thinker.start()
+        thinker.join()
+        return super().on_bar(ctx, bar)
 
 
 class StartsAThread(Sound):
@@ -358,6 +507,21 @@ class ChangesTheState(Sound):
         super().__setattr__(name, value)
         if name == "state":
             value["touched"] = value.get("touched", 0) + 1
+
+
+class ChangesTheStateWhenSaved(Sound):
+    """Keeps the list that it loaded, and adds to it when it is saved again."""
+
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.seen: list[int] = []
+
+    def save(self) -> dict[str, Any]:
+        self.seen.append(len(self.seen))
+        return {"quiet": 0, "seen": list(self.seen[:-1])}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.seen = state["seen"]
 
 
 class ChangesItsSettings(Sound):

@@ -128,6 +128,11 @@ class Case:
         """Enough to be warm for as long again: see `pregao.features.conformance.market` for what happens in them."""
         return self.market(1)
 
+    def forget(self) -> None:
+        """Let go of `bars` and of what was answered over them."""
+        for name in ("bars", "answers", "acts"):
+            self.__dict__.pop(name, None)
+
     def market(self, seed: int) -> Bars:
         """Seeded bars of an instrument that can be sold short."""
         bars = market(2 * self.needed + _BEYOND, seed)

@@ -1,4 +1,4 @@
-"""The strategy in a process of its own, where nobody has touched anything, watched at every step.
+"""The strategy in a process of its own, where nobody has touched anything, watched at every step (`watch`).
 
 Reads one JSON document on standard input (`Ask`) and writes one on standard output (`Told`).
 """
@@ -6,34 +6,20 @@ Reads one JSON document on standard input (`Ask`) and writes one on standard out
 from __future__ import annotations
 
 import base64
-import datetime
 import faulthandler
+import gc
 import importlib
 import json
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import FrameType
 from typing import Any, NotRequired, TypedDict
 
 from pregao.core.bars import Bar
-from pregao.strategies.conformance.case import Case, Recorder
+from pregao.features.conformance import market
+from pregao.strategies.conformance.case import Answers, Case, Recorder, futures, joined, own_copy
+from pregao.strategies.conformance.watch import Watch, held_files, watch_pandas
 from pregao.strategies.contract import Context, Intent
-
-_CLOCKS = {
-    "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time",
-    "process_time_ns", "thread_time", "localtime", "gmtime", "ctime", "clock_gettime", "clock_gettime_ns",
-}  # fmt: skip
-_NOW = {"now", "today", "utcnow"}
-_OWN_CLOCK = {"logging", "numba", "llvmlite", "warnings", "pregao"}
-"""Packages that may read the clock in a strategy's call: they do not tell it the time."""
-_ALWAYS = ("socket.connect", "socket.bind", "socket.sendto", "subprocess.Popen", "os.system", "os.posix_spawn")
-_CALLED = ("socket.__new__", "socket.getaddrinfo", "socket.gethostbyname", "os.fork")
-_FORBIDDEN = ("socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname")
-_WRITES = ("os.mkdir", "os.remove", "os.rename", "os.rmdir", "shutil.rmtree")
-_CODE = (".py", ".pyc", ".so", ".nbi", ".nbc", ".pyd", ".dll", ".dylib")
 
 
 class Ask(TypedDict):
@@ -45,81 +31,19 @@ class Ask(TypedDict):
     config: dict[str, Any]
     limit: float
     resume: NotRequired[tuple[int, str]]
+    cuts: NotRequired[list[int]]
 
 
 class Told(TypedDict):
-    """What came of it: ``seen`` are (row or None, kind, what, where)."""
+    """What came of it: ``seen`` are (row or None, kind, what, where), ``held`` the files left open, ``alone`` the
+    answers up to each cut, by cut, where nothing of what follows it was in the process."""
 
     answers: dict[str, str]
     resumed: dict[str, str]
     seen: list[tuple[int | None, str, str, str]]
     threads: list[str]
-
-
-class Watch:
-    """What the strategy reaches for, by the bar at which it does."""
-
-    def __init__(self, package: str, config: Mapping[str, Any]) -> None:
-        self.package = package
-        self._named = {value for value in config.values() if isinstance(value, str)}
-        self.row: int | None = None
-        self.calling = False
-        self.seen: list[tuple[int | None, str, str, str]] = []
-
-    def audit(self, event: str, args: tuple[Any, ...]) -> None:
-        """Hook of `sys.addaudithook`."""
-        what = str(args[0]) if args else ""
-        if event == "open":
-            writes = bool(args[2] & (os.O_WRONLY | os.O_RDWR))
-            if what in self._named and self.row is None and not writes:
-                return  # a file that its settings name may be read when it is made
-            named = isinstance(args[0], str | bytes) and not _is_code(what)
-            if named and (self.calling or writes) and not _importing():
-                self.note("file", f"{'wrote to' if writes else 'opened'} {what}")
-            return
-        if event in _WRITES and not _is_code(what):
-            self.note("file", f"{event}({what})")
-        elif event in _ALWAYS or (self.calling and event in _CALLED):
-            if event == "socket.bind" and args[1] == ("::1", 0):
-                return  # so urllib3 looks whether there is IPv6; nothing is sent
-            shown = ", ".join(str(a) for a in args[1:] or args)[:120]
-            kind = "socket" if event.startswith("socket") else "process"
-            self.note(kind, f"{event}({shown})")
-            if event in _FORBIDDEN:
-                raise PermissionError("The conformance kit lets no strategy speak to the network.")
-
-    def profile(self, frame: FrameType, event: str, arg: Any) -> None:
-        """Hook of `sys.setprofile`: which of Python's own functions are called."""
-        if event != "c_call":
-            return
-        name, module, owner = arg.__name__, arg.__module__, getattr(arg, "__self__", None)
-        clock = module == "time" and name in _CLOCKS
-        clock = clock or (name in _NOW and isinstance(owner, type) and issubclass(owner, datetime.date))
-        if clock and str(frame.f_globals.get("__name__")).partition(".")[0] not in _OWN_CLOCK:
-            self.note("clock", f"{module or getattr(owner, '__name__', '')}.{name}()")
-
-    def note(self, kind: str, what: str) -> None:
-        """Keep what was seen, with the line of the strategy that led to it."""
-        if len(self.seen) < 50:
-            self.seen.append((self.row, kind, what, self._line()))
-
-    def _line(self) -> str:
-        frame: FrameType | None = sys._getframe(2)
-        while frame is not None:
-            if str(frame.f_globals.get("__name__")).partition(".")[0] == self.package:
-                return f"{Path(frame.f_code.co_filename).name}, line {frame.f_lineno}"
-            frame = frame.f_back
-        return ""
-
-    def call(self, function: Callable[[], Any]) -> Any:
-        """Call the strategy's own code with every eye on it."""
-        self.calling = True
-        sys.setprofile(self.profile)
-        try:
-            return function()
-        finally:
-            sys.setprofile(None)
-            self.calling = False
+    held: list[str]
+    alone: dict[str, dict[str, str]]
 
 
 class _Idle:
@@ -152,42 +76,26 @@ class Watched(Recorder):
         return made
 
 
-def _importing() -> bool:
-    """Whether an import is under way, or a look at what is installed: they read and write what they need."""
-    frame: FrameType | None = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code.co_filename.startswith("<frozen importlib") or "zipimport" in frame.f_code.co_filename:
-            return True
-        if str(frame.f_globals.get("__name__")).startswith("importlib.metadata"):
-            return True
-        frame = frame.f_back
-    return False
-
-
-def _is_code(path: str) -> bool:
-    """Whether a file is code, or belongs to its compiled form; these are read and written by importing alone."""
-    return path.endswith(_CODE) or "__pycache__" in path or "/compiled-" in path or path.startswith(("/proc", "/sys"))
-
-
-def _watch_pandas(watch: Watch) -> None:
-    """The clock of pandas is compiled, and calls nothing that could be seen."""
-    import pandas as pd
-
-    for name in _NOW:
-        real = getattr(pd.Timestamp, name)
-
-        def seen(*args: Any, _real: Any = real, _name: str = name, **named: Any) -> Any:
-            if watch.calling:
-                watch.note("clock", f"pandas.Timestamp.{_name}()")
-            return _real(*args, **named)
-
-        setattr(pd.Timestamp, name, seen)
+def _alone(case: Case, cuts: list[int]) -> dict[str, dict[str, str]]:
+    """The answers up to each cut over bars of which the rest is another market's, and nowhere else in the process."""
+    found = {}
+    for k, cut in enumerate(cuts):
+        case.forget()
+        bars = case.bars
+        other = joined(bars[:cut], futures(bars[cut:], k)["another market's bars"])
+        case.forget()
+        market.cache_clear()
+        del bars
+        gc.collect()
+        found[str(cut)] = _texts({row: one for row, one in case.over_history(other).items() if row < cut})
+    return found
 
 
 def run(ask: Ask) -> Told:
     """Import the strategy, run it over history, and on from a saved state."""
+    held = held_files()
     watch = Watch(ask["module"].partition(".")[0], ask["config"])
-    _watch_pandas(watch)
+    watch_pandas(watch)
     sys.addaudithook(watch.audit)
     found = importlib.import_module(ask["module"])
     for part in ask["name"].split("."):
@@ -195,25 +103,48 @@ def run(ask: Ask) -> Told:
     case = Case(found, ask["config"])  # type: ignore[arg-type]
     case.over_history(case.bars, Recorder(_Idle(case.make()), case.bars))  # compiles what is not yet compiled
     faulthandler.dump_traceback_later(ask["limit"], exit=True)
-    resumed: dict[int, str] = {}
-    if "resume" in ask:
-        row, state = ask["resume"]
-        again = Watched(case.make(), case.bars, watch)
-        desk = case.desk(again)
-        desk.restore(base64.b64decode(state))
-        for i in range(row, len(case.bars)):
-            desk.on_bar(case.bars.bar(i))
-        resumed = again.answers
-    recorder = Watched(watch.call(case.make), case.bars, watch)
-    answers = case.over_history(case.bars, recorder)
-    faulthandler.cancel_dump_traceback_later()
-    threads = [one.name for one in threading.enumerate() if one is not threading.main_thread()]
-    return {
-        "answers": {str(k): v for k, v in answers.items()},
-        "resumed": {str(k): v for k, v in resumed.items()},
+    resumed = _resumed(case, ask["resume"], watch) if "resume" in ask else {}
+    answers = _watched(case, watch)
+    told: Told = {
+        "answers": _texts(answers),
+        "resumed": _texts(resumed),
         "seen": watch.seen,
-        "threads": threads,
+        "threads": [one.name for one in threading.enumerate() if one is not threading.main_thread()],
+        "held": sorted(held_files() - held),
+        "alone": _alone(case, ask.get("cuts", [])),
     }
+    faulthandler.cancel_dump_traceback_later()
+    return told
+
+
+def _resumed(case: Case, saved: tuple[int, str], watch: Watch) -> Answers:
+    """Go on from a state that another process saved."""
+    row, state = saved
+    again = Watched(case.make(), case.bars, watch)
+    desk = case.desk(again)
+    desk.restore(base64.b64decode(state))
+    for i in range(row, len(case.bars)):
+        desk.on_bar(case.bars.bar(i))
+    return again.answers
+
+
+def _watched(case: Case, watch: Watch) -> Answers:
+    """Make it, run it over history, and call all else that a session calls."""
+    watch.row = None
+    strategy = watch.call(case.make, making=True)
+    watch.call(strategy.warmup)
+    answers = case.over_history(case.bars, Watched(strategy, case.bars, watch))
+    watch.row = None
+    again = case.make()
+    watch.call(lambda: again.load(json.loads(json.dumps(strategy.save()))))
+    if callable(getattr(strategy, "signals", None)):
+        history = own_copy(case.bars)
+        watch.call(lambda: strategy.signals(history))
+    return answers
+
+
+def _texts(answers: Answers) -> dict[str, str]:
+    return {str(row): answer for row, answer in answers.items()}
 
 
 def main() -> None:

@@ -25,6 +25,7 @@ from pregao.strategies.conformance.child import main
 main()
 """
 _SEEDS = ("1", "2")
+_CUTS = 6
 _KINDS = {
     "clock": ("reads the clock", "Use ctx.now_ns or the bar's own times: over history there is no other clock."),
     "socket": (
@@ -33,6 +34,7 @@ _KINDS = {
     ),
     "file": ("touches files", "Read what you need when the module is imported; keep state in save() and load()."),
     "process": ("starts a process", "Do the work in on_bar itself."),
+    "thread": ("starts a thread", "Do the work in on_bar itself."),
 }
 
 
@@ -42,11 +44,13 @@ class Resumed(NamedTuple):
     Attributes:
         cut: the row from which the process went on from a saved state.
         whole: the answers at the desk.
+        alone: the answers up to each cut where what follows it was nowhere in the process.
     """
 
     told: Told
     cut: int
     whole: Answers
+    alone: dict[int, Answers]
 
 
 @cache
@@ -71,16 +75,21 @@ def resumed(case: Case) -> Resumed:
     state = base64.b64encode(desk.to_bytes()).decode()
     for i in range(cut, len(bars)):
         desk.on_bar(bars.bar(i))
-    return Resumed(_run(case, _SEEDS[1], (cut, state)), cut, recorder.answers)
+    cuts = case.cuts(_CUTS, 11)
+    told = _run(case, _SEEDS[1], (cut, state), cuts[:: max(len(cuts) // _CUTS, 1)])
+    alone = {int(at): _answers(answers) for at, answers in told["alone"].items()}
+    return Resumed(told, cut, recorder.answers, alone)
 
 
-def _run(case: Case, seed: str, resume: tuple[int, str] | None = None) -> Told:
+def _run(case: Case, seed: str, resume: tuple[int, str] | None = None, cuts: list[int] | None = None) -> Told:
     ask: Ask = {
         "path": sys.path, "module": case.strategy.__module__, "name": case.strategy.__qualname__,
         "config": case.config, "limit": LIMIT,
     }  # fmt: skip
     if resume is not None:
         ask["resume"] = resume
+    if cuts is not None:
+        ask["cuts"] = cuts
     environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-c", _CHILD, json.dumps(sys.path)]
     try:
@@ -115,7 +124,7 @@ def _tail(err: str) -> str:
 def _reaches(case: Case, kind: str) -> None:
     for row, found, what, where in apart(case)["seen"]:
         if found == kind:
-            when = "in on_bar" if row is not None else "when it is imported or made"
+            when = "in on_bar" if row is not None else "outside of on_bar"
             verb, mend = _KINDS[kind]
             raise Breach(f"It {verb} {when}: {what}" + (f" ({where})." if where else "."), mend, row, case.bars)
 
@@ -132,8 +141,11 @@ def no_network(case: Case) -> None:
 
 def no_side_effects(case: Case) -> None:
     """It touches no file, starts no process and no thread, when imported, made and asked."""
-    _reaches(case, "file")
-    _reaches(case, "process")
+    for kind in ("file", "process", "thread"):
+        _reaches(case, kind)
+    held = apart(case)["held"]
+    if held:
+        raise Breach(f"It keeps files open: {', '.join(held)}.", "Read what you need at once, and close the file.")
     threads = apart(case)["threads"]
     if threads:
         raise Breach(
@@ -162,7 +174,7 @@ def no_hash_seed(case: Case) -> None:
 
 def no_state_elsewhere(case: Case) -> None:
     """Loaded in another process, it goes on as if it had never been stopped."""
-    told, cut, whole = resumed(case)
+    told, cut, whole, _ = resumed(case)
     later = _answers(told["resumed"])
     row = first_difference(whole, later, len(case.bars), cut)
     if row is not None:

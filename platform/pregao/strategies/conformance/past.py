@@ -17,6 +17,7 @@ from pregao.strategies.conformance.case import (
     joined,
     own_copy,
 )
+from pregao.strategies.conformance.isolated import resumed
 
 _STARTS = 8
 
@@ -46,6 +47,20 @@ def sees_only_the_past(case: Case) -> None:
                     row, bars,
                 )  # fmt: skip
             _same_signals(case, other, cut, name)
+    _same_alone(case)
+
+
+def _same_alone(case: Case) -> None:
+    """In a process that has never held what really comes later: who looks through the memory finds nothing there."""
+    for cut, answers in resumed(case).alone.items():
+        row = first_difference(case.answers, answers, cut)
+        if row is not None:
+            raise Breach(
+                f"It said {case.answers.get(row, 'nothing')}; in a process that holds other bars after bar {cut - 1}, "
+                f"{answers.get(row, 'nothing')}. So it looks ahead.",
+                "Look at ctx and the bar only; what comes later is not there when it trades.",
+                row, case.bars,
+            )  # fmt: skip
 
 
 def _same_signals(case: Case, other: Bars, cut: int, name: str) -> None:
