@@ -27,6 +27,8 @@ from yahoo.server import YahooServer
 from pregao.cli import pregao
 from pregao.commands.backtest import backtest
 from pregao.operations.ports import free_port
+from pregao.operations.servers import running
+from pregao.settings import Settings
 from pregao.simulation import layout
 from pregao.simulation.fees import presets
 from pregao.simulation.terms import PROFILES, Terms
@@ -102,7 +104,22 @@ def panel_and_hook(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     hook.close()
 
 
+@pytest.fixture
+def prefect_and_flows(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The Prefect server and the flows' runner, as `pregao up` starts them, to which ``$PREFECT_API_URL`` leads."""
+    monkeypatch.setenv("PREFECT_API_URL", "")  # put back as it was, once all has ended
+    port, mlflow = free_port("127.0.0.1"), free_port("127.0.0.1")
+    own = Settings(home=home, prefect_port=port, mlflow_port=mlflow, database_url="", mlflow_uri="", dvc_remote="")
+    with running(own, "the tests", print, ("prefect", "flows")) as servers:
+        servers.start()
+        servers.wait()
+        monkeypatch.setenv("PREFECT_API_URL", f"{servers.addresses['prefect']}/api")
+        monkeypatch.setenv("PREFECT_HOME", str(own.var / "prefect"))
+        yield
+
+
 SERVERS = {
+    "schedule-retraining.md": "prefect_and_flows",
     "live-crypto.md": "exchange",
     "live-stocks.md": "yahoo",
     "postgresql-and-s3.md": "postgres_and_s3",
