@@ -494,6 +494,20 @@ def test_two_versions_stand_side_by_side(first: RetrainReport) -> None:
     assert json.loads(told.stdout) == found
     text = CliRunner().invoke(pregao, command[:-1], catch_exceptions=False).stdout
     assert "prediction auc" in text
+    assert "In shadow" not in text
+    duel = {
+        "session": "s-1", "champion": first.version, "challenger": weaker.version, "bars": 1_200,
+        "returns": [0.0123, -0.004], "reason": {"name": "champion", "passed": False, "text": "worse than it (p = 0.8)"},
+    }  # fmt: skip
+    other = duel | {"session": "s-2", "champion": "77"}
+    registry.note_shadow(NAME, weaker.version, [duel, other])
+    assert side_by_side((NAME, first.version), (NAME, weaker.version))["shadow"] == [duel]
+    text = CliRunner().invoke(pregao, command[:-1], catch_exceptions=False).stdout
+    said = f"version {weaker.version} -0.40%, version {first.version} +1.23%. worse than it (p = 0.8)"
+    assert f"In shadow of session s-1, 1,200 bars: {said}" in text
+    assert "s-2" not in text
+    text = CliRunner().invoke(pregao, ["models", "list", "edge"], catch_exceptions=False).stdout
+    assert f"{NAME}, in shadow of session s-1, 1,200 bars: {said}" in text
     with pytest.raises(NotFoundError, match="99"):
         CliRunner().invoke(pregao, ["models", "compare", f"{NAME}@1", f"{NAME}@99"], catch_exceptions=False)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -69,6 +70,7 @@ def list_(model: str | None, as_json: bool) -> None:
             click.echo(f"\n{info.name} version {info.version} was refused:")
             for text in refused:
                 click.echo(f"  - {text}")
+        _tell_shadow(info.shadow, f"{info.name}, in")
 
 
 @models.command()
@@ -117,8 +119,19 @@ def compare(one: str, other: str, model: str | None, as_json: bool) -> None:
         click.echo(f"\n{title}: " + ("passed by the gate" if not refused else "refused:"))
         for text in refused:
             click.echo(f"  - {text}")
+    _tell_shadow(document["shadow"], "In")
     if document["differ"]:
         click.echo(f"\nNot of the same thing: they differ in {', '.join(document['differ']).replace('_', ' ')}.")
+
+
+def _tell_shadow(duels: Sequence[Mapping[str, Any]], begins: str) -> None:
+    """How a challenger has done in shadow of the champion's sessions, as the monitor saw it last."""
+    for duel in duels:
+        mine, theirs = (shown(value, _FORMS["percent"]) for value in duel["returns"])
+        click.echo(
+            f"\n{begins} shadow of session {duel['session']}, {duel['bars']:,} bars: version {duel['challenger']} "
+            f"{theirs}, version {duel['champion']} {mine}. {duel['reason']['text']}"
+        )
 
 
 def _version(text: str, model: str | None, found: list[ModelInfo]) -> tuple[str, str]:

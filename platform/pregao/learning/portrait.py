@@ -75,8 +75,9 @@ def side_by_side(one: tuple[str, str], other: tuple[str, str]) -> dict[str, Any]
         (figures of other markets or other brackets are not of the same thing), and ``span`` if they were scored on
         other bars; ``figures``: ``section``, ``key``, ``form``, ``values``, and ``better``, the place of the one that
         is better (None if equal, unknown, or neither is better); ``importance``: ``name``, ``words``, ``shares``, by
-        the larger share; ``gate``: ``name`` and ``reasons``, None where it was not asked; ``lineage``: what differs of
-        how they were made.
+        the larger share; ``gate``: ``name`` and ``reasons``, None where it was not asked; ``shadow``: how one did in
+        shadow of the other's sessions, see `pregao.sessions.duel.duel`; ``lineage``: what differs of how they were
+        made.
 
     Raises as `portrait`.
     """
@@ -91,6 +92,7 @@ def side_by_side(one: tuple[str, str], other: tuple[str, str]) -> dict[str, Any]
         "figures": [_figure(*pair) for pair in zip(both[0]["figures"], both[1]["figures"], strict=True)],
         "importance": _importance(both),
         "gate": _gate(infos),
+        "shadow": _duels(infos) if one[0] == other[0] else [],
         "lineage": {
             key: [info[key] for info in infos]
             for key in ("data_version", "code_version", "params_hash", "feature_set", "feature_hash", "seed", "label")
@@ -120,6 +122,12 @@ def _importance(both: list[dict[str, Any]]) -> list[dict[str, Any]]:
     words = {row["name"]: row["words"] for found in both for row in found["importance"]}
     rows = [{"name": name, "words": words[name], "shares": [own.get(name) for own in shares]} for name in words]
     return sorted(rows, key=lambda row: (-max(share or 0.0 for share in row["shares"]), row["name"]))
+
+
+def _duels(infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What is kept with either version of the two beside each other, on the same bars."""
+    numbers = {info["version"] for info in infos}
+    return [duel for info in infos for duel in info["shadow"] if {duel["champion"], duel["challenger"]} == numbers]
 
 
 def _gate(infos: list[dict[str, Any]]) -> list[dict[str, Any]]:
