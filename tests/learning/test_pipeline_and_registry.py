@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import mlflow
 import numpy as np
 import pytest
 import yaml
@@ -405,10 +406,30 @@ def test_bad_knobs_are_named(folder: Path) -> None:
         train(EDGE, "15m", version="00000000")
 
 
-def test_a_stage_that_fails_says_why_in_one_sentence(first: RetrainReport) -> None:
-    with pytest.raises(UsageError, match=r"^4500 bars of EDGE/USDT 15m are too few to learn from") as caught:
-        retrain(EDGE, "15m", overrides={"plan": {"horizon": 5_000}})
-    assert "Ingest more history" in caught.value.mend
+def known() -> object:
+    """All that the registry has: versions with their aliases and tags, and the runs of every experiment."""
+    client = mlflow.MlflowClient(settings().tracking_uri)
+    runs = client.search_runs([e.experiment_id for e in client.search_experiments()])
+    return registry.list_models(), sorted((run.info.run_id, run.info.status) for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "error", "words", "mend"),
+    [
+        ({"plan": {"horizon": 5_000}}, UsageError, "^4500 bars of EDGE/USDT 15m are too few to learn from", "Ingest"),
+        ({"plan": {"fee": 10}}, UsageError, "end in loss", ""),
+        ({"features": {"set": "full-market"}}, UsageError, "looks at another instrument, its market", "params.yaml"),
+        ({"features": {"set": "none-such"}}, NotFoundError, "no feature set named 'none-such'", "core25"),
+    ],
+)
+def test_what_cannot_be_learnt_from_is_told_and_the_champion_stays(
+    first: RetrainReport, overrides: dict[str, dict[str, object]], error: type[PregaoError], words: str, mend: str
+) -> None:
+    before = known()
+    with pytest.raises(error, match=words) as caught:
+        retrain(EDGE, "15m", overrides=overrides)
+    assert mend in caught.value.mend
+    assert known() == before
     assert registry.champion(NAME) == "1"
 
 
@@ -535,3 +556,19 @@ def test_a_panel_teaches_one_model(folder: Path, first: RetrainReport, monkeypat
     finally:
         (folder / "params.yaml").write_text(yaml.safe_dump(knobs))
         pipeline.prepare(EDGE, "15m")
+
+
+def test_prices_that_never_move_teach_nothing_and_leave_nothing(
+    first: RetrainReport, market: Callable[..., Bars]
+) -> None:
+    noise = market("NOISE/USDT")
+    names = ("open", "high", "low", "close")
+    flat = replace(noise, instrument=noise.instrument.model_copy(update={"symbol": "FLAT/USDT"}),
+                   **{name: np.full_like(noise.open, 100_000) for name in names})  # fmt: skip
+    before = known()
+    Store().write(flat)
+    Versions().commit("a market that stands still")
+    with pytest.raises(UsageError, match="never moves") as caught:
+        retrain(flat.instrument.key, "15m")
+    assert caught.value.mend
+    assert known() == before
