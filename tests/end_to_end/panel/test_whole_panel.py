@@ -249,6 +249,8 @@ def test_a_schedule_is_turned_off_and_on(stack: Any, visit: Any, locale: str) ->
     switch = page.locator("[data-schedule='ingest/ingest'] [role=switch]")
     switch.wait_for()
     assert switch.is_checked()
+    filled = switch.evaluate("one => getComputedStyle(one).backgroundColor === getComputedStyle(one).borderColor")
+    assert filled  # it is seen to be on
     for on in (False, True):
         switch.click()
         page.wait_for_function(

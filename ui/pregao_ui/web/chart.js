@@ -7,6 +7,7 @@
   const CONTEXT = 220;                               // bars shown from before the session
   const MARKERS = 400;
   const SETTLED = 300;                               // ms after the last touch
+  const LABEL = 52;                                  // px that the result of a trade takes beside the next one's
   const MARGIN = 6;                                  // bars of room right of the newest
   const AXIS = 76;                                   // px, so that both charts have the same width of plot
   const FONT = "'IBM Plex Sans', system-ui, sans-serif";
@@ -91,7 +92,22 @@
       });
       drawLevels();
       markers = markers.map((marker) => ({ ...marker, color: look[marker.tone] }));
-      if (markers.length) candles.setMarkers(markers);
+      if (markers.length) drawMarkers();
+    }
+
+    /* Every arrow is drawn; its result is written where the one after it leaves room, the newest always. */
+    let spaced = 0;                                  // px a bar when the markers were last drawn
+    function drawMarkers() {
+      spaced = top.timeScale().options().barSpacing;
+      const nearest = { aboveBar: Infinity, belowBar: Infinity };
+      const drawn = markers.map((marker) => ({ ...marker }));
+      for (const marker of drawn.reverse()) {
+        if (!marker.text) continue;
+        const x = top.timeScale().timeToCoordinate(marker.time);
+        if (x === null) spaced = 0;                  // not laid out yet: once more when it is
+        else if (nearest[marker.position] - x < LABEL) marker.text = ""; else nearest[marker.position] = x;
+      }
+      candles.setMarkers(drawn.reverse());
     }
 
     function legend(bar) {
@@ -154,6 +170,7 @@
     }
     top.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       root.dataset.edge = String(Boolean(range) && range.to >= bars.size - 1);
+      if (markers.length && Math.abs(top.timeScale().options().barSpacing / spaced - 1) > 0.05) drawMarkers();
     });
 
     const point = (bar) => ({ time: bar.t, open: bar.o, high: bar.h, low: bar.l, close: bar.c });
@@ -261,7 +278,7 @@
         grown = true;
       },
       flush() {                                      // once for each batch
-        if (dirty) candles.setMarkers(markers);
+        if (dirty) drawMarkers();
         dirty = false;
         if (grown && follows && hand === null) toEdge();
         grown = false;
