@@ -18,6 +18,7 @@ from venue import Market, MarketClock, Venue
 from pregao.cli import main
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError
+from pregao.sessions import hosting as hosting_of
 from pregao.sessions import hosts
 from pregao.sessions.control import spec_of, start
 from pregao.sessions.hosting import Host
@@ -64,6 +65,13 @@ def live(home: str, url: str) -> None:
     Host(url).run()
 
 
+def lived(session_id: str, url: str) -> None:
+    """Run a session alone, to its end."""
+    journal = Journal(url)
+    run(session_id, journal)
+    journal.close()
+
+
 def end(journal: Journal, session_id: str) -> tuple[int, str]:
     row = journal.session(session_id)
     assert row.status == "finished", row
@@ -72,7 +80,7 @@ def end(journal: Journal, session_id: str) -> tuple[int, str]:
 
 @on_sqlite
 def test_sessions_of_one_host_come_out_as_each_alone_and_share_their_commits(begin: Any, journal: Journal) -> None:
-    spec = {"feed": {"speed": 60}}
+    spec = {"feed": {"speed": 150}}
     alone = begin(isolated=False, **spec)
     run(alone, journal)
     many = [begin(isolated=False, **spec) for _ in range(4)]
@@ -95,11 +103,17 @@ def test_killed_another_host_goes_on_with_its_sessions(
     begin: Any, journal: Journal, home: Any, market: Bars, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hosts, "LIVE_S", 2.0)
+    monkeypatch.setattr(hosting_of, "UNATTENDED_S", 8.0)
     alone = begin()
     run(alone, journal)
+    twins = [begin(feed={"speed": 40}, seed=n) for n in range(2)]
+    beside = [threading.Thread(target=lived, args=(twin, journal.url)) for twin in twins]
+    for thread in beside:
+        thread.start()
     many = [begin(feed={"speed": 40}, seed=n % 2) for n in range(5)]
     with journal.writing() as connection:
-        connection.execute(text("UPDATE sessions SET runner = :r WHERE status = 'created'"), {"r": OFFERED})
+        offer = text("UPDATE sessions SET runner = :r WHERE id = :id")
+        connection.execute(offer, [{"r": OFFERED, "id": each} for each in many])
     process = _context.Process(target=live, args=(str(home), journal.url), daemon=True)
     process.start()
     wait(lambda: all(journal.session(each).bars >= 40 for each in many))
@@ -112,14 +126,17 @@ def test_killed_another_host_goes_on_with_its_sessions(
     assert {journal.session(each).epoch for each in many} == {2}
     ends = [end(journal, each) for each in many]
     assert len(set(ends)) == 2  # one for each seed
-    twins = [begin(feed={"speed": 40}, seed=n) for n in range(2)]
-    for twin in twins:
-        run(twin, journal, place=None)
+    for thread in beside:
+        thread.join(60)
     assert set(ends) == {end(journal, twin) for twin in twins}
 
 
 @on_sqlite
-def test_sessions_join_leave_and_are_steered_while_it_runs(begin: Any, journal: Journal) -> None:
+def test_sessions_join_leave_and_are_steered_while_it_runs(
+    begin: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hosting_of, "UNATTENDED_S", 8.0)
+    monkeypatch.setattr(hosting_of, "AGAIN_S", 5.0)
     slow = {"feed": {"speed": 5}}
     with hosting(url=journal.url) as host:
         wait(lambda: hosts.live_hosts(journal))
@@ -195,7 +212,7 @@ def test_one_that_fails_in_a_shared_commit_does_not_hold_the_others_up(database:
 
 
 def test_sessions_of_one_market_hear_it_through_one_line(home: Any, plugin: None) -> None:
-    """The real ccxt client at a local exchange whose minutes take a second: every bar in time, once, for each."""
+    """The real ccxt client at a local exchange whose minutes take three seconds: every bar in time, once, for each."""
     journal = Journal(settings().sessions_url)
     with Venue([Market("BTC/USDT")], MarketClock(int(time.time() // 60 * 60_000), rate=20.0)) as venue:
         feed = {"kind": "live", "source": "ccxt", "symbol": "BTC/USDT", "options": {"base_url": venue.url}}
@@ -208,10 +225,10 @@ def test_sessions_of_one_market_hear_it_through_one_line(home: Any, plugin: None
             wait(lambda: hosts.live_hosts(journal))
             for each in early:
                 assert hosts.offer(journal, each)
-            wait(lambda: all(journal.session(each).bars >= 3 for each in early), 120)
+            wait(lambda: all(journal.session(each).bars >= 2 for each in early), 120)
             late = start(spec_of(asked), journal)
             assert hosts.offer(journal, late)
-            wait(lambda: all(journal.session(each).bars >= 10 for each in [*early, late]), 120)
+            wait(lambda: all(journal.session(each).bars >= 6 for each in [*early, late]), 120)
             assert len(host.feeds) == 1
             assert sum(bool(c.streams) for c in list(venue.streams.connections)) == 1
         for each in [*early, late]:
