@@ -5,7 +5,8 @@
 Needs ``pip install 'plugins/pregao-rl[train]'``. The markets, the money and the costs are those of
 ``classics_record.py``; the session has no exits of its own. On each market a policy is trained for each of the four
 folds of params.yaml, on older bars alone; what they decide on the bars that follow is traded by the engine and judged
-by the gate. Nothing is tuned on these bars.
+by the gate, the combinatorial folds included where they could decide. Whether an entry would have paid, which
+calibration and skill ask, is told by the exits of params.yaml. Nothing is tuned on these bars.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from benchmarks.classics_record import bars_of
 
 from pregao.core.bars import Bars
 from pregao.features.conformance import market
+from pregao.learning.gate import judge
 from pregao.learning.params import Params, read_params
 from pregao.simulation.plan import Plan
 from pregao_rl.judging import assess
@@ -31,14 +33,16 @@ WANTED = ("net_return", "sharpe", "max_drawdown", "trades")
 def record(bars: Bars, params: Params, knobs: Knobs) -> dict[str, Any]:
     """The figures of the out-of-sample decisions over one market, and what the gate said."""
     plan = Plan.of(bars.instrument, bars.timeframe, entry_value=5_000, take_profit=0, stop_loss=0)
-    judged = assess(bars, plan, params, knobs)
+    judged = assess(bars, plan, params, knobs, combinations=False)
+    verdict = judge(judged.report, params.gate)
     return {
         "bars": judged.report["span"]["bars"],
         "timeframe": bars.timeframe.name,
         "policy": {key: judged.report["trading"][key] for key in WANTED},
         "doubled_costs": judged.report["doubled_costs"]["net_return"],
         "buy_and_hold": {key: judged.report["buy_and_hold"][key] for key in WANTED},
-        "failed": sorted(judged.verdict.failed),
+        "skill": judged.report["prediction"]["skill"],
+        "failed": sorted(verdict.failed),
     }
 
 
