@@ -50,11 +50,12 @@ def test_defaults_are_told_as_they_are():
             assert f"{value:g} unless given" in words
 
 
-def test_a_source_of_a_plugin_is_named(monkeypatch):
-    from importlib import metadata
-
-    entry = metadata.EntryPoint("theirs", "their_package:Theirs", "pregao.sources")
-    monkeypatch.setattr(metadata, "entry_points", lambda **_: [entry])
+def test_a_source_of_a_plugin_is_named(monkeypatch, tmp_path):
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[pregao.sources]\ntheirs = their_package:Theirs\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
     assert "theirs Of an installed plugin." in help_text()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import yaml
@@ -38,3 +39,22 @@ def test_the_changelog_is_kept_as_it_says() -> None:
     kinds = set(re.findall(r"^### (.*)$", text, re.MULTILINE))
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
     assert f'version = "{__version__}"' in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+SOURCES = [
+    path
+    for folder in ("platform", "flows", "ui", "plugins", "tests", "benchmarks", "docs")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+    if path.stat().st_size and not {"build", "node_modules"} & set(path.parts)
+]
+SAY_NOTHING = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base"}
+
+
+def test_each_module_says_in_its_first_line_what_it_is_for_and_has_a_name_that_says_something() -> None:
+    assert len(SOURCES) > 500
+    silent = []
+    for path in SOURCES:
+        told = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split("\n")[0]
+        if len(told.split()) < 3 or path.stem in SAY_NOTHING:
+            silent.append(str(path.relative_to(ROOT)))
+    assert silent == []

@@ -131,19 +131,23 @@ def test_the_panel_shows_the_report_of_a_version(first: RetrainReport) -> None:
         assert http.get(wrong).status_code == 404
 
 
-def test_the_doctor_looks_at_the_models(first: RetrainReport, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_looks_at_the_models(first: RetrainReport) -> None:
+    from mlflow import MlflowClient
+
     from pregao.operations import doctor
 
     (finding,) = doctor.models(settings())
     assert (finding.level, finding.check) == ("ok", "Models")
     assert "1 of them champion" in finding.found
-    slow = [replace(info, inference="CatBoost, since it has 3 outputs") for info in registry.list_models()]
-    monkeypatch.setattr(registry, "list_models", lambda: slow)
+    client, tag = MlflowClient(), (NAME, "1", "inference")
+    before = client.get_model_version(NAME, "1").tags["inference"]
+    client.set_model_version_tag(*tag, "CatBoost, since it has 3 outputs")
     (finding,) = doctor.models(settings())
     assert finding.level == "warn"
     assert f"{NAME} by CatBoost, since it has 3 outputs" in finding.found
     shown = CliRunner().invoke(pregao, ["models"], catch_exceptions=False)
     assert f"{NAME} version 1 is evaluated by CatBoost, since it has 3 outputs." in shown.stdout
+    client.set_model_version_tag(*tag, before)
 
 
 def test_a_run_that_a_killed_training_left_open_is_closed(first: RetrainReport, folder: Path) -> None:

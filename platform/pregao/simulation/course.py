@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from pregao.core.bars import Bars, Ints
 from pregao.simulation import layout, live
-from pregao.simulation.engine import Engine, tape_of
+from pregao.simulation.engine import Engine
 from pregao.simulation.events import empty_log
 from pregao.simulation.history import run_many, run_one
 from pregao.simulation.hours import live_rows
 from pregao.simulation.marks import Marks
 from pregao.simulation.moments import Joined, join
 from pregao.simulation.reel import Parts, wind
+from pregao.simulation.tape import tape_of
 
 _SILENT = np.zeros(0, np.int8)
 Events = NDArray[Any]

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
-from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,112 +15,14 @@ from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.money import MAX_QUANTA, PPM
 from pregao.simulation import layout, live
-from pregao.simulation.actions import ACTION, Action, encode
+from pregao.simulation.accounts import AccountState, WorkingOrder, order_of, state_words
+from pregao.simulation.actions import Action, encode
 from pregao.simulation.events import Event, drain, empty_log, event_of
 from pregao.simulation.plan import Plan
-from pregao.simulation.tape import Tape
+from pregao.simulation.tape import NO_FINE, NO_FINE_BARS
 from pregao.simulation.world import build
 
 _MAGIC = b"PRGE3"
-_NO_INTS = np.zeros(0, np.int64)
-_NO_FINE = np.zeros((0, 2), np.int64)
-_NO_FINE_BARS = np.zeros((0, 6), np.int64)
-
-
-class AccountState(NamedTuple):
-    """An account as one of its instruments sees it, after the last event, all integers: quanta, lots, ticks, ns.
-
-    ``equity_quanta`` is the whole account's, in the reporting currency; ``cash_quanta`` and ``locked_quanta`` are in
-    the instrument's quote currency; all else is the instrument's own. ``cost_quanta`` is signed. ``best_quanta`` and
-    ``worst_quanta`` say how much better or worse the other exits of ambiguous bars would have ended.
-    """
-
-    equity_quanta: int
-    cash_quanta: int
-    position_lots: int
-    cost_quanta: int
-    realised_quanta: int
-    fees_quanta: int
-    bars_held: int
-    last_ticks: int
-    now_ns: int
-    bars: int
-    fills: int
-    ambiguous: int
-    locked_quanta: int
-    margin_quanta: int
-    funding_quanta: int
-    interest_quanta: int
-    dividends_quanta: int
-    best_quanta: int
-    worst_quanta: int
-
-
-class WorkingOrder(NamedTuple):
-    """An order that waits. ``price_ticks`` is its limit or trigger; 0 for market orders."""
-
-    order_id: int
-    kind: str
-    role: str
-    side: int
-    qty_lots: int
-    value_quanta: int
-    price_ticks: int
-    limit_ticks: int = 0
-    tif: str = "GTC"
-    expires_ns: int = 0
-    filled_lots: int = 0
-    reserved_quanta: int = 0
-    book: int = 0
-
-
-def tape_of(
-    bars: Bars,
-    live_rows: NDArray[np.bool_] | NDArray[np.int8] | None = None,
-    finer: Bars | None = None,
-    actions: NDArray[Any] | None = None,
-) -> Tape:
-    """The bars of one instrument as the compiled drivers read them.
-
-    Args:
-        live_rows: true where the exchange is open, shape ``(n,)``; None is always.
-        finer: bars of the same instrument with a shorter timeframe, which tell the path within each bar.
-        actions: the account's table, see `world.build`.
-    """
-    fine, fine_bars = _NO_FINE, _NO_FINE_BARS
-    if finer is not None:
-        fine = np.stack([np.searchsorted(finer.open_ns, edge) for edge in (bars.open_ns, bars.close_ns)], axis=1)
-        fine = np.ascontiguousarray(fine, np.int64)
-        fine_bars = np.ascontiguousarray(
-            np.stack([finer.open, finer.high, finer.low, finer.close, finer.open_ns, finer.close_ns], axis=1), np.int64
-        )
-    table = np.zeros(0, ACTION) if actions is None else actions
-    return Tape(
-        book=_NO_INTS,
-        live=np.zeros(0, np.int8) if live_rows is None else np.ascontiguousarray(live_rows, np.int8),
-        open_ns=np.ascontiguousarray(bars.open_ns),
-        open=np.ascontiguousarray(bars.open),
-        high=np.ascontiguousarray(bars.high),
-        low=np.ascontiguousarray(bars.low),
-        close=np.ascontiguousarray(bars.close),
-        volume=np.ascontiguousarray(bars.volume),
-        fine=fine,
-        fine_bars=fine_bars,
-        actions=table,
-        span_ns=bars.timeframe.ns,
-        even=int(len(bars) > 0 and bars.open_ns[-1] - bars.open_ns[0] == (len(bars) - 1) * bars.timeframe.ns),
-    )
-
-
-def _state_words(book: int, money: int) -> Callable[[memoryview], tuple[int, ...]]:
-    """Reads the figures of `AccountState` from the state, but for the equity."""
-    parts = {"cash": ("money", money), "locked": ("money", money)}
-    parts |= dict.fromkeys(("now_ns", "bars", "fills", "ambiguous"), ("account", 0))
-    names = (
-        "cash", "position_lots", "cost", "realised", "fees", "bars_held", "last_ticks", "now_ns", "bars", "fills",
-        "ambiguous", "locked", "margin", "funding", "interest", "dividends", "best", "worst",
-    )  # fmt: skip
-    return itemgetter(*(layout.word(*parts.get(name, ("books", book)), name) for name in names))
 
 
 class Engine:
@@ -146,9 +47,8 @@ class Engine:
         self._w = self._world[0]
         self._rules = self._setting[0]["rules"]
         self._words = memoryview(self._world["words"][0])
-        self._state_at = [_state_words(b, int(self._rules[b]["money"])) for b in range(len(self.plans))]
+        self._state_at = [state_words(b, int(self._rules[b]["money"])) for b in range(len(self.plans))]
         self._actions, self._span_ns = built.actions, self.plan.timeframe.ns
-        self._index = {plan.instrument.key: b for b, plan in enumerate(self.plans)}
 
     @cached_property
     def _log(self) -> NDArray[Any]:
@@ -201,7 +101,7 @@ class Engine:
         for bar in bars.values():
             if bar.open_ns != opened or bar.close_ns - opened != span:
                 raise PregaoError("Bars of one moment must open together and have the account's timeframe.")
-        fine, fine_bars = self._finer(bars, finer) if finer else (_NO_FINE, _NO_FINE_BARS)
+        fine, fine_bars = self._finer(bars, finer) if finer else (NO_FINE, NO_FINE_BARS)
         for b, bar in bars.items():
             alive = live_bars if isinstance(live_bars, bool) else live_bars.get(b, True)
             live.arrive(self._world, b, bar.open, bar.high, bar.low, bar.close, float(bar.volume), int(alive), b)
@@ -218,7 +118,7 @@ class Engine:
                 tables.append(np.stack([f.open, f.high, f.low, f.close, f.open_ns, f.close_ns], axis=1))
                 fine[b] = end, end + len(f)
                 end += len(f)
-        return fine, np.ascontiguousarray(np.concatenate(tables), np.int64) if tables else _NO_FINE_BARS
+        return fine, np.ascontiguousarray(np.concatenate(tables), np.int64) if tables else NO_FINE_BARS
 
     def signal(self, signal: int, fraction_ppm: int = PPM, book: int = 0) -> list[Event]:
         """Act on a decision taken at the last close: `layout.ENTER_LONG`, `ENTER_SHORT` or `LEAVE`."""
@@ -375,16 +275,11 @@ class Engine:
 
     def open_orders(self) -> list[WorkingOrder]:
         """The working orders, in time priority."""
-        return [
-            WorkingOrder(
-                int(o["id"]), layout.ORDER_KINDS[int(o["kind"])], layout.ROLES[int(o["role"])], int(o["side"]),
-                int(o["qty_lots"]), int(o["value"]),
-                int(live.trigger_of(self._world, k)) if o["kind"] == layout.TRAILING else int(o["price_ticks"]),
-                int(o["limit_ticks"]), layout.TIMES_IN_FORCE[int(o["tif"])], int(o["expires_ns"]),
-                int(o["filled_lots"]), int(o["reserved"]), int(o["book"]),
-            )
-            for k, o in enumerate(self._w["orders"][: int(self._w["account"]["orders"])])
-        ]  # fmt: skip
+        found = []
+        for k, row in enumerate(self._w["orders"][: int(self._w["account"]["orders"])]):
+            follows = row["kind"] == layout.TRAILING
+            found.append(order_of(row, int(live.trigger_of(self._world, k) if follows else row["price_ticks"])))
+        return found
 
     def to_bytes(self) -> bytes:
         """The whole state; `from_bytes` goes on from it as if nothing had happened."""

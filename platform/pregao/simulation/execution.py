@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 from pregao.core.bars import Bar
-from pregao.simulation.engine import AccountState, WorkingOrder
+from pregao.simulation.accounts import AccountState, WorkingOrder
 from pregao.simulation.events import Event
 from pregao.simulation.plan import Plan
 

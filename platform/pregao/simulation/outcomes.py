@@ -13,13 +13,12 @@ from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
 from pregao.core.money import PPM
 from pregao.simulation import layout
-from pregao.simulation.engine import tape_of
 from pregao.simulation.history import bring, quiet
 from pregao.simulation.hours import live_rows
 from pregao.simulation.kernel import act, mark, step
 from pregao.simulation.layout import ENTRY, FILLED, ORDERS_AT, ZERO
 from pregao.simulation.plan import Plan
-from pregao.simulation.tape import Tape
+from pregao.simulation.tape import Tape, tape_of
 from pregao.simulation.working import copy_order
 from pregao.simulation.world import build
 

@@ -19,7 +19,7 @@ from pregao.core.compiled import compiled
 from pregao.core.errors import UsageError
 from pregao.core.money import PPM
 from pregao.simulation.backtest import Result
-from pregao.simulation.engine import Engine, tape_of
+from pregao.simulation.engine import Engine
 from pregao.simulation.events import drain, empty_log
 from pregao.simulation.flows import NEVER
 from pregao.simulation.history import bring
@@ -28,7 +28,7 @@ from pregao.simulation.kernel import act, equity, mark, step
 from pregao.simulation.layout import FILLED, LEAVE, LOG_ROWS, ROOM
 from pregao.simulation.plan import Plan
 from pregao.simulation.report import curve, periods_per_year
-from pregao.simulation.tape import Tape
+from pregao.simulation.tape import Tape, tape_of
 
 Array = Any
 

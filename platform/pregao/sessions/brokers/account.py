@@ -18,7 +18,7 @@ from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.money import FLOOR, NEAREST, PPM, mul_ppm
 from pregao.simulation import layout
-from pregao.simulation.engine import AccountState, WorkingOrder
+from pregao.simulation.accounts import AccountState, WorkingOrder
 from pregao.simulation.events import Event
 from pregao.simulation.plan import Plan
 
