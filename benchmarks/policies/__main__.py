@@ -1,11 +1,11 @@
 """The record of policies of reinforcement learning on real bars, out of sample, beside buying and holding.
 
-    python -m benchmarks.policies [--data FOLDER] [--steps N] [--json]
+    python -m benchmarks.policies [--data FOLDER] [--steps N] [--combinations] [--json]
 
 Needs ``pip install 'plugins/pregao-rl[train]'``. The markets, the money and the costs are those of
 ``classics_record.py``; the session has no exits of its own. On each market a policy is trained for each of the four
 folds of params.yaml, on older bars alone; what they decide on the bars that follow is traded by the engine and judged
-by the gate, the combinatorial folds included where they could decide. Whether an entry would have paid, which
+by the gate; the combinatorial folds are computed where they could decide. Whether an entry would have paid, which
 calibration and skill ask, is told by the exits of params.yaml. Nothing is tuned on these bars.
 """
 
@@ -30,10 +30,10 @@ from pregao_rl.training import Knobs
 WANTED = ("net_return", "sharpe", "max_drawdown", "trades")
 
 
-def record(bars: Bars, params: Params, knobs: Knobs) -> dict[str, Any]:
+def record(bars: Bars, params: Params, knobs: Knobs, combinations: bool) -> dict[str, Any]:
     """The figures of the out-of-sample decisions over one market, and what the gate said."""
     plan = Plan.of(bars.instrument, bars.timeframe, entry_value=5_000, take_profit=0, stop_loss=0)
-    judged = assess(bars, plan, params, knobs, combinations=False)
+    judged = assess(bars, plan, params, knobs, combinations=combinations)
     verdict = judge(judged.report, params.gate)
     return {
         "bars": judged.report["span"]["bars"],
@@ -42,6 +42,7 @@ def record(bars: Bars, params: Params, knobs: Knobs) -> dict[str, Any]:
         "doubled_costs": judged.report["doubled_costs"]["net_return"],
         "buy_and_hold": {key: judged.report["buy_and_hold"][key] for key in WANTED},
         "skill": judged.report["prediction"]["skill"],
+        "overfitting": judged.report["overfitting"] and judged.report["overfitting"]["probability"],
         "failed": sorted(verdict.failed),
     }
 
@@ -51,6 +52,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data", type=Path, help="a folder of Parquet files; without one, a random walk")
     parser.add_argument("--steps", type=int, default=10_000, help="bars that each policy lives through in training")
+    parser.add_argument("--combinations", action="store_true", help="the combinatorial folds too, wherever it fails")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     markets = {"random walk": market(3_000)}
@@ -59,13 +61,15 @@ def main() -> int:
     params = read_params(Path(__file__).parents[2] / "params.yaml")
     found = {}
     for title, bars in markets.items():
-        found[title] = record(bars, params, Knobs(steps=asked.steps, episode=min(250, len(bars) // 5)))
+        found[title] = record(
+            bars, params, Knobs(steps=asked.steps, episode=min(250, len(bars) // 5)), asked.combinations
+        )
         print(f"{title}: done", file=sys.stderr, flush=True)
     if asked.json:
         print(json.dumps(found, indent=2))
         return 0
-    print("| market, out of sample | bars | buy and hold | policies | at doubled costs | reasons of the gate failed |")
-    print("|---|---|---|---|---|---|")
+    print("| market, out of sample | bars | buy and hold | policies | at doubled costs | skill | reasons failed |")
+    print("|---|---|---|---|---|---|---|")
     for title, told in found.items():
         cells = [
             f"{one['net_return']:+.1%} ({one['max_drawdown']:.1%}, {one['trades']:.0f})"
@@ -73,7 +77,7 @@ def main() -> int:
         ]
         print(
             f"| {title} | {told['bars']:,} of {told['timeframe']} | {' | '.join(cells)} | {told['doubled_costs']:+.1%} "
-            f"| {len(told['failed'])} of 11 |"
+            f"| {told['skill']:+.3f} | {', '.join(told['failed'])} |"
         )
     return 0
 

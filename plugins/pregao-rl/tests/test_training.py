@@ -110,16 +110,32 @@ def test_the_command_trains_judges_keeps_and_lists(home: Path, capsys: pytest.Ca
 
     pregao(["ingest", "--source", "synthetic", "--symbol", "NOISE/USDT", "--timeframe", "1h", "--option", "bars=2000"])
     capsys.readouterr()
-    main(["train", "NOISE/USDT", "--timeframe", "1h", "--steps", "1000", "--episode", "100", "--json"])
+    main(
+        ["train", "NOISE/USDT", "--timeframe", "1h", "--steps", "1000", "--episode", "100", "--combinations", "--json"]
+    )
     told = json.loads(capsys.readouterr().out)
     policy = read(Path(told["policy"]))
     assert policy.digest == told["digest"]
     assert told["gate"]["passed"] is False
+    assert len(told["gate"]["reasons"]) == 11
+    assert told["report"]["overfitting"]["splits"] == 15
+    assert (told["version"], told["promoted"]) == ("1", False)
     assert Path(told["policy"]).is_relative_to(home)
     assert {"data_version", "code_version", "params_hash", "train_end_ns"} <= policy.lineage.keys()
     main(["list", "--json"])
     (one,) = json.loads(capsys.readouterr().out)
-    assert (one["path"], one["asked"]) == (told["policy"], 11)
+    assert (one["path"], one["asked"], one["version"]) == (told["policy"], 11, "1")
+    main(["fetch", "NOISE/USDT", "--timeframe", "1h", "--version", "1"])
+    assert capsys.readouterr().out.strip() == one["path"]
     # The bars held out of training are for the replay: here the whole series is run over.
     pregao(["backtest", "--strategy", "rl-policy", "--set", f"policy={one['path']}", "--data", "NOISE/USDT", "--json"])
     assert json.loads(capsys.readouterr().out)["bars"] == 2_000
+    # And a session lives with it, in a process of its own, and can be proved.
+    spec = ["--data", "NOISE/USDT", "--timeframe", "1h", "--strategy", "rl-policy", "--set", f"policy={one['path']}"]
+    pregao(["trade", "start", *spec, "--entry-value", "1000", "--speed", "0", "--here"])
+    capsys.readouterr()
+    pregao(["trade", "list", "--all", "--json"])
+    (session,) = json.loads(capsys.readouterr().out)
+    assert (session["status"], session["bars"]) == ("finished", session["bars_total"])
+    pregao(["audit", session["id"], "--json"])
+    assert json.loads(capsys.readouterr().out)["identical"] is True
