@@ -19,6 +19,7 @@ from prefect.tasks import Task
 from prefect.utilities.annotations import quote
 
 from pregao.core.errors import PregaoError, UsageError
+from pregao.market.feeds.wire import BusyError
 from pregao_flows.limits import AT_ONCE, DVC_LIMIT, ensure_venue_limit
 from pregao_flows.reports import leave, table
 from pregao_flows.secrets import revealed
@@ -29,17 +30,23 @@ if TYPE_CHECKING:
     from pregao.market.reports import IngestReport
 
 
+_PAUSES_S = (2, 10)
+
+
 def _worth_another_try(task: Task[..., Any], run: TaskRun, state: State[Any]) -> bool:
-    """A wrong request stays wrong; what a network or a busy disk did may pass."""
+    """A wrong request stays wrong, and a venue that wants to be left alone for longer is; what a network or a busy disk
+    did may pass."""
     error = state.result(raise_on_failure=False)
+    if isinstance(error, BusyError):
+        return error.retry_after_s <= _PAUSES_S[-1]
     return not isinstance(error, UsageError)
 
 
 _again: dict[str, Any] = {
     "cache_policy": NO_CACHE,
     "persist_result": False,
-    "retries": 2,
-    "retry_delay_seconds": [2, 10],
+    "retries": len(_PAUSES_S),
+    "retry_delay_seconds": list(_PAUSES_S),
     "retry_condition_fn": _worth_another_try,
 }
 

@@ -13,6 +13,7 @@ from yahoo.fixtures import at
 
 from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
+from pregao.market.ingest import ingest
 from pregao.market.store import Store
 from pregao.market.versions import Versions
 from pregao.operations.servers import Servers
@@ -152,9 +153,8 @@ def test_on_its_schedule_it_brings_what_has_happened_since_of_every_venue(
     venue, yahoo = markets
     yahoo.now = at("2026-11-14") / 1e9
     coins = ["BTC/USDT", "ETH/USDT"]
-    asked = {"source": "ccxt", "symbols": coins, "timeframe": "15m", "since": "2024-02-20"}
-    finished(client.ask(client.INGEST, asked))
-    finished(client.ask(client.INGEST, {"source": "yfinance", "symbols": ["AAPL"], "since": "2026-01-01"}))
+    ingest("ccxt", coins, "15m", start_ns=at("2024-02-20"))
+    ingest("yfinance", ["AAPL"], start_ns=at("2026-01-01"))
     before = len(Versions().list())
     venue.requests.clear()
     venue.advance(minutes=95)
@@ -187,6 +187,8 @@ def test_on_its_schedule_it_brings_what_has_happened_since_of_every_venue(
     assert "AAPL" not in run.message.partition("failed: ")[2]
     assert "ccxt binance BTC/USDT 15m: binance refuses more requests from this address for 900 s." in run.message
     assert {one["symbol"]: one["added"] for one in client.report(run.id)["series"]} == {"AAPL": 2}
+    tries = client.request("POST", "/task_runs/filter", {"flow_runs": {"id": {"any_": [run.id]}}})
+    assert {task["run_count"] for task in tries} == {1}  # it is left alone for as long as it asks to be
     venue.mend()
     run = finished(client.ask(client.INGEST, {}))
     added = {one["symbol"]: one["added"] for one in client.report(run.id)["series"]}
@@ -204,7 +206,7 @@ def test_a_wrong_request_fails_at_once_with_its_sentence(served: Servers) -> Non
 
 @pytest.mark.slow
 def test_retrain_runs_each_stage_as_a_task_and_what_has_not_changed_not_again(served: Servers) -> None:
-    finished(client.run_ingest("synthetic", [EDGE], "15m", OPTIONS))
+    ingest("synthetic", [EDGE], "15m", OPTIONS)
     run = finished(client.run_retrain(KEY, "15m"), 300)
     assert task_names(run.id) == ["snapshot", "features", "evaluate", "train", "gate, register, promote"]
     report = client.report(run.id)
