@@ -129,8 +129,8 @@ def test_the_help_names_every_rule_profile_and_model() -> None:
     text = " ".join(backtest.get_help(click.Context(backtest, info_name="backtest")).split())
     for name in [*layout.PATHS, *PROFILES]:
         assert name in text
-    for form in slippage.HELP.replace("RATE%", "").split(";"):
-        assert form.strip().partition("[")[0].partition(" ")[0].rstrip(":") in text
+    for form in slippage.FORMS:
+        assert form.replace("RATE%", "").partition("[")[0].rstrip(":") in text
 
 
 def test_the_text_report(run: Run) -> None:

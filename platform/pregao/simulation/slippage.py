@@ -127,7 +127,7 @@ class SquareRootImpact:
 
 Slippage = FixedSlippage | HalfSpread | EstimatedSpread | VolumeShare | SquareRootImpact
 
-_FORMS = {
+FORMS = {
     "RATE%": "0.02%",
     "spread:RATE%": "spread:0.05%, the full spread",
     "corwin-schultz[:WINDOW]": "corwin-schultz:60",
@@ -135,8 +135,7 @@ _FORMS = {
     "volume-share[:K]": "volume-share:0.1",
     "sqrt-impact[:K[:WINDOW]]": "sqrt-impact:1.0",
 }
-HELP = "; ".join(f"{form} (as {example})" for form, example in _FORMS.items()) + "; several joined by +; 0 is none"
-"""What `parse` reads, in one line for the help of a command."""
+"""What `parse` reads, each with an example."""
 
 
 def parse(text: str) -> tuple[Slippage, ...]:
@@ -204,7 +203,7 @@ def _factors(given: list[str]) -> list[float]:
 
 
 def _form(name: str) -> str:
-    return next(f"{form}, as in {example}" for form, example in _FORMS.items() if form.startswith(name))
+    return next(f"{form}, as in {example}" for form, example in FORMS.items() if form.startswith(name))
 
 
 def encode(models: Sequence[Slippage]) -> dict[str, int | float]:

@@ -85,6 +85,8 @@ def test_what_the_gate_passes_is_champion_of_its_own_name_and_nobodys_default(
     assert [(found["version"], found["aliases"]) for found in listed if found["digest"] == two.model_digest] == [
         ("2", ["champion"])
     ]
+    main(["list"])
+    assert "11 of 11 reasons, version 2, champion" in capsys.readouterr().out
     passed.path.unlink()
     main(["fetch", series, "--timeframe", "15m"])
     fetched = Path(capsys.readouterr().out.strip())

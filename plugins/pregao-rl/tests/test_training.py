@@ -130,6 +130,11 @@ def test_the_command_trains_judges_keeps_and_lists(home: Path, capsys: pytest.Ca
     # The bars held out of training are for the replay: here the whole series is run over.
     pregao(["backtest", "--strategy", "rl-policy", "--set", f"policy={one['path']}", "--data", "NOISE/USDT", "--json"])
     assert json.loads(capsys.readouterr().out)["bars"] == 2_000
+    # Asked again without the combinations it is the very same policy, told in words.
+    main(["train", "NOISE/USDT", "--timeframe", "1h", "--steps", "1000", "--episode", "100"])
+    said = capsys.readouterr().out
+    assert said.count("failed  ") + said.count("passed  ") == 11
+    assert f"{one['path']}\nVersion 2 of pregao-rl.synthetic.synthetic.NOISE-USDT.1h.\n" in said
     # And a session lives with it, in a process of its own, and can be proved.
     spec = ["--data", "NOISE/USDT", "--timeframe", "1h", "--strategy", "rl-policy", "--set", f"policy={one['path']}"]
     pregao(["trade", "start", *spec, "--entry-value", "1000", "--speed", "0", "--here"])
