@@ -232,6 +232,13 @@ class ReadsTheClockInSave(Sound):
         return {"quiet": self.quiet, "at": time.gmtime().tm_year}
 
 
+class ReadsTheDay(Sound):
+    """Trades by the day of the week of the machine."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        return super().on_bar(ctx, bar) if time.strftime("%A") else ()
+
+
 class SignalsReadTheClock(Signalled):
     """By day it signals, by its own."""
 
@@ -269,6 +276,15 @@ class ReadsAFileCalledCode(Sound):
 
     def on_bar(self, ctx: Context, bar: Bar) -> Answer:
         return super().on_bar(ctx, bar) if Path(__file__).read_text() else ()
+
+
+class WritesAFileCalledCode(Sound):
+    """Keeps a diary where compiled code is kept."""
+
+    def on_bar(self, ctx: Context, bar: Bar) -> Answer:
+        with contextlib.suppress(OSError):
+            Path(os.devnull, "diary.pyc").write_text("dear diary")
+        return super().on_bar(ctx, bar)
 
 
 class ReadsTheMachine(Sound):

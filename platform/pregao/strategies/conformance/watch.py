@@ -14,8 +14,8 @@ from typing import Any
 
 _CLOCKS = {
     "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time",
-    "process_time_ns", "thread_time", "localtime", "gmtime", "ctime", "clock_gettime", "clock_gettime_ns", "times",
-    "getrusage",
+    "process_time_ns", "thread_time", "localtime", "gmtime", "ctime", "clock_gettime", "clock_gettime_ns", "strftime",
+    "times", "getrusage",
 }  # fmt: skip
 _NOW = {"now", "today", "utcnow"}
 _COMPILERS = {"numba", "llvmlite"}
@@ -50,8 +50,9 @@ class Watch:
         what = str(args[0]) if args else ""
         if event == "open":
             self._opened(args, what)
-        elif event in _CHANGES and not _is_code(what):
-            self.note("file", f"{event}({what})")
+        elif event in _CHANGES:
+            if not self._compiled(what):
+                self.note("file", f"{event}({what})")
         elif event in _PROCESSES:
             self.note("process", f"{event}({', '.join(str(a) for a in args)[:120]})")
             raise PermissionError("The conformance kit lets no strategy start a process.")
@@ -64,13 +65,17 @@ class Watch:
 
     def _opened(self, args: tuple[Any, ...], what: str) -> None:
         writes = bool(args[2] & (os.O_WRONLY | os.O_RDWR))
-        if not isinstance(args[0], str | bytes) or (writes and _is_code(what)):
+        if not isinstance(args[0], str | bytes) or (writes and self._compiled(what)):
             return  # a descriptor that is open already, or what compiled code is kept in
         if self.making and not writes and what in self._named:
             return  # a file that its settings name may be read when it is made
         installed = self.making and os.path.dirname(os.path.normpath(what)).endswith((".dist-info", ".egg-info"))
         if (self.calling or writes) and not self._imports(installed):
             self.note("file", f"{'wrote to' if writes else 'opened'} {what}")
+
+    def _compiled(self, what: str) -> bool:
+        """Whether what is changed belongs to compiled code, and nothing but importing and compiling changes it now."""
+        return _is_code(what) and (not self.calling or self._imports())
 
     def _imports(self, installed: bool = False) -> bool:
         """Whether something is being imported or compiled; ``installed``: or looked up among what is installed."""
