@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from probe_market import INSTRUMENT
+from probe_market import INSTRUMENT, START_NS
 
 from pregao.sessions import control
 from pregao.sessions.spec import SessionSpec
@@ -346,3 +346,22 @@ def test_keys_and_addresses_go_in_and_never_come_out(panel: Any) -> None:
     assert panel.http.delete("/api/v1/settings/keys/PREGAO_CCXT_BINANCE_KEY").json() == []
     assert panel.http.delete(f"/api/v1/settings/notifications/targets/{target['id']}").json()["targets"] == []
     assert secret not in (panel.home / "var" / "private" / "keys.json").read_text()
+
+
+def test_a_trade_that_ended_because_its_time_was_over_says_so(panel: Any) -> None:
+    def ended(**spec: Any) -> dict[str, set[float]]:
+        """How trades ended, and how many minutes each of those lasted."""
+        feed = {"speed": 0, "end": START_NS + 600 * 60_000_000_000}
+        session_id = panel.session(take_profit=90, stop_loss=90, feed=feed, **spec)
+        panel.run(session_id).join(120)
+        found: dict[str, set[float]] = {}
+        for trade in panel.http.get(f"/api/v1/sessions/{session_id}/trades?limit=1000").json():
+            found.setdefault(trade["role"], set()).add((trade["exit"] - trade["entry"]) / 60)
+        return found
+
+    without = ended()
+    assert set(without) == {"exit"}
+    within = ended(horizon=4)
+    assert set(within) == {"exit", "horizon"}
+    (longest,) = within["horizon"]
+    assert max(within["exit"]) < longest <= 5 < max(without["exit"])

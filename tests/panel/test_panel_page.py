@@ -287,7 +287,9 @@ def test_all_sessions_are_listed_and_steered(panel: Any, visit: Any) -> None:
 def test_sessions_are_compared_audited_traced_and_cloned(panel: Any, visit: Any) -> None:
     for name in ("ma-cross", "buy-and-hold"):
         spec = {"strategy": name, "config": {}, "risk": {"profile": "balanced"}, "trailing": True}
-        panel.run(panel.session(feed={"speed": 0, "end": START_NS + 200 * 60_000_000_000}, **spec)).join(60)
+        others = {"fee": 0.25, "slippage": 0.07, "meta": "veto", "shadow": False, "horizon": 77, "cash": 12_345}
+        feed = {"speed": 0, "start": START_NS, "end": START_NS + 200 * 60_000_000_000}
+        panel.run(panel.session(feed=feed, **spec, **others)).join(60)
     newest, other = (row.id for row in panel.journal.sessions()[:2])
     visitor = visit()
     page = visitor.open("/sessions")
@@ -321,8 +323,14 @@ def test_sessions_are_compared_audited_traced_and_cloned(panel: Any, visit: Any)
     page.wait_for_function("document.querySelector('#f-strategy input')?.value === 'Buy and hold'")
     assert page.is_checked("#f-trailing input")
     assert page.input_value("#f-risk input") == "Balanced"
-    page.wait_for_selector("#m-risk >> text=Closes and pauses 1,500.00 USDT below the peak.")
+    page.wait_for_selector("#m-risk >> text=Closes and pauses 1,851.75 USDT below the peak.")
     assert "clone" not in page.url
+    page.wait_for_timeout(600)  # the ticket is checked
+    page.click("#start")  # also what is in the closed parts of the form is as it was
+    page.wait_for_selector(".pg-verdict >> text=nothing runs it yet")
+    asked, again = (panel.journal.session(one).spec for one in (newest, page.url.split("session=")[1]))
+    assert again.model_dump(exclude={"feed"}) == asked.model_dump(exclude={"feed"})
+    assert again.feed == asked.feed.model_copy(update={"end": again.feed.end})  # the ticket plays to the end
 
 
 def test_the_trades_fit_in_portuguese_and_decisions_tell_what_came_of_them(visit: Any, running: str) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,56 @@ def test_every_sentence_is_one_that_the_product_says_and_has_the_same_blanks() -
         assert set(BLANK.findall(english)) == set(BLANK.findall(portuguese)), english
         for part in BLANK.sub("\n", english).split("\n"):
             assert part.strip(" .").casefold() in said, (english, part)
+
+
+MET = (
+    "core/timeframe.py", "keys.py", "private.py", "learning/registry", "market/atomic.py", "market/calendars.py",
+    "market/feeds/replay.py", "market/ingest.py", "market/judge.py", "market/parquet.py", "market/snapshots.py",
+    "market/store.py", "market/sources/__init__.py", "market/sources/ccxt", "market/sources/files.py",
+    "market/sources/sample.py", "market/sources/synthetic.py", "market/sources/tables.py", "market/sources/times.py",
+    "sessions/as_backtest.py", "sessions/assembly.py", "sessions/control.py", "sessions/course.py",
+    "sessions/database.py", "sessions/export.py", "sessions/following.py", "sessions/journal.py",
+    "sessions/lineage.py", "sessions/notify/targets.py", "sessions/runtime.py", "sessions/writer.py",
+    "strategies/answers.py", "strategies/registry.py", "pregao_flows/client.py", "pregao_flows/starting.py",
+    "pregao_flows/ingest.py", "pregao_ui/services", "pregao_ui/api",
+)  # fmt: skip
+"""Modules whose refusals the panel may show: those of a start, a command, a run, a proof, a page's question."""
+
+
+def _said(node: ast.expr) -> str:
+    """A sentence as the code has it, ``1`` in each blank; empty for what is none."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "1" for part in node.values)
+    return ""
+
+
+def _refusals(path: Path) -> Iterator[str]:
+    """Each sentence of the errors that a module raises; a part of a sentence begins with a small letter."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        called = node.func if isinstance(node, ast.Call) else None
+        name = called.id if isinstance(called, ast.Name) else ""
+        if isinstance(node, ast.Call) and name.endswith("Error") and not hasattr(builtins, name):
+            for said in map(_said, node.args):
+                for sentence in re.split(r"(?<=[.!?]) (?=[A-Z`])", said):
+                    if len(re.findall(r"[a-zA-Z]{2,}", sentence)) > 1 and not sentence[:1].islower():
+                        yield sentence
+
+
+def test_whatever_the_panel_may_show_of_the_platforms_refusals_is_known_in_portuguese() -> None:
+    walked = [path for part in ("platform/pregao", "flows", "ui") for path in sorted((ROOT / part).rglob("*.py"))]
+    met = [path for path in walked if any(f"/{one}" in path.as_posix() for one in MET)]
+    assert len({one for one in MET for path in met if f"/{one}" in path.as_posix()}) == len(MET)
+    sentences = [(path.name, sentence) for path in met for sentence in _refusals(path)]
+    assert len(sentences) > 200
+    alike = {"Use sqlite:///FILE."}  # in both languages
+
+    def known_(one: str) -> bool:
+        """Also if what stands first in it is a sentence by itself."""
+        return any(refusal("pt-BR", said) != said for said in (one, one.lstrip("1 :")))
+
+    assert [(name, one) for name, one in sentences if not known_(one) and one not in alike] == []
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as settings_of
+from hypothesis import strategies as st
 from probe_market import INSTRUMENT, START_NS, random_walk
 from venue import Market as VenueMarket
 from venue import Venue
 
+from pregao.core.bars import Bars
+from pregao.core.timeframe import Timeframe
 from pregao.market.store import Store
 from pregao.sessions.control import start
-from pregao.sessions.spec import Live
+from pregao.sessions.spec import Live, SessionSpec
 from pregao.settings import settings
-from pregao_ui.pages import filling, starting
+from pregao_ui.pages import filling, starting, trade
 from pregao_ui.services import Services
 from pregao_ui.ticket import Review, Ticket, review
 from pregao_ui.ticket.cloning import ticket_of
@@ -137,20 +144,73 @@ def test_each_class_of_assets_has_a_venue_and_markets_to_begin_with(asset_class:
     assert venues(asset_class)
 
 
-def test_a_session_comes_back_as_the_ticket_it_was_started_from(services: Services) -> None:
-    for changes in (
-        {"trailing": True, "risk": "balanced", "horizon": 12, "settings": {"fast": 5}},
-        {"exits": "price", "take_profit": 1_050, "stop_loss": 950.5},
-    ):
-        spec = told(services, **changes).spec
-        assert spec is not None
-        row = services.journal.session(start(spec, services.journal))
-        values = ticket_of(row)
-        own = values.pop("settings")["ma-cross"]
-        again = review(Ticket(**values, settings=own), services, "en").spec
-        assert again is not None
-        assert again == spec.model_copy(update={"feed": again.feed})
-        assert again.feed.start == row.spec.feed.start
+PERCENTS = st.decimals("0.01", "40", places=2).map(float)
+OTHERWISE: dict[str, st.SearchStrategy[Any]] = {
+    "mode": st.sampled_from(["observe", "approve"]),
+    "cash": st.decimals("6000", "1e6", places=2).map(float),
+    "entry_value": st.decimals("1100", "5000", places=2).map(float),
+    "take_profit": PERCENTS,
+    "stop_loss": PERCENTS,
+    "trailing": st.just(True),
+    "horizon": st.integers(1, 500),
+    "risk": st.sampled_from(["conservative", "balanced", "aggressive"]),
+    "fee": st.decimals("0", "1", places=4).map(float),
+    "slippage": st.decimals("0", "1", places=4).map(float),
+    "meta": st.just(True),
+    "shadow": st.just(False),
+    "speed": st.sampled_from([0, 0.5, 1, 5, 10, 50, 200]),
+    "strategy": st.sampled_from(["buy-and-hold", "rsi-reversion", "donchian-breakout"]),
+    "settings": st.builds(lambda fast, slow: {"fast": fast, "slow": slow}, st.integers(2, 9), st.integers(12, 40)),
+}
+"""Of each field that stands by itself, values other than those of `GOOD` and of the empty form."""
+MARKETS: list[dict[str, Any]] = [
+    {},
+    {"start": "date", "date": "2023-11-15 01:30"},
+    {"timeframe": "5m"},
+    {"feed": "live", "venue": "ccxt/binance", "instrument": "BTC/USDT", "timeframe": "15m"},
+    {"feed": "live", "venue": "ccxt/kraken", "instrument": "ETH/USD", "timeframe": "1h"},
+    {"feed": "live", "venue": "yfinance/yahoo", "asset_class": "stock", "instrument": "PETR4.SA", "timeframe": "30m"},
+    {"exits": "price", "take_profit": 1_050, "stop_loss": 950.5},
+]
+"""Fields that go together."""
+
+
+def cloned(services: Services, spec: SessionSpec, ticket: Ticket) -> SessionSpec | None:
+    """The session that the page would start for the clone of one with this spec."""
+    instrument = INSTRUMENT.model_copy(update={"asset_class": ticket.asset_class})
+    session_id = services.journal.create(spec, instrument, None)
+    form = filling.first({"clone": session_id, "entry_value": 1.0, "meta": not ticket.meta}, services, "en")
+    values = {name: getattr(given, "value", given) for name, given in form.items()}
+    assert not {name for name in values if name not in trade.NAMES}
+    return review(Ticket(**values | {"settings": values["settings"][spec.strategy]}), services, "en").spec
+
+
+def test_every_field_of_the_ticket_changes_the_session_and_comes_back_by_a_clone(services: Services) -> None:
+    minutes, five = random_walk(300), Timeframe.parse("5m")
+    opens = (START_NS // five.ns + 1 + np.arange(len(minutes))) * five.ns
+    columns = (minutes.open, minutes.high, minutes.low, minutes.close, minutes.volume)
+    Store().write(Bars(INSTRUMENT, five, opens, *columns))
+    plain, tried = told(services).spec, set()
+
+    @settings_of(max_examples=80, suppress_health_check=list(HealthCheck))
+    @given(st.data())
+    def each(data: Any) -> None:
+        together = data.draw(st.sampled_from(MARKETS))
+        bound = ("take_profit", "stop_loss", "trailing") if "exits" in together else ()
+        free = [name for name in OTHERWISE if name not in bound]
+        changed = {name: data.draw(OTHERWISE[name]) for name in data.draw(st.sets(st.sampled_from(free)))}
+        if "settings" in changed:  # those of the strategy of `GOOD`
+            changed.pop("strategy", None)
+        ticket = Ticket(**GOOD | together | changed)
+        found = review(ticket, services, "en")
+        assert found.spec is not None, found.errors
+        assert cloned(services, found.spec, ticket) == found.spec
+        if len(together) + len(changed) and not changed.keys() & {"speed"}:
+            assert found.spec != plain
+        tried.update(together, changed)
+
+    each()
+    assert tried == {field.name for field in dataclasses.fields(Ticket)}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from receiver import Receiver
 from trained_home import NAME
 from trained_market import KEY, market
@@ -240,6 +241,32 @@ def test_a_training_is_started_followed_and_cancelled(stack: Any, visit: Any) ->
     page.click("[data-part=run] button")
     page.wait_for_selector("[data-part=run] .pg-pill >> text=cancelled", timeout=60_000)
     assert client.get(run).state_type == "CANCELLED"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("locale", LANGUAGES)
+def test_a_training_is_started_from_the_models_page_and_followed_to_its_end(
+    stack: Any, visit: Any, locale: str
+) -> None:
+    known = {model.version for model in registry.list_models(NAME)}
+    params = stack.home / "params.yaml"
+    knobs = yaml.safe_load(params.read_text())
+    knobs["model"]["depth"] = 2 + LANGUAGES.index(locale)  # what has not changed is not trained again
+    knobs["model"]["iterations"] = 40
+    params.write_text(yaml.safe_dump(knobs))
+    visitor = visit(locale=locale)
+    page = visitor.open("/models")
+    page.click("[data-do=train]")
+    run = page.wait_for_selector("[data-part=run] [data-run]").get_attribute("data-run")
+    page.wait_for_selector("[data-part=run] .pg-steps li >> nth=2", timeout=240_000)
+    visitor.shoot("models-training-desktop-dark" + ("-pt" if locale == "pt-BR" else ""))
+    told = page.wait_for_selector("[data-part=run] .pg-form-verdict.good", timeout=600_000).inner_text()
+    (version,) = {model.version for model in registry.list_models(NAME)} - known
+    assert told.startswith(f"{'Versão' if locale == 'pt-BR' else 'Version'} {version}:")
+    report = client.report(run)
+    assert (report["name"], report["version"]) == (NAME, version)
+    page.click("[data-part=run] .pg-form-verdict a")
+    page.wait_for_selector(f"[data-version='{version}'] .pg-gate")
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)

@@ -16,6 +16,7 @@ from pregao.sessions.journal import Journal
 from pregao.sessions.records import ENDED, SessionRow, Status
 from pregao.sessions.spec import Mode, SessionSpec
 from pregao.sessions.views import view
+from pregao.simulation.layout import HORIZON, REASONS
 from pregao_ui.schemas.sessions import CommandIn, CommandOut, EquityOut, Launched, SessionOut, TradeOut
 from pregao_ui.services.flows import Flows
 
@@ -89,9 +90,24 @@ class Sessions:
         return self.journal.tail_start(session_id, n)
 
     def trades(self, session_id: str, limit: int) -> list[TradeOut]:
-        """The last ``limit`` round trips, oldest first."""
-        instrument = self.journal.session(session_id).instrument
-        return [TradeOut.of(trade, instrument) for trade in self.journal.trades(session_id, limit)]
+        """The last ``limit`` round trips, oldest first; those that ended because their time was over say so."""
+        row = self.journal.session(session_id)
+        found = [TradeOut.of(trade, row.instrument) for trade in self.journal.trades(session_id, limit)]
+        over = self._timed_out(session_id, limit) if row.spec.horizon else set()
+        return [
+            trade.model_copy(update={"role": "horizon"}) if trade.role == "exit" and trade.exit in over else trade
+            for trade in found
+        ]
+
+    def _timed_out(self, session_id: str, limit: int) -> set[float]:
+        """When the last exits filled that were ordered because a position's longest time was over."""
+        j = schema.journal.c
+        rows = select(j.ts_ns, j.body).where(j.session_id == session_id).order_by(j.seq.desc()).limit(limit)
+        ordered = rows.where(j.kind == "order", j.body.contains(f'"reason":"{REASONS[HORIZON]}"'))
+        filled = rows.where(j.kind == "fill", j.body.contains('"role":"exit"'))
+        with self.journal.reading() as connection:
+            numbers = {json.loads(body)["id"] for _, body in connection.execute(ordered)}
+            return {ts_ns / 1e9 for ts_ns, body in connection.execute(filled) if json.loads(body)["id"] in numbers}
 
     def equity(self, session_id: str, points: int) -> EquityOut:
         """The equity after each bar, thinned to the picture of so many columns: no extreme is lost."""

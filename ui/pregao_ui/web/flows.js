@@ -2,10 +2,10 @@
 (() => {
   "use strict";
   if (Pregao.flowsPage) return;
-  const { T, has, format, make, withCode, request } = Pregao;
+  const { T, format, make, withCode, request } = Pregao;
   const { empty, header, cell } = Pregao.page;
   const { pill, panel, loading, broken, outside, watch, form, say } = Pregao.room;
-  const { status, name, lasted, address, away, asking, follow } = Pregao.runs;
+  const { status, name, lasted, address, away, asking, train } = Pregao.runs;
   const LOOK = 4000;
   const WORK = ["ingest", "retrain", "monitor", "paper-trade", "sweep"];
 
@@ -89,14 +89,7 @@
         fields: [{ name: "instrument", label: T("col_series"), kind: "select", options: series, hint: T("retrain_hint") }],
         send: async ({ instrument: chosen }) => {
           const [instrument, timeframe] = chosen.split(/ (?=\S+$)/);
-          const { run } = await asking(request("/api/flows/retrains", { instrument, timeframe }));
-          follow(place, run, (ended) => {
-            look();
-            const { gate, version } = ended.report ?? {};
-            if (!gate) return null;
-            const refused = gate.reasons.filter((reason) => !reason.passed).map((reason) => (has(`short_${reason.name}`) ? T(`short_${reason.name}`) : reason.name)).join(", ");
-            return make("span", {}, T(gate.passed ? "retrain_passed" : "retrain_refused", { n: version, why: refused }), " ", make("a", { href: `/models?model=${encodeURIComponent(ended.report.name)}` }, T("see_model")));
-          });
+          await train(place, instrument, timeframe, look);
         },
       });
       return panel(T("retrain"), made.node, place);

@@ -69,7 +69,20 @@
       const words = !champion ? [T("no_champion")] : [T("champion_now", { n: champion.version }), promoted(champion)];
       return make("div", { class: "pg-who", "data-part": "who" },
         make("p", {}, ...words.filter(Boolean).flatMap((text, i) => (i ? [" ", text] : [make("b", {}, text)]))),
+        make("button", { type: "button", "data-do": "train", onclick: ({ target }) => train(target, versions[0]) }, T("train_new")),
         previous ? make("button", { type: "button", "data-do": "roll-back", onclick: () => ask(previous, champion, true) }, T("roll_back", { n: previous.version })) : null);
+    }
+    /* A training is followed under the sentence on who trades; the page takes its version in when it has ended. */
+    async function train(button, { instrument, timeframe }) {
+      const place = make("div", { "data-part": "run" });
+      button.closest("[data-part=who]").after(place);
+      button.disabled = true;
+      try {
+        await Pregao.runs.train(place, instrument, timeframe, () => { button.disabled = false; });
+      } catch (error) {
+        button.disabled = false;
+        place.replaceChildren(make("p", { class: "pg-note bad", role: "alert" }, ...Pregao.withCode(error.message)));
+      }
     }
     const promoted = ({ promotion }) => (!promotion ? "" : [T(promotion.by === "gate" ? "promoted_by_gate" : "promoted_by_person", { when: format.local(promotion.at) }),
       promotion.reason ? `“${promotion.reason}”` : ""].filter(Boolean).join(" "));

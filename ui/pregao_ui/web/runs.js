@@ -48,5 +48,17 @@
     }
   }
 
-  Pregao.runs = { status, name, lasted, address, away, asking, follow };
+  /* Ask for a training and follow it; at its end `place` says what the gate said, and `after()` is called. */
+  async function train(place, instrument, timeframe, after) {
+    const { run } = await asking(request("/api/flows/retrains", { instrument, timeframe }));
+    follow(place, run, (ended) => {
+      after(ended);
+      const { gate, version, name: model } = ended.report ?? {};
+      if (!gate) return null;
+      const why = gate.reasons.filter((reason) => !reason.passed).map((reason) => (has(`short_${reason.name}`) ? T(`short_${reason.name}`) : reason.name)).join(", ");
+      return make("span", {}, T(gate.passed ? "retrain_passed" : "retrain_refused", { n: version, why }), " ", make("a", { href: `/models?model=${encodeURIComponent(model)}` }, T("see_model")));
+    });
+  }
+
+  Pregao.runs = { status, name, lasted, address, away, asking, follow, train };
 })();

@@ -100,7 +100,6 @@ def plain(client: Any, error: BaseException, tried: int) -> PregaoError:
         a connection, `RateLimitedError`, else `VenueError`.
     """
     name, asked = client.id, client.retry_after_s
-    times = f" {tried} times in a row" if tried > 1 else ""
     if isinstance(error, ccxt.BadSymbol):
         return NotFoundError(f"{name} does not know this symbol any more: {_said(error)}.", "It may be delisted.")
     if isinstance(error, ccxt.AuthenticationError):
@@ -109,14 +108,19 @@ def plain(client: Any, error: BaseException, tried: int) -> PregaoError:
             f"Correct PREGAO_CCXT_{name.upper()}_KEY and …_SECRET, or unset them: market data needs none.",
         )
     if isinstance(error, ccxt.DDoSProtection | ccxt.RateLimitExceeded):
-        until = f" for {asked:,.0f} s" if asked else ""
-        return RateLimitedError(f"{name} refuses more requests from this address{until}.", AGAIN, asked or 0.0)
+        long = f"{name} refuses more requests from this address for {asked or 0:,.0f} s."
+        said = long if asked else f"{name} refuses more requests from this address."
+        return RateLimitedError(said, AGAIN, asked or 0.0)
     if isinstance(error, ccxt.RequestTimeout):
-        return VenueError(f"{name} ({host(client)}) did not answer in time{times}.", AGAIN)
+        who = f"{name} ({host(client)})"
+        often = f"{who} did not answer in time {tried} times in a row."
+        return VenueError(often if tried > 1 else f"{who} did not answer in time.", AGAIN)
     if isinstance(error, ccxt.NetworkError) and type(error.__cause__).__name__ in _NO_ROUTE:
         return UnreachableError(f"{name} cannot be reached: no connection to {host(client)}.", _OFFLINE)
     if passing(error):
-        return VenueError(f"{name} failed{times}: {_said(error)}.", AGAIN)
+        why = _said(error)
+        often = f"{name} failed {tried} times in a row: {why}."
+        return VenueError(often if tried > 1 else f"{name} failed: {why}.", AGAIN)
     return UsageError(
         f"{name} refused the request: {_said(error)}.", "Ask for something else, or use another exchange."
     )
