@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import threading
@@ -22,8 +21,7 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 MEDIAN_MS, WORST_MS = 100.0, 250.0
 _direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 # The page's own mark of what it has drawn is an attribute; the time is taken as soon as it changes.
@@ -33,14 +31,6 @@ WATCH = """() => {
   new MutationObserver(() => window.drawn.push([Number(node.dataset.seq), Date.now()])).observe(
     node, { attributes: true, attributeFilter: ['data-seq'] });
 }"""
-
-
-def _port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Viewer(threading.Thread):
@@ -71,43 +61,21 @@ def measure(seconds: float, rate: float, viewers: int) -> dict[str, Any]:
         viewers: further streams.
     """
     from playwright.sync_api import sync_playwright
-    from probe_market import INSTRUMENT, random_walk
+    from written_session import written
 
-    from pregao.market.store import Store
     from pregao.operations.browsers import FLAGS, require_chromium
-    from pregao.sessions.assembly import assemble
-    from pregao.sessions.control import spec_of, start
-    from pregao.sessions.intents import ask
-    from pregao.sessions.journal import Journal
 
     count = int(seconds * rate)
-    Store().write(random_walk(count + 400))
-    port = _port()
-    panel = subprocess.Popen(
-        [sys.executable, "-m", "pregao_ui", "--port", str(port)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert panel.stdout is not None
-        while "Panel ready" not in panel.stdout.readline():
-            if panel.poll() is not None:
-                raise SystemExit("The panel ended before it was ready.")
-        journal = Journal()
-        values = {"instrument": INSTRUMENT.key, "timeframe": "1m", "strategy": "ma-cross", "isolated": False}
-        session_id = start(spec_of({**values, "feed": {"speed": 0}}), journal)
-        parts = assemble(journal.session(session_id).spec, None, INSTRUMENT)
-        machine, bars = parts.machine(), parts.bars
-        assert bars is not None
-        writer = journal.take_ownership(session_id, "benchmark")
-        begun_with = machine.start(int(bars.open_ns[0]), parts.facts())
-        writer.append(begun_with.entries, machine.projection(), snapshot=begun_with.snapshot)
-        address = f"http://127.0.0.1:{port}"
-        readers = [Viewer(f"{address}/api/v1/sessions/{session_id}/events?after=0") for _ in range(viewers)]
+    with written(count) as session:
+        readers = [
+            Viewer(f"{session.panel.address}/api/v1/sessions/{session.id}/events?after=0") for _ in range(viewers)
+        ]
         for reader in readers:
             reader.start()
         with sync_playwright() as driver:
             browser = driver.chromium.launch(executable_path=require_chromium(), args=list(FLAGS))
             page = browser.new_page(viewport={"width": 1440, "height": 900})
-            page.goto(f"{address}/?session={session_id}")
+            page.goto(f"{session.panel.address}/?session={session.id}")
             page.wait_for_selector("[data-bind=status][data-status=running]")
             page.wait_for_timeout(3_000)
             page.evaluate(WATCH)
@@ -117,11 +85,7 @@ def measure(seconds: float, rate: float, viewers: int) -> dict[str, Any]:
                 begun = time.monotonic()
                 for i in range(count):
                     time.sleep(max(0.0, begun + i / rate - time.monotonic()))
-                    bar = bars.bar(i)
-                    batch = machine.bar(bar, lambda closed: ask(machine.desk, closed, machine.memory))
-                    writer.append(batch.entries, machine.projection(), snapshot=batch.snapshot, trades=batch.trades)
-                    seq = journal.session(session_id).last_seq
-                    committed[seq - len(batch.entries) + 1] = time.time() * 1_000  # the bar is the batch's first row
+                    committed[session.append(i)[0]] = time.time() * 1_000  # the bar is the first row of its batch
 
             hand = threading.Thread(target=write)
             hand.start()
@@ -129,13 +93,8 @@ def measure(seconds: float, rate: float, viewers: int) -> dict[str, Any]:
             page.wait_for_timeout(2_000)
             drawn = np.array(page.evaluate("window.drawn"), dtype=np.float64).reshape(-1, 2)
             browser.close()
-        last = journal.session(session_id).last_seq
         waits = np.array([_first(drawn, seq) - at for seq, at in committed.items()])
-        journal.close()
-        missing = sum(reader.seen != list(range(1, last + 1)) for reader in readers)
-    finally:
-        panel.terminate()
-        panel.wait(20)
+        missing = sum(reader.seen != list(range(1, session.last + 1)) for reader in readers)
     return {
         "bars": len(waits), "median_ms": round(float(np.median(waits)), 1),
         "p99_ms": round(float(np.quantile(waits, 0.99)), 1), "most_ms": round(float(waits.max()), 1),
@@ -158,7 +117,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         os.environ["PREGAO_HOME"] = home
-        os.environ["PREFECT_API_URL"] = f"http://127.0.0.1:{_port()}/api"
+        os.environ["PREFECT_API_URL"] = "http://127.0.0.1:9/api"
         found = measure(given.seconds, given.rate, given.viewers)
     print(json.dumps(found))
     if found["median_ms"] > MEDIAN_MS or found["p99_ms"] > WORST_MS or found["viewers_missing_rows"]:

@@ -13,7 +13,6 @@ import asyncio
 import json
 import multiprocessing
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -24,8 +23,7 @@ from typing import Any
 import numpy as np
 import psutil
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 CORE, SETTLE_S = 0.25, 3.0
 Seen = list[list[tuple[int, int, float]]]
 """Of each viewer its events: first row, last row, when it came (unix ms)."""
@@ -70,63 +68,30 @@ def measure(seconds: float, rate: float, viewers: int) -> dict[str, Any]:
         rate: bars a second.
         viewers: streams that are read.
     """
-    from panel_dom import _port
-    from probe_market import INSTRUMENT, random_walk
-
-    from pregao.market.store import Store
-    from pregao.sessions.assembly import assemble
-    from pregao.sessions.control import spec_of, start
-    from pregao.sessions.intents import ask
-    from pregao.sessions.journal import Journal
+    from written_session import written
 
     count = int(seconds * rate)
-    Store().write(random_walk(count + 400))
-    port = _port()
-    panel = subprocess.Popen(
-        [sys.executable, "-m", "pregao_ui", "--port", str(port)], stdout=subprocess.PIPE, text=True
-    )
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    watching = None
-    try:
-        assert panel.stdout is not None
-        while "Panel ready" not in panel.stdout.readline():
-            if panel.poll() is not None:
-                raise SystemExit("The panel ended before it was ready.")
-        journal = Journal()
-        values = {"instrument": INSTRUMENT.key, "timeframe": "1m", "strategy": "ma-cross", "isolated": False}
-        session_id = start(spec_of({**values, "feed": {"speed": 0}}), journal)
-        parts = assemble(journal.session(session_id).spec, None, INSTRUMENT)
-        machine, bars = parts.machine(), parts.bars
-        assert bars is not None
-        writer = journal.take_ownership(session_id, "benchmark")
-        begun_with = machine.start(int(bars.open_ns[0]), parts.facts())
-        writer.append(begun_with.entries, machine.projection(), snapshot=begun_with.snapshot)
+    with written(count) as session:
         watching = multiprocessing.get_context("spawn").Process(
-            target=view, args=(port, session_id, viewers, theirs), daemon=True
+            target=view, args=(session.panel.port, session.id, viewers, theirs), daemon=True
         )
         watching.start()
-        time.sleep(SETTLE_S + 0.05 * viewers)
-        process = psutil.Process(panel.pid)
-        before, begun = process.cpu_times(), time.monotonic()
-        committed: dict[int, float] = {}
-        last = journal.session(session_id).last_seq
-        for i in range(count):
-            time.sleep(max(0.0, begun + i / rate - time.monotonic()))
-            batch = machine.bar(bars.bar(i), lambda closed: ask(machine.desk, closed, machine.memory))
-            writer.append(batch.entries, machine.projection(), snapshot=batch.snapshot, trades=batch.trades)
-            now = time.time() * 1_000
-            for _ in batch.entries:
-                last += 1
-                committed[last] = now
-        after, took = process.cpu_times(), time.monotonic() - begun
-        ours.send(last)
-        seen: Seen = ours.recv()
-        journal.close()
-    finally:
-        if watching is not None:
+        try:
+            time.sleep(SETTLE_S + 0.05 * viewers)
+            process = psutil.Process(session.panel.pid)
+            before, begun = process.cpu_times(), time.monotonic()
+            committed: dict[int, float] = {}
+            for i in range(count):
+                time.sleep(max(0.0, begun + i / rate - time.monotonic()))
+                rows = session.append(i)
+                committed |= dict.fromkeys(rows, time.time() * 1_000)
+            after, took = process.cpu_times(), time.monotonic() - begun
+            ours.send(session.last)
+            seen: Seen = ours.recv()
+        finally:
             watching.kill()
-        panel.terminate()
-        panel.wait(20)
+        last = session.last
     waits = [came - committed[n] for events in seen for a, b, came in events for n in range(a, b + 1) if n in committed]
     whole = list(range(1, last + 1))
     missing = sum([n for a, b, _ in events for n in range(a, b + 1)] != whole for events in seen)

@@ -12,6 +12,7 @@ from probe_market import INSTRUMENT, START_NS
 from sqlalchemy import text as sql
 from visitors import PHONE
 
+from pregao.features import words as features
 from pregao.sessions.spec import SessionSpec
 from pregao_ui.refusals import known, refusal
 
@@ -345,6 +346,14 @@ def test_the_trades_fit_in_portuguese_and_decisions_tell_what_came_of_them(visit
     line = page.locator(".pg-decisions li.enter:has(.result)").first.inner_text()
     assert re.search(r"Comprou a [\d.,]+ → Fechou a [\d.,]+: .+, após \d+ (s|min|h)", line)
     visitor.shoot("trade-trades-desktop-dark-pt")
+    nouns = {words.noun.format(n=12) for words in features.TOLD.values()}
+    clauses = {clause.format(n=12) for words in features.TOLD.values() for clause in words.clauses or ()}
+    rated = {f"{noun} is {level}" for noun in nouns for level in (*features.LEVELS, "missing", "-0.25", "1.5e-05")}
+    said = sorted(nouns | clauses | rated)
+    into = page.evaluate("all => all.map(Pregao.told)", said)
+    english = re.compile(r"\b(the|is|of|bar|usual|missing|price|over|against)\b")
+    assert [one for one in into if english.search(one)] == []
+    assert page.evaluate("Pregao.told('mine = a / b is above usual')") == "mine = a / b está acima do comum"
     old = {  # as journals of before have it: the same words twice
         "reason": "up: the time of day (day_sin, +0.25); the time of the week (week_sin, +0.20); "
         "the time of the week (week_cos, +0.10)",

@@ -79,5 +79,8 @@ def _trained() -> str:
     workspace: Workspace = pipeline.prepare(KEY, "15m")
     with pytest.MonkeyPatch.context() as patch:
         verdict = in_process(workspace, patch)
-    (workspace.root / "dvc.lock").write_text("")  # DVC was not asked
-    return registry.log_and_register(workspace, verdict).version
+    lock = workspace.root / "dvc.lock"
+    lock.write_text("")  # DVC was not asked
+    version = registry.log_and_register(workspace, verdict).version
+    lock.unlink()  # once it is asked, it begins with none
+    return version

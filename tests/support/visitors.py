@@ -112,6 +112,7 @@ class Visitor:
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
+        self.page.mouse.move(0, 899)  # nothing is pointed at
         self.page.wait_for_timeout(500)
         taken = Image.open(io.BytesIO(self.page.screenshot(full_page=full_page))).convert("RGB")
         small = taken.quantize(COLOURS, method=Image.Quantize.MEDIANCUT, kmeans=1, dither=Image.Dither.NONE)

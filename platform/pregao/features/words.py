@@ -15,7 +15,7 @@ from functools import cache
 
 from pregao.features.vocabulary import NOUNS
 
-_LEVELS = ("far below usual", "below usual", "as usual", "above usual", "far above usual")
+LEVELS = ("far below usual", "below usual", "as usual", "above usual", "far above usual")
 _MEAN = ("far below", "below", "near", "above", "far above")
 
 
@@ -149,8 +149,8 @@ _FAMILIES: dict[str, _Words] = {
     r"day_(sin|cos)": _Words("the time of day", _ANY, ("the time of day",) * 5),
     r"week_(sin|cos)": _Words("the time of the week", _ANY, ("the time of the week",) * 5),
 }
-_TOLD = _FAMILIES | {name: _Words(what) for name, what in NOUNS.items()}
-_KNOWN = [(re.compile(pattern.replace("{n}", r"(?P<n>\d+)") + "$"), words) for pattern, words in _TOLD.items()]
+TOLD = _FAMILIES | {name: _Words(what) for name, what in NOUNS.items()}
+_KNOWN = [(re.compile(pattern.replace("{n}", r"(?P<n>\d+)") + "$"), words) for pattern, words in TOLD.items()]
 
 
 def noun(name: str, formula: str = "") -> str:
@@ -180,7 +180,7 @@ def clause(name: str, value: float, usual: Sequence[float | None] = (), formula:
     level = sum(value > cut for cut in cuts)
     if words is not None and words.clauses is not None:
         return words.clauses[level].format(n=window)
-    return f"{what} is {_LEVELS[level]}"
+    return f"{what} is {LEVELS[level]}"
 
 
 @cache

@@ -228,6 +228,10 @@ def test_a_file_is_brought_in_and_its_bad_lines_are_named(stack: Any, visit: Any
     assert Store().instrument("files/local/MINE-USD").symbol == "MINE/USD"
     page.wait_for_selector("tr[data-series='files/local/MINE-USD 15m'][aria-selected=true]")
     assert not list((stack.home / "var" / "uploads").glob("*"))
+    page.click("[data-part=detail] .acts a")  # and taken into the ticket
+    page.wait_for_function("document.querySelector('#f-instrument input')?.value === 'MINE/USD'")
+    assert page.input_value("#f-timeframe input") == "15m"
+    assert "market=" not in page.url
 
 
 def test_a_training_is_started_followed_and_cancelled(stack: Any, visit: Any) -> None:
@@ -258,9 +262,11 @@ def test_a_training_is_started_from_the_models_page_and_followed_to_its_end(
     page = visitor.open("/models")
     page.click("[data-do=train]")
     run = page.wait_for_selector("[data-part=run] [data-run]").get_attribute("data-run")
-    page.wait_for_selector("[data-part=run] .pg-steps li >> nth=2", timeout=240_000)
+    page.wait_for_selector("[data-part=run] .pg-steps li", timeout=240_000)
     visitor.shoot("models-training-desktop-dark" + ("-pt" if locale == "pt-BR" else ""))
-    told = page.wait_for_selector("[data-part=run] .pg-form-verdict.good", timeout=600_000).inner_text()
+    verdict = page.wait_for_selector("[data-part=run] .pg-form-verdict", timeout=600_000)
+    told = verdict.inner_text()
+    assert "good" in verdict.get_attribute("class"), told
     (version,) = {model.version for model in registry.list_models(NAME)} - known
     assert told.startswith(f"{'Versão' if locale == 'pt-BR' else 'Version'} {version}:")
     report = client.report(run)

@@ -46,7 +46,11 @@
     },
     day: (seconds) => date(new Date(seconds * 1000).toISOString()),
     clock: (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16),
-    local: (seconds) => new Date(seconds * 1000).toLocaleString(locale, { dateStyle: "short", timeStyle: "short" }),
+    local: (seconds) => {                           // of what people and programs did: by this machine's clock
+      const at = new Date(seconds * 1000);
+      const iso = new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString();
+      return `${date(iso)} ${iso.slice(11, 16)}`;
+    },
     span: (seconds) => (seconds < 120 ? `${Math.round(seconds)} s` : seconds < 7200 ? `${Math.round(seconds / 60)} min`
       : seconds < 172800 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86400)} d`),
   };
@@ -174,11 +178,20 @@
     }
     return parts.length ? parts.join(" ") : said;
   };
-  const told = (text) => {
+  const phrase = (text) => {
     const numbers = [];
     const key = text.replace(/\d+/g, (digits) => { numbers.push(digits); return "#"; });
-    return key in phrases ? phrases[key].replace(/#/g, () => numbers.shift() ?? "") : text;
+    return key in phrases ? phrases[key].replace(/#/g, () => numbers.shift() ?? "") : null;
   };
+  const told = (text) => phrase(text) ?? level(text) ?? text;
+  function level(text) {                           // "a feature is above usual", "… is 0.25": of a formula the end alone
+    const at = text.lastIndexOf(" is ");
+    const what = text.slice(0, at);
+    const how = text.slice(at + 1);
+    const value = /^is (-?[\d.]+(?:e[-+]?\d+)?)$/.exec(how);
+    const end = value ? phrases["is #"]?.replace("#", value[1]) : phrases[how];
+    return at > 0 && end ? `${phrase(what) ?? what} ${end}` : null;
+  }
 
   window.Pregao = { language, told, refusal, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, money, stale, command, selection };
 })();

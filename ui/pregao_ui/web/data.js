@@ -83,7 +83,7 @@
             make("div", {}, lines({ title: T("preview_bars", { n: bars.length }), x: (s) => format.day(s), y: (value) => format.number(value, 0, 4), xTicks: 3, series: [{ name: T("close"), tone: "one", points: bars.map((bar) => [bar.t, bar.c]) }] })),
             make("div", {}, make("h4", {}, T("col_quality")), findings(quality.findings),
               series.missing ? make("p", { class: "pg-hint" }, T("missing_bars", { n: format.number(series.missing, 0) })) : null, aside(quality.aside, quality.aside_count),
-              make("p", { class: "acts" }, make("a", { class: "small", href: `/?session=` }, T("trade_this")))))));
+              make("p", { class: "acts" }, make("a", { class: "small", href: `/?session=&market=${encodeURIComponent(`${series.key} ${series.timeframe}`)}` }, T("trade_this")))))));
       } catch (error) { detail.replaceChildren(broken(error, () => choose(series))); }
     }
 

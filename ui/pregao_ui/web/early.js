@@ -45,11 +45,19 @@
     },
   };
 
-  /* The form is being filled: a link from the Sessions page names the session whose settings are wanted. Gradio asks
+  /* The form is being filled: a link from the Sessions page names the session whose settings are wanted, one from
+   * the Data page a series. Gradio asks
    * before the other scripts are there. */
   window.PregaoArrive = (saved) => {
     const address = new URL(location);
     const clone = address.searchParams.get("clone");
+    const market = address.searchParams.get("market");     // of the store, from its page
+    if (market) {
+      address.searchParams.delete("market");
+      history.replaceState(history.state, "", address);
+      const [instrument, timeframe] = market.split(" ");
+      return { ...saved, feed: "replay", instrument, timeframe };
+    }
     if (!clone) return saved;
     address.searchParams.delete("clone");
     history.replaceState(history.state, "", address);

@@ -11,9 +11,9 @@
 
   Pregao.settingsPage = (root) => {
     const preferences = window.PregaoPreferences;
-    const places = Object.fromEntries(["keys", "notifications", "limits"].map((name) => [name, make("div", { "data-part": name }, loading())]));
+    const places = Object.fromEntries(["keys", "notifications", "installation", "limits"].map((name) => [name, make("div", { "data-part": name }, loading())]));
     root.replaceChildren(make("div", { class: "pg-head" }, make("h2", {}, T("settings"))),
-      make("div", { class: "pg-two" }, make("div", {}, looks(), places.keys), make("div", {}, places.notifications)), places.limits);
+      make("div", { class: "pg-two" }, make("div", {}, looks(), places.keys, places.installation), make("div", {}, places.notifications)), places.limits);
     const fill = async (name, make_) => {
       try { places[name].replaceChildren(...(await make_()).filter(Boolean)); } catch (error) { places[name].replaceChildren(broken(error, () => fill(name, make_))); }
     };
@@ -29,6 +29,7 @@
         const id = `look-${name}`;
         const select = make("select", { id, name, onchange: () => act(select.value) }, ...options.map(([of, text]) => make("option", { value: of }, text)));
         select.value = value;
+        if (name === "theme") addEventListener("pregao:theme", () => { select.value = preferences.theme; });   // by the button of the bar
         return make("div", { class: "pg-field" }, make("label", { for: id }, label), select);
       };
       return panel(T("appearance"), make("div", { class: "pg-pair" },
@@ -120,22 +121,26 @@
 
     /* ---- limits: what sessions are held to, and what this installation allows */
     async function limits() {
-      const [installation, profiles] = await Promise.all([request("/api/settings/limits"), request("/api/settings/profiles")]);
+      const profiles = await request("/api/settings/profiles");
       const percent = (value) => (value === null ? "–" : format.percent(value, 0));
-      const size = (bytes) => (bytes >= 1e6 ? `${format.number(bytes / 1e6, 0)} MB` : `${format.number(bytes / 1024, 0)} KB`);
-      const facts = [["sessions_at_once", format.number(installation.sessions_at_once, 0)], ["requests_per_second", installation.requests_per_second ? format.number(installation.requests_per_second, 0, 1) : T("none")],
-        ["request_bytes", size(installation.request_bytes)], ["upload_bytes", size(25e6)], ["targets", format.number(installation.targets, 0)]];
-      return [make("div", { class: "pg-two" }, panel(T("risk_profiles"), make("p", { class: "pg-hint" }, T("risk_lead")),
+      return [panel(T("risk_profiles"), make("p", { class: "pg-hint" }, T("risk_lead")),
         make("div", { class: "pg-scroll", tabindex: "0", role: "region", "aria-label": T("risk_profiles") }, make("table", { class: "pg-table" },
           header(["col_profile"], ["cap_position", 1], ["cap_exposure", 1], ["cap_kelly", 1], ["cap_daily_loss", 1], ["cap_drawdown", 1], ["cap_cool_down", 1]),
           make("tbody", {}, ...profiles.map((profile) => make("tr", { "data-profile": profile.name }, cell(has(`risk_${profile.name}`) ? T(`risk_${profile.name}`) : profile.name),
             ...["max_position", "max_exposure", "kelly", "daily_loss", "max_drawdown"].map((name) => cell(percent(profile[name]), { class: "n" })),
-            cell(profile.cool_down ? T("bars_n", { n: profile.cool_down }) : "–", { class: "n" }))))))),
-      panel(T("installation"), make("dl", {}, ...facts.flatMap(([name, value]) => [make("dt", {}, T(`cap_${name}`)), make("dd", {}, value)])), make("p", { class: "pg-hint" }, ...withCode(T("installation_hint")))))];
+            cell(profile.cool_down ? T("bars_n", { n: profile.cool_down }) : "–", { class: "n" })))))))];
+    }
+    async function facts() {
+      const installation = await request("/api/settings/limits");
+      const size = (bytes) => (bytes >= 1e6 ? `${format.number(bytes / 1e6, 0)} MB` : `${format.number(bytes / 1024, 0)} KB`);
+      const known = [["sessions_at_once", format.number(installation.sessions_at_once, 0)], ["requests_per_second", installation.requests_per_second ? format.number(installation.requests_per_second, 0, 1) : T("none")],
+        ["request_bytes", size(installation.request_bytes)], ["upload_bytes", size(25e6)], ["targets", format.number(installation.targets, 0)]];
+      return [panel(T("installation"), make("dl", {}, ...known.flatMap(([name, value]) => [make("dt", {}, T(`cap_${name}`)), make("dd", {}, value)])), make("p", { class: "pg-hint" }, ...withCode(T("installation_hint"))))];
     }
 
     fill("keys", keys);
     fill("notifications", notifications);
+    fill("installation", facts);
     fill("limits", limits);
   };
 })();
