@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pregao_ui.numbers import day, money, number, parse_day, signed_money
-from pregao_ui.texts import dictionary, language_of, script, text
+from pregao_ui.texts import dictionary, language_of, phrases, script, text
 from pregao_ui.widgets import PAGES
 
 UI = Path(str(files("pregao_ui")))
@@ -122,3 +123,16 @@ def test_what_is_no_date_is_none(typed: str) -> None:
 def test_the_script_cannot_end_its_element() -> None:
     assert "</" not in script()
     assert text("en", "err_gt", limit=3) == "Must be more than 3."
+
+
+def test_what_the_classics_say_of_their_decisions_is_told_in_portuguese() -> None:
+    said = set()
+    for path in (Path(__file__).parents[2] / "plugins" / "pregao-classics" / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = isinstance(node, ast.keyword) and node.arg == "reason"
+            told = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in ("why_in", "why_out")
+            if (named or told) and isinstance(node.value, ast.JoinedStr | ast.Constant):
+                parts = node.value.values if isinstance(node.value, ast.JoinedStr) else [node.value]
+                said.add("".join(str(part.value) if isinstance(part, ast.Constant) else "#" for part in parts))
+    assert len(said) > 7
+    assert said <= set(phrases("pt-BR"))

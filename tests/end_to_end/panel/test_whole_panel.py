@@ -272,7 +272,8 @@ def test_a_training_is_started_from_the_models_page_and_followed_to_its_end(
     report = client.report(run)
     assert (report["name"], report["version"]) == (NAME, version)
     page.click("[data-part=run] .pg-form-verdict a")
-    page.wait_for_selector(f"[data-version='{version}'] .pg-gate")
+    page.locator(f"[data-version='{version}'] summary").click()
+    page.wait_for_selector(f"[data-version='{version}'] .pg-gate li")
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)

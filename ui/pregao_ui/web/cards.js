@@ -56,7 +56,7 @@
           put(node, shown === "paused" || (session.status === "created" && state === "live") ? T(`status_${session.status}`) : T(shown));
           node.dataset.state = session.status === "created" ? "connecting" : shown;
         }
-        bind(root, "speed", session.live ? T("live_feed").toLowerCase() : session.speed > 0 ? T("feed_replay", { speed: T("speed_bars", { n: format.number(session.speed, 0, 2) }) }) : T("feed_max"));
+        bind(root, "speed", session.live ? T("live_feed").toLowerCase() : session.speed > 0 ? T("feed_replay", { speed: T("speed_short", { n: format.number(session.speed, 0, 2) }) }) : T("feed_max"));
       },
     };
   };

@@ -13,7 +13,7 @@
   const share = (of) => (of >= 1 ? "100 %" : format.percent(Math.min(of * 100, 99.9), 1));
 
   /* A finding in words: the sentence is the platform's, its kind and level are told in the person's language. */
-  const kindOf = (finding) => { const key = `finding_${finding.kind.replace(/[ -]/g, "_")}`; return has(key) ? T(key, { n: format.number(finding.count, 0) }) : finding.text; };
+  const kindOf = (finding) => { const key = `finding_${finding.kind.replace(/[ -]/g, "_")}`; return has(key) ? T(finding.count === 1 && has(`${key}_1`) ? `${key}_1` : key, { n: format.number(finding.count, 0) }) : finding.text; };
   const TONES = { error: "bad", warning: "warn", info: "" };
   const findings = (list) => (list.length
     ? make("ul", { class: "pg-findings" }, ...list.map((finding) => make("li", {}, pill(T(`level_${finding.level}`), TONES[finding.level]), make("span", {}, kindOf(finding)),
