@@ -82,7 +82,7 @@ def test_who_guesses_on_is_told_how_long_to_wait_and_may_enter_then(guessed: Any
     visitor.forgive("401", "429")
 
 
-def test_inside_all_works_and_outside_the_chosen_language_is_kept(guessed: Any, visit: Any) -> None:
+def test_inside_all_works_and_who_leaves_is_outside_in_the_chosen_language(guessed: Any, visit: Any) -> None:
     visitor = visit()
     page = visitor.open("/")
     page.fill("#password", PASSWORD)
@@ -94,7 +94,9 @@ def test_inside_all_works_and_outside_the_chosen_language_is_kept(guessed: Any, 
     page.wait_for_function("Number(document.querySelector('.pg-live')?.dataset.seq) > 20")
     page.click("[data-language='pt-BR']")
     visitor.wait_text("status", "rodando")
-    visitor.context.clear_cookies(name="pregao_panel")
-    page.reload()
-    page.wait_for_selector("label >> text=Senha")  # in the language chosen inside
+    page.click("text=Sair")
+    page.wait_for_selector("label >> text=Senha")
+    page.go_back()
+    page.wait_for_selector("label >> text=Senha")
+    assert "pregao_panel" not in {cookie["name"] for cookie in visitor.context.cookies()}
     visitor.forgive("401")

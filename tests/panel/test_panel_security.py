@@ -66,6 +66,7 @@ def test_every_answer_carries_the_policy(panel: Any, path: str) -> None:
     assert ("unsafe" in policy) == (path in PAGES)
     assert policy.startswith("default-src 'self'" if path in PAGES else "default-src 'none'")
     assert "frame-ancestors 'none'" in policy
+    assert (headers.get("cache-control") == "no-store") or path not in PAGES
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "same-origin"
     assert "access-control-allow-origin" not in headers

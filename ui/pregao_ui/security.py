@@ -84,6 +84,8 @@ CLOSED = (
 )
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
 COOKIE = "pregao_panel"
+INSIDE = "pregao_inside"
+"""Tells the page's scripts, which cannot see the other, that there is a visit to end. It opens nothing."""
 LOGIN_PATH, LOGOUT_PATH = "/login", "/logout"
 MAX_BODY = 262_144
 """Bytes of a request's body; a session with all its settings has some thousand."""
@@ -165,7 +167,8 @@ class Guard:
             visitor = known
             if path == LOGOUT_PATH and scope["method"] == "POST":
                 await asyncio.to_thread(self.access.end_visit, ask.cookie or "")
-                await ask.go("/", f"{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0")
+                gone = "Path=/; SameSite=Strict; Max-Age=0"
+                await ask.go("/", f"{COOKIE}=; HttpOnly; {gone}", f"{INSIDE}=; {gone}")
                 return
         if path.rstrip("/") in (LOGIN_PATH, LOGOUT_PATH):  # Gradio has such routes, too, and answers GET there
             await ask.refuse(404, "err_nothing")
@@ -212,8 +215,8 @@ class Guard:
             return
         self.guesses.right(ask.address)
         secure = "; Secure" if ask.scope.get("scheme") == "https" else ""
-        visit = self.access.new_visit()
-        await ask.go("/", f"{COOKIE}={visit}; Path=/; HttpOnly; SameSite=Strict; Max-Age={VISIT_S}{secure}")
+        kept = f"Path=/; SameSite=Strict; Max-Age={VISIT_S}{secure}"
+        await ask.go("/", f"{COOKIE}={self.access.new_visit()}; HttpOnly; {kept}", f"{INSIDE}=1; {kept}")
 
 
 class _Ask:
@@ -264,9 +267,9 @@ class _Ask:
             more.append((b"retry-after", str(seconds).encode()))
         await self._answer(status, login.page(self.language, said, seconds), "text/html", login.POLICY, more)
 
-    async def go(self, to: str, cookie: str) -> None:
-        """Send the visitor on, with a cookie."""
-        more = [(b"location", to.encode()), (b"set-cookie", cookie.encode())]
+    async def go(self, to: str, *cookies: str) -> None:
+        """Send the visitor on, with cookies."""
+        more = [(b"location", to.encode()), *((b"set-cookie", cookie.encode()) for cookie in cookies)]
         await self._answer(303, "", "text/plain", STRICT_POLICY, more)
 
     async def _answer(self, status: int, body: str, kind: str, policy: str, more: list[tuple[bytes, bytes]]) -> None:
@@ -349,7 +352,10 @@ def _with_headers(send: Send, path: str) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers[name] = value
-            headers["Content-Security-Policy"] = _policy(path, headers.get("content-type", ""))
+            kind = headers.get("content-type", "")
+            headers["Content-Security-Policy"] = _policy(path, kind)
+            if kind.startswith("text/html"):  # going back after leaving shows the login, not a page of before
+                headers["Cache-Control"] = "no-store"
         await send(message)
 
     return out

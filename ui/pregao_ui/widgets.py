@@ -65,6 +65,7 @@ _TOPBAR = """
     <button type="button" data-do="theme" data-t-label="theme" data-t-title="theme"><svg viewBox="0 0 16 16"
       aria-hidden="true"><circle cx="8" cy="8" r="6.5" fill="none" stroke="currentColor" stroke-width="1.5"/><path
       d="M8 1.5a6.5 6.5 0 0 1 0 13z" fill="currentColor"/></svg></button>
+    <form method="post" action="/logout" data-part="leave" hidden><button data-t="leave"></button></form>
   </div>
 </div>
 <p class="pg-banner" data-part="banner" role="status" hidden></p>

@@ -7,7 +7,7 @@
   const CONTEXT = 220;                               // bars shown from before the session
   const MARKERS = 400;
   const SETTLED = 300;                               // ms after the last touch
-  const LABEL = 52;                                  // px that the result of a trade takes beside the next one's
+  const ROOM = 46;                                   // px that a result beside its arrow takes
   const MARGIN = 6;                                  // bars of room right of the newest
   const AXIS = 76;                                   // px, so that both charts have the same width of plot
   const FONT = "'IBM Plex Sans', system-ui, sans-serif";
@@ -92,22 +92,7 @@
       });
       drawLevels();
       markers = markers.map((marker) => ({ ...marker, color: look[marker.tone] }));
-      if (markers.length) drawMarkers();
-    }
-
-    /* Every arrow is drawn; its result is written where the one after it leaves room, the newest always. */
-    let spaced = 0;                                  // px a bar when the markers were last drawn
-    function drawMarkers() {
-      spaced = top.timeScale().options().barSpacing;
-      const nearest = { aboveBar: Infinity, belowBar: Infinity };
-      const drawn = markers.map((marker) => ({ ...marker }));
-      for (const marker of drawn.reverse()) {
-        if (!marker.text) continue;
-        const x = top.timeScale().timeToCoordinate(marker.time);
-        if (x === null) spaced = 0;                  // not laid out yet: once more when it is
-        else if (nearest[marker.position] - x < LABEL) marker.text = ""; else nearest[marker.position] = x;
-      }
-      candles.setMarkers(drawn.reverse());
+      if (markers.length) candles.setMarkers(legible(markers));
     }
 
     function legend(bar) {
@@ -170,7 +155,7 @@
     }
     top.timeScale().subscribeVisibleLogicalRangeChange((range) => {
       root.dataset.edge = String(Boolean(range) && range.to >= bars.size - 1);
-      if (markers.length && Math.abs(top.timeScale().options().barSpacing / spaced - 1) > 0.05) drawMarkers();
+      zoomed(range);
     });
 
     const point = (bar) => ({ time: bar.t, open: bar.o, high: bar.h, low: bar.l, close: bar.c });
@@ -193,6 +178,26 @@
       });
       if (markers.length > MARKERS) markers = markers.slice(-MARKERS);
       dirty = true;
+    }
+
+    /* A result is told beside its arrow where no other arrow is near; closer by, there is room for more. */
+    function legible(every) {
+      const places = every.map((one) => top.timeScale().timeToCoordinate(one.time));
+      const near = (i, step) => {                    // pixels to the next arrow on the same side of the bars
+        let other = i + step;
+        while (every[other] && every[other].position !== every[i].position) other += step;
+        return every[other] && places[other] !== null ? Math.abs(places[other] - places[i]) : Infinity;
+      };
+      return every.map((one, i) => (one.text && places[i] !== null && Math.min(near(i, -1), near(i, 1)) < ROOM ? { ...one, text: "" } : one));
+    }
+    let scale = 0;
+    let zooming = null;
+    function zoomed(range) {
+      const wide = range ? range.to - range.from : 0;
+      if (Math.abs(wide - scale) < scale * 0.05) return;
+      scale = wide;
+      clearTimeout(zooming);
+      zooming = setTimeout(() => { if (markers.length) candles.setMarkers(legible(markers)); }, SETTLED);
     }
 
     function setLevels(bar) {
@@ -278,7 +283,7 @@
         grown = true;
       },
       flush() {                                      // once for each batch
-        if (dirty) drawMarkers();
+        if (dirty) candles.setMarkers(legible(markers));
         dirty = false;
         if (grown && follows && hand === null) toEdge();
         grown = false;

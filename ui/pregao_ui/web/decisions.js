@@ -104,7 +104,7 @@
       else if (row.k === "risk") words = T("ev_risk", { rule: word("limit", row.rule), reached: format.percent(row.reached * 100) });
       else if (row.k === "model") words = row.reason ? T("ev_model_refused", { n: row.version, why: row.reason }) : T("ev_model", { n: row.version });
       else if (row.k === "missed") words = T("ev_missed", { n: format.number(row.bars, 0) });
-      else if (row.k === "feed") words = T(`ev_feed_${row.state}`, { why: row.reason ?? "", n: row.bars ?? row.ms ?? "" });
+      else if (row.k === "feed") words = T(`ev_feed_${row.state}`, { why: row.reason ?? "", n: row.bars ?? (Number.isFinite(row.ms) ? format.number(Math.abs(row.ms), 0) : "") });
       return make("li", { class: "event" }, make("time", { title: `${format.time(row.ts)} UTC` }, format.moment(row.ts)), make("span", {}, words));
     }
     const waiting = (row) => row.k === "intent" && row.action === "note";

@@ -18,6 +18,7 @@
     }
     root.querySelector("[data-do=keys]").addEventListener("click", () => Pregao.keys());
     root.querySelector("[data-do=theme]").addEventListener("click", () => preferences.toggleTheme());
+    root.querySelector("[data-part=leave]").hidden = !/(^|; )pregao_inside=1/.test(document.cookie);   // a password was given
     const banner = root.querySelector("[data-part=banner]");
     let said = "";
     /* what stands below the bar is as high as what is left of the window */
