@@ -59,6 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RetrainReport]
         knobs["features"] = {"set": "full-market", "others": {"market": "NOISE/USDT"}}
         knobs["model"]["iterations"] = 25
         knobs["random_runs"] = 20
+        knobs["combinations"] = {"groups": 4, "test_groups": 2}
         (home / "params.yaml").write_text(yaml.safe_dump(knobs))
         made = retrain(EDGE, "15m")
         assert made.version is not None
