@@ -34,7 +34,7 @@ from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Machine
 from pregao.sessions.recovery import recover, replay
 from pregao.sessions.runtime import Tick, run
-from pregao.sessions.views import session_view, trade_view, view
+from pregao.sessions.views import session_view, trade_view, views
 from pregao.settings import settings
 
 TOGETHER = 5_000
@@ -154,7 +154,7 @@ def reads(journal: Journal, session_id: str) -> dict[str, Any]:
 
     def tail(n: int) -> Any:
         after = journal.tail_start(session_id, n)
-        return [view(row, instrument) for row in journal.rows(session_id, after, n)]
+        return views(journal.rows(session_id, after, n), instrument)
 
     asked: dict[str, Callable[[], Any]] = {
         "summary": lambda: session_view(journal.session(session_id)),

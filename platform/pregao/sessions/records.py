@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
+from pydantic_core import from_json
+
 from pregao.core.instrument import Instrument
 from pregao.sessions.spec import SessionSpec
 
@@ -26,9 +28,8 @@ COMMANDS: tuple[CommandKind, ...] = ("pause", "resume", "stop", "flatten", "appr
 Body = dict[str, Any]
 
 
-# Made once: `json.dumps` and `json.loads` make theirs anew at each call, and a replay has millions of them.
+# Made once: `json.dumps` makes its own anew at each call, and a replay has millions of them.
 _spelled = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
-_read = json.JSONDecoder().raw_decode
 
 
 def canonical(body: Any) -> str:
@@ -63,10 +64,7 @@ class Entry(NamedTuple):
     body: Body
 
 
-@dataclass(frozen=True)
-class JournalRow:
-    """One row of a session's journal. ``text`` is the body as it was hashed, ``body`` the same as a dict."""
-
+class _Written(NamedTuple):
     session_id: str
     seq: int
     ts_ns: int
@@ -74,10 +72,17 @@ class JournalRow:
     text: str
     chain: str
 
+
+class JournalRow(_Written):
+    """One row of a session's journal. ``text`` is the body as it was hashed, ``body`` the same as a dict."""
+
     @cached_property
     def body(self) -> Body:
         """The body; numbers are integers in ticks, lots, quanta and ns."""
-        body: Body = _read(self.text)[0]
+        try:
+            body: Body = from_json(self.text)
+        except ValueError:  # half of a character: Python writes and reads that
+            body = json.loads(self.text)
         return body
 
 

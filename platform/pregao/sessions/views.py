@@ -34,6 +34,7 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from pregao.core.instrument import Instrument
@@ -49,7 +50,6 @@ _UNITS = {
     **dict.fromkeys(("eq", "pnl", "cash", "fee", "fees", "amount"), 2),
 }
 """Which of `Instrument.ratios` a figure is in."""
-_TEXTS = ("p", "ev", "v", "fraction", "meta")
 _PLAIN = ("started", "command", "error", "snapshot", "paused", "resumed", "cut", "model", "broker", "actions")
 """Kinds whose bodies are shown as they are."""
 _SILENT = ("memory", "warmed")
@@ -58,46 +58,69 @@ _SILENT = ("memory", "warmed")
 
 def view(row: JournalRow, instrument: Instrument) -> View:
     """One journal row for the screen; see the module."""
+    return views([row], instrument)[0]
+
+
+def views(rows: Iterable[JournalRow], instrument: Instrument) -> list[View]:
+    """Journal rows for the screen; a page asks for thousands of them at once."""
+    ratios = _ratios(instrument)
+    return [_view(row, instrument, ratios) for row in rows]
+
+
+def shown_body(body: Body, instrument: Instrument) -> View:
+    """A body's integers and exact texts as floats; also for `SessionRow.proposal`."""
+    return _body(body, instrument, _ratios(instrument))
+
+
+_Ratios = dict[str, tuple[int, int]]
+
+
+def _ratios(instrument: Instrument) -> _Ratios:
+    ratios = instrument.ratios
+    return {name: ratios[unit] for name, unit in _UNITS.items()}
+
+
+def _view(row: JournalRow, instrument: Instrument, ratios: _Ratios) -> View:
     shown: View = {"s": row.seq, "ts": row.ts_ns / _NS, "k": row.kind}
     if row.kind in _SILENT:
         return shown
     body = row.body
     if row.kind in _PLAIN:
         return shown | body
-    shown |= shown_body(body, instrument)
+    shown |= _body(body, instrument, ratios)
     if row.kind == "bar":
         shown |= _open_position(body, instrument)
     return shown
 
 
-def shown_body(body: Body, instrument: Instrument) -> View:
-    """A body's integers and exact texts as floats; also for `SessionRow.proposal`."""
+def _body(body: Body, instrument: Instrument, ratios: _Ratios) -> View:
     shown: View = {}
-    ratios = instrument.ratios
     for name, value in body.items():
-        unit = _UNITS.get(name)
-        if value is None or unit is None:
-            shown[name] = _shown(name, value, instrument)
+        ratio = ratios.get(name)
+        if value is None:
+            shown[name] = None
+        elif ratio is not None:
+            shown[name] = value * ratio[0] / ratio[1]
         else:
-            n, d = ratios[unit]
-            shown[name] = value * n / d
+            how = _SHOWN.get(name)
+            shown[name] = value if how is None else how(value, instrument)
     return shown
 
 
-def _shown(name: str, value: Any, instrument: Instrument) -> Any:
-    if value is None:
-        return None
-    if name in _TEXTS:
-        return _finite(value)
-    if name in ("t", "expires", "from", "to"):
-        return value / _NS
-    if name in ("left", "reached") or (name == "limit" and not isinstance(value, str)):
-        return value / PPM
-    if name in ("is", "was"):
-        return [float(instrument.price(ticks)) for ticks in value[:4]]
-    if name == "top":
-        return [[feature, _finite(weight)] for feature, weight in value]
-    return value
+def _finite(text: str, _instrument: Instrument | None = None) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+_SHOWN: dict[str, Callable[[Any, Instrument], Any]] = {
+    **dict.fromkeys(("p", "ev", "v", "fraction", "meta"), _finite),
+    **dict.fromkeys(("t", "expires", "from", "to"), lambda ns, _: ns / _NS),
+    **dict.fromkeys(("left", "reached"), lambda ppm, _: ppm / PPM),
+    "limit": lambda limit, _: limit if isinstance(limit, str) else limit / PPM,
+    **dict.fromkeys(("is", "was"), lambda ticks, instrument: [float(instrument.price(each)) for each in ticks[:4]]),
+    "top": lambda top, _: [[feature, _finite(weight)] for feature, weight in top],
+}
+"""How what is no figure of an account is shown."""
 
 
 def _open_position(body: Body, instrument: Instrument) -> View:
@@ -111,11 +134,6 @@ def _open_position(body: Body, instrument: Instrument) -> View:
         shown["ent"] = float(instrument.tick_size) * cost / (lots * instrument.tick_quanta)
         shown["upnl"] = (lots * body["c"] * instrument.tick_quanta - cost) * n / d
     return shown
-
-
-def _finite(text: str) -> float | None:
-    number = float(text)
-    return number if math.isfinite(number) else None
 
 
 def trade_view(trade: Trade, instrument: Instrument) -> View:

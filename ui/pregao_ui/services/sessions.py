@@ -15,7 +15,7 @@ from pregao.sessions import control, schema
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import ENDED, SessionRow, Status
 from pregao.sessions.spec import Mode, SessionSpec
-from pregao.sessions.views import view
+from pregao.sessions.views import views
 from pregao.simulation.layout import HORIZON, REASONS
 from pregao_ui.schemas.sessions import CommandIn, CommandOut, EquityOut, Launched, SessionOut, TradeOut
 from pregao_ui.services.flows import Flows
@@ -83,7 +83,7 @@ class Sessions:
         if session_id not in self._instruments:  # a session's instrument never changes
             self._instruments[session_id] = self.journal.session(session_id).instrument
         instrument = self._instruments[session_id]
-        return [view(row, instrument) for row in self.journal.rows(session_id, after, limit)]
+        return views(self.journal.rows(session_id, after, limit), instrument)
 
     def tail_start(self, session_id: str, n: int) -> int:
         """The number after which the last ``n`` rows come."""

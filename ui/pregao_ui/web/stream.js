@@ -7,6 +7,7 @@
   "use strict";
   if (Pregao.follow) return;
   const TAIL = 6000;                                 // rows read at first: some 1,500 bars with what they caused
+  const PAGE = 2000;                                 // of them at a time: others are answered in between
   const KEEP = 20_000;
   const streams = new Map();
 
@@ -75,12 +76,16 @@
     }
     async catchUp() {                                // the worker is live: what was before, then what came meanwhile
       try {
-        this.take(await Pregao.request(this.address("rows")));
+        let page;
+        do {
+          page = await Pregao.request(`${this.address("rows")}&limit=${PAGE}`);
+          this.take(page);
+          this.ready = true;                         // the next page comes after the last row of this one
+        } while (page.length === PAGE);
       } catch {
         if (this.watchers.size) setTimeout(() => this.open(), 1500);
         return;
       }
-      this.ready = true;
       const meanwhile = this.waiting ?? [];
       this.waiting = null;
       this.take(meanwhile);
