@@ -19,11 +19,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from killable import ORDERS, Point, runner
 from live_session import Running, bars_of, begun, play, rows, wait
 from sqlalchemy import select
 from venue import Cut, Market, MarketClock, Status, Venue
+from venue.markets import EVERY_MS
 from venue.private import KEY, SECRET, Account
 
 from pregao.cli import main
@@ -329,6 +331,91 @@ def test_an_exchange_that_is_gone_is_waited_for_and_nothing_is_decided_meanwhile
         venue.mend()
         wait(lambda: "broker" not in journal.session(session_id).details.get("notices", {}))
         wait(lambda: journal.session(session_id).position_lots)
+        ended(journal, venue, account, session_id)
+
+
+class Steered(Market):
+    """Every trade is of 400 lots, at a price in ticks that the test sets for those to come."""
+
+    levels: list[tuple[int, int]]
+
+    def trades(self, first: int, count: int) -> Any:
+        at, ticks, lots = super().trades(first, count)
+        numbers = np.arange(first, first + count)
+        for begins, level in self.levels:
+            ticks = np.where(numbers >= begins, level, ticks)
+        return at, ticks, np.full_like(lots, 400)
+
+
+@pytest.fixture
+def steered(venue: Venue) -> Steered:
+    """The market, from now on at one price until the test moves it."""
+    market = Steered("BTC/USDT")
+    market.levels = [(venue.clock.now() // EVERY_MS - 10_000, 3_000_000)]
+    venue.markets[market.id] = market
+    return market
+
+
+@pytest.mark.parametrize("then", ["falls", "rises", "closes better", "nobody looks"])
+def test_a_take_profit_that_fills_in_part_leaves_no_stop_loss_and_the_rest_is_still_looked_after(
+    steered: Steered, venue: Venue, account: Account, follow: Any, journal: Journal, then: str
+) -> None:
+    """One leg of the pair ends the other as soon as it begins to fill: from then on the session is the stop loss."""
+    session_id = follow(
+        take_profit=1, stop_loss=1, entry_value=2_000, config={"every": 2, "leave": 1_000}, isolated=False,
+        trailing=then == "closes better",
+    )  # fmt: skip
+
+    def at(number: int, level: int) -> None:
+        steered.levels.append((venue.clock.now() // EVERY_MS + number, level))
+
+    def minute() -> None:
+        play(venue, journal, session_id, 1)
+        calm(journal, account, session_id)
+        agree(journal, venue, account, session_id)
+
+    with Running(journal, session_id) as running:
+        begun(venue, journal, session_id)
+        while not journal.session(session_id).position_lots:
+            minute()
+        held = journal.session(session_id).position_lots
+        profit, stop = (o for o in account.orders if o.list_id >= 0)
+        at(2, profit.ticks)
+        at(3, profit.ticks - 100)  # one trade of 400 lots came there
+        if then == "nobody looks":
+            running.go.set()
+            running.thread.join(20)
+            venue.advance(minutes=1)
+        else:
+            minute()
+    if then != "nobody looks":
+        assert profit.status == ("CANCELED" if then == "closes better" else "PARTIALLY_FILLED")
+        assert (profit.done, stop.status) == (400, "EXPIRED")
+        assert journal.session(session_id).position_lots == held - 400
+    with Running(journal, session_id):
+        wait(lambda: journal.session(session_id).position_lots == held - 400)
+        calm(journal, account, session_id)
+        if then == "rises":
+            at(1, profit.ticks)
+            for _ in range(4):
+                minute()
+            assert profit.status == "FILLED"
+        elif then == "closes better":
+            second = [o for o in account.orders if o.list_id >= 0][2:]
+            assert [(o.kind, o.status, o.lots) for o in second] == [
+                ("LIMIT_MAKER", "NEW", held - 400), ("STOP_LOSS", "NEW", held - 400),
+            ]  # fmt: skip
+            assert profit.status == "CANCELED"
+            assert second[1].stop_ticks > stop.stop_ticks
+        else:
+            at(1, stop.stop_ticks - 100)
+            minute()
+            assert profit.status == "CANCELED"
+            assert [r.body["role"] for r in rows(journal, session_id, "fill")][-1] == "exit"
+        if then != "closes better":
+            assert sum(o.done * (1 if o.side == "BUY" else -1) for o in account.orders) <= 10  # what fees left
+            assert not journal.session(session_id).position_lots
+        calm(journal, account, session_id)
         ended(journal, venue, account, session_id)
 
 

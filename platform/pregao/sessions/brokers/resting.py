@@ -22,7 +22,10 @@ def resting(account: VenueAccount, stopping: bool = False) -> str:
         left = f"{instrument.quantity(want.lots - want.filled_lots):f} {base}"
         if want.role == "bracket":
             profit, stop = (f"{instrument.price(ticks):f}" for ticks in (want.profit_ticks, want.stop_ticks))
-            said.append(f"A take profit at {profit} and a stop loss at {stop} for {left} may rest there.")
+            if want.filled_lots:  # one of the pair ends the other as it begins to fill
+                said.append(f"A take profit at {profit} for {left} may rest there, and no stop loss beside it.")
+            else:
+                said.append(f"A take profit at {profit} and a stop loss at {stop} for {left} may rest there.")
         elif want.role == "exit":
             said.append(f"An order to sell {left} may be on its way.")
         else:
