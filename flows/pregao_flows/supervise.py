@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
+from pregao.core.errors import PregaoError
 from pregao_flows import client
+
+if TYPE_CHECKING:
+    from pregao.sessions.journal import Journal
 
 SETTLE_SECONDS = 60.0
 """A run that was started this recently may still be importing its libraries."""
+
+MANY = 16
+"""More sessions than these are given to one host: a process for each would be more than a runner takes at a time."""
 
 
 @flow(name="supervise")
 def supervise() -> State[Any]:
     """Start the sessions again whose heartbeat is stale, and the hosts that have died.
 
-    Sessions that a host has room for are left to it.
+    Sessions that a host has room for are left to it; if more than `MANY` are without a runner, a host is asked for.
 
     One whose run was cancelled while it could not be told why (the server did not answer, the process was killed) is
     told to stop, and brought to its end. So is one whose run was cancelled before its process began.
@@ -29,12 +36,14 @@ def supervise() -> State[Any]:
     error that would worry a person, so a run that has just been asked for is waited for.
     """
     from pregao.sessions import hosts
+    from pregao.sessions.hosting import CAPACITY
     from pregao.sessions.journal import Journal
 
     log = get_run_logger()
     client.conclude_unbegun(after_s=SETTLE_SECONDS)
     with closing(Journal()) as journal:
-        launched = []
+        launched: list[str] = []
+        failed: list[str] = []
         for host in hosts.dead(journal):
             hosts.leave(journal, host.name)
             client.run_host(host.capacity)
@@ -42,15 +51,38 @@ def supervise() -> State[Any]:
         hosted = hosts.room(journal)
         if not hosted and any(_settling(run) for run in client.host_runs()):
             return Completed(message="A host is starting; it takes the sessions that nobody runs.")
-        for session in journal.unattended()[hosted:]:
-            if any(_settling(run) for run in client.session_runs(session.id)):
-                continue
-            if client.was_cancelled(session.id):
-                journal.command(session.id, "stop")
-            client.launch(session.id)
-            launched.append(session.id)
-            log.warning("Session %s had no runner: started again", session.id)
-    return Completed(message=f"Started again: {', '.join(launched) or 'none'}.")
+        waiting = [session.id for session in journal.unattended()[hosted:]]
+        many = len(waiting) > MANY
+        for session_id in waiting:
+            try:
+                if _start(journal, session_id, alone=not many):
+                    launched.append(session_id)
+                    log.warning("Session %s had no runner: started again", session_id)
+            except client.ServerDownError:
+                raise
+            except PregaoError as error:  # what is wrong with one of them must not hold up the others
+                failed.append(session_id)
+                log.error("Session %s could not be started again: %s", session_id, error)
+        if many and launched:
+            client.run_host(max(len(waiting), CAPACITY))
+    told = f"Started again: {', '.join(launched) or 'none'}{' (by a host)' if many and launched else ''}."
+    if failed:
+        return Failed(message=f"{told} Could not be started again: {', '.join(failed)}.")
+    return Completed(message=told)
+
+
+def _start(journal: Journal, session_id: str, alone: bool) -> bool:
+    """Whether a session needs a runner: none is on its way. One of its own is asked for, or left to a host.
+
+    A session whose run was cancelled is told to stop, which its runner then does.
+    """
+    if any(_settling(run) for run in client.session_runs(session_id)):
+        return False
+    if client.was_cancelled(session_id):
+        journal.command(session_id, "stop")
+    if alone:
+        client.launch(session_id)
+    return True
 
 
 def _settling(run: client.FlowRun) -> bool:

@@ -7,8 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from postgres import Postgres
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from probe_market import INSTRUMENT, MINUTE, random_walk
+from waiting import wait
 
 from pregao.market.store import Store
 from pregao.operations.ports import free_port
@@ -93,13 +93,6 @@ def machine(name: str, log: Path) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "prefect", "worker", "start", "--pool", POOL, "--limit", "1", "--name", name]
     with log.open("wb") as output:
         return subprocess.Popen(command, env=child_environment({}), stdout=output, stderr=output)
-
-
-def wait(true: Callable[[], Any], seconds: float = 180) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.1)
 
 
 def kill(pid: int) -> None:

@@ -12,12 +12,15 @@ import psutil
 import pytest
 from sqlalchemy import text
 
+from pregao.core.errors import PregaoError
 from pregao.market.ingest import ingest
 from pregao.operations.servers import Servers
 from pregao.sessions import control
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import SessionRow
+from pregao.sessions.runtime import run
 from pregao_flows import client
+from pregao_flows.supervise import MANY, supervise
 
 pytestmark = pytest.mark.servers
 
@@ -48,8 +51,8 @@ def journal(served: Servers, market: list[str]) -> Iterator[Journal]:
 def session(journal: Journal) -> Iterator[str]:
     session_id = control.start(control.spec_of(SPEC), journal)
     yield session_id
-    for run in client.session_runs(session_id):
-        client.cancel(run.id)
+    for found in client.session_runs(session_id):
+        client.cancel(found.id)
     until(lambda: not client.session_runs(session_id), True)
 
 
@@ -185,6 +188,40 @@ def test_a_cancel_that_the_process_could_not_hear_still_stops_the_session(
     supervised = client.wait(client.ask(client.SUPERVISE, {}), 45)
     assert session in supervised.message
     until(lambda: journal.session(session).status, "stopped")
+
+
+@pytest.mark.long
+def test_many_sessions_that_died_go_on_and_one_that_cannot_does_not_hold_them_up(
+    journal: Journal, session: str, served: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many are given to a host; asking about one of them fails."""
+    row = journal.session(session)
+    journal.command(session, "stop")
+    assert run(session, journal) == "stopped"
+    dead = Journal(clock=lambda: time.time_ns() - 10**12)
+    many = [dead.create(row.spec, row.instrument) for _ in range(MANY + 3)]
+    dead.close()
+    asked = client.session_runs
+
+    def ask(session_id: str) -> list[client.FlowRun]:
+        if session_id == many[-1]:  # the first that is looked at
+            raise PregaoError("This one cannot be asked about.")
+        return asked(session_id)
+
+    monkeypatch.setattr(client, "session_runs", ask)
+    told = supervise(return_state=True)
+    assert told.is_failed()
+    assert told.message.startswith("Started again: ")
+    assert f"(by a host). Could not be started again: {many[-1]}." in told.message
+    until(lambda: min(journal.session(each).bars for each in many), lambda bars: bars > 5, 240)
+    runs = client.host_runs()
+    assert len(runs) == 1
+    assert not any(asked(each) for each in many)
+    for each in many:
+        journal.command(each, "stop")
+    until(lambda: {journal.session(each).status for each in many}, {"stopped"}, 120)
+    client.cancel(runs[0].id)
+    until(lambda: client.host_runs(), [], 60)
 
 
 def test_two_processes_for_one_session_do_no_harm(journal: Journal, session: str) -> None:

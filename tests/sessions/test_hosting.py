@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from venue import Market, MarketClock, Venue
+from waiting import wait
 
 from pregao.cli import main
 from pregao.core.bars import Bars
@@ -34,13 +35,6 @@ _context.set_forkserver_preload(["pregao.sessions.hosting", "pregao.learning", "
 
 on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """The one below that kills a host is on PostgreSQL too."""
-
-
-def wait(true: Callable[[], Any], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.02)
 
 
 @contextmanager

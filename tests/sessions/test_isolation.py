@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import psutil
 import pytest
 from killable import runner
 from probe_market import INSTRUMENT, a_spec, random_walk
+from waiting import wait
 
 from pregao.core.bars import Bars
 from pregao.market.store import Store
@@ -52,13 +52,6 @@ def _is_nursery(process: psutil.Process) -> bool:
     parent = process.parent()
     named = [any("pregao.sessions.nursery" in word for word in p.cmdline()) for p in (process, parent) if p is not None]
     return named == [True, False]
-
-
-def wait(true: Callable[[], Any], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(

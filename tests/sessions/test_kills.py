@@ -12,6 +12,7 @@ import psycopg
 import pytest
 from killable import runner
 from probe_market import MINUTE, START_NS, a_spec
+from waiting import wait
 
 from pregao.sessions.control import start
 from pregao.sessions.journal import Journal
@@ -30,13 +31,6 @@ def history(journal: Journal, session_id: str) -> list[tuple[int, int, str, str,
     return [(r.seq, r.ts_ns, r.kind, r.text, r.chain) for r in rows]
 
 
-def wait_until(true: Any, seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.002)
-
-
 def test_a_session_killed_again_and_again_ends_as_if_it_had_not_been(
     begin: Any, journal: Journal, database: str, home: Path
 ) -> None:
@@ -47,7 +41,7 @@ def test_a_session_killed_again_and_again_ends_as_if_it_had_not_been(
     for _ in range(KILLS):
         target = journal.session(killed).last_seq + chance.randrange(1, 50)
         process = runner(str(home), database, killed)
-        wait_until(lambda: journal.session(killed).last_seq >= target)  # noqa: B023
+        wait(lambda: journal.session(killed).last_seq >= target)  # noqa: B023
         time.sleep(chance.random() * 0.01)
         process.kill()
         process.join()
@@ -72,7 +66,7 @@ def test_killed_while_recovering_it_still_recovers(begin: Any, journal: Journal,
     for _ in range(4):
         process = runner(str(home), database, killed)
         epoch = journal.session(killed).epoch
-        wait_until(lambda: journal.session(killed).epoch > epoch)  # noqa: B023
+        wait(lambda: journal.session(killed).epoch > epoch)  # noqa: B023
         time.sleep(chance.random() * 0.2)
         process.kill()
         process.join()
@@ -84,7 +78,7 @@ def test_two_runners_never_both_write(begin: Any, journal: Journal, database: st
     calm, fought_over = begin(**SETTINGS), begin(**SETTINGS)
     run(calm, journal)
     first = runner(str(home), database, fought_over)
-    wait_until(lambda: journal.session(fought_over).last_seq > 100)
+    wait(lambda: journal.session(fought_over).last_seq > 100)
     assert run(fought_over, journal) == "finished"
     first.join(30)
     assert first.exitcode == 3

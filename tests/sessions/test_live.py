@@ -15,9 +15,10 @@ from typing import Any
 
 import pytest
 from killable import Point, runner
-from live_session import MINUTE, STREAM, Running, bars_of, begun, play, rows, states, truth, wait
+from live_session import MINUTE, STREAM, Running, bars_of, begun, follower, play, rows, states, truth
 from terminal import typed
 from venue import Altered, Market, MarketClock, Status, Venue
+from waiting import wait
 from yahoo.fixtures import yahoo
 
 from pregao.core.bars import Bar, Bars
@@ -53,19 +54,7 @@ def venue(plugin: None) -> Iterator[Venue]:
 @pytest.fixture
 def follow(venue: Venue, journal: Journal) -> Any:
     """Start a session that follows BTC/USDT; keyword arguments change the spec."""
-
-    def follow(**changes: Any) -> str:
-        feed = {
-            "kind": "live", "source": "ccxt", "symbol": "BTC/USDT", "options": {"base_url": venue.url},
-            "stale_s": 0.5, "poll_s": 0.1,
-        }  # fmt: skip
-        values = {
-            "instrument": "ccxt/binance/BTC-USDT", "timeframe": "1m", "strategy": "probe", "seed": 7, "feed": feed,
-            "config": {"every": 3, "leave": 8},
-        }  # fmt: skip
-        return start(spec_of(values | changes), journal)
-
-    return follow
+    return follower(venue, journal)
 
 
 def as_bars(instrument: Any, found: list[Bar]) -> Bars:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 from killable import Point, runner
 from mlflow_server import MlflowServer
 from probe_market import INSTRUMENT, MINUTE, a_spec, random_walk
+from waiting import wait
 
 from pregao.features.sets import feature_set
 from pregao.learning import registry
@@ -124,13 +125,6 @@ class Running:
     def __exit__(self, *_: object) -> None:
         self.go.set()
         self.thread.join(20)
-
-
-def wait(true: Callable[[], Any], seconds: float = 30) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.01)
 
 
 def swaps(journal: Journal, session_id: str) -> list[JournalRow]:

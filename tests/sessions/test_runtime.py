@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT, MINUTE, START_NS, random_walk
+from waiting import wait
 
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError
@@ -104,13 +104,6 @@ def in_thread(journal: Journal, session_id: str, **more: Any) -> threading.Threa
     thread = threading.Thread(target=run, args=(session_id, journal), kwargs=more)
     thread.start()
     return thread
-
-
-def wait(true: Callable[[], bool], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.005)
 
 
 def test_commands_reach_a_running_session_within_a_quarter_of_a_second_between_slow_bars(

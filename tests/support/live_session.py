@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from venue import Venue
 from venue.truth import true_bars
+from waiting import wait
 
 from pregao.core.bars import Bar
 from pregao.core.timeframe import Timeframe
+from pregao.sessions.control import spec_of, start
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import JournalRow
 from pregao.sessions.runtime import run
@@ -45,11 +46,22 @@ class Running:
         assert not self.thread.is_alive()
 
 
-def wait(true: Callable[[], Any], seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it took too long"
-        time.sleep(0.01)
+def follower(venue: Venue, journal: Journal, **always: Any) -> Callable[..., str]:
+    """Starts sessions that follow BTC/USDT at the local exchange; ``always``, and the keyword arguments of the call,
+    change the spec."""
+
+    def follow(**changes: Any) -> str:
+        feed = {
+            "kind": "live", "source": "ccxt", "symbol": "BTC/USDT", "options": {"base_url": venue.url},
+            "stale_s": 0.5, "poll_s": 0.1,
+        }  # fmt: skip
+        values = {
+            "instrument": "ccxt/binance/BTC-USDT", "timeframe": "1m", "strategy": "probe", "seed": 7, "feed": feed,
+            "config": {"every": 3, "leave": 8},
+        }  # fmt: skip
+        return start(spec_of(values | always | changes), journal)
+
+    return follow
 
 
 def rows(journal: Journal, session_id: str, *kinds: str) -> list[JournalRow]:

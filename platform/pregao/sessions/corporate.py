@@ -13,18 +13,20 @@ Row = list[Any]
 
 
 def rows_of(actions: Iterable[Action], after_ns: int, known: Iterable[Row]) -> list[Row]:
-    """What is to be journaled of actions: those after a time that are not known, ``[ts_ns, kind, value]``, ascending.
+    """What is to be journaled of actions: those after a time that are not known, ``[ts_ns, kind, value]``, ascending;
+    of one time in the order in which they come, as in a backtest.
 
     Args:
         after_ns: the close of the last bar; what is before it is in no figure of the session any more.
     """
     before = [tuple(row) for row in known]
-    found = sorted(
+    found = [
         (action.ts_ns, "split", str(action.ratio)) if isinstance(action, Split)
         else (action.ts_ns, "dividend", str(action.amount))
         for action in actions
         if isinstance(action, Split | Dividend) and action.ts_ns >= after_ns
-    )  # fmt: skip
+    ]  # fmt: skip
+    found.sort(key=lambda row: row[0])
     last_ns = max((row[0] for row in before), default=0)
     return [list(row) for row in found if row not in before and row[0] >= last_ns]
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import numpy as np
 
+from pregao.core.actions import Action
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError
-from pregao.market.feeds import Closed, ReplayFeed
+from pregao.market.feeds import Acted, Closed, ReplayFeed
 from pregao.sessions.assembly import Assembly
 from pregao.sessions.batch import Batch
 from pregao.sessions.beside import Heard, Stored
+from pregao.sessions.corporate import actions_of, rows_of
 from pregao.sessions.following import is_late, told
 from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Decide, Machine
@@ -124,6 +126,8 @@ class LiveRound:
             late = is_late(event.bar, self._followed.now_ns)
             beside = self._others.at(event.bar.close_ns, late) if self._others is not None else None
             return self._machine.bar(event.bar, self._decide, late, beside)
+        if isinstance(event, Acted):
+            return _learnt(self._machine, [event.action])
         known = told(event) if event is not None else None
         if known is None or (known["state"] == "stale" and self._machine.stale):
             return None
@@ -144,7 +148,7 @@ class LiveRound:
 
 
 class ShadowRound:
-    """The bars that another session has journaled, as it goes on."""
+    """The bars that another session has journaled, and the splits and dividends that it knows of, as it goes on."""
 
     def __init__(self, journal: Journal, feed: Shadow, machine: Machine, decide: Decide, wait_s: float) -> None:
         self._machine, self._decide, self._wait_s = machine, decide, wait_s
@@ -153,6 +157,8 @@ class ShadowRound:
     def next(self) -> Batch | None:
         """What the next bar of the followed session leads to, or its end."""
         given = self._feed.next(self._wait_s)
+        if isinstance(given, list):
+            return _learnt(self._machine, actions_of(given))
         if given is not None:
             bar, late, beside = given
             return self._machine.bar(bar, self._decide, late, beside)
@@ -160,6 +166,12 @@ class ShadowRound:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _learnt(machine: Machine, actions: Iterable[Action]) -> Batch | None:
+    """Splits and dividends that the session does not know yet; None if it knows them."""
+    rows = rows_of(actions, machine.now_ns, machine.known)
+    return machine.actions({"actions": rows}) if rows else None
 
 
 def _resume_at(bars: Bars, last: Bar | None) -> int:

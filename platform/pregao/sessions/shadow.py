@@ -23,6 +23,7 @@ from pregao.learning import registry
 from pregao.sessions import champion
 from pregao.sessions.assembly import assemble
 from pregao.sessions.beside import Others, Stored, of_row
+from pregao.sessions.corporate import Row
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import ENDED, JournalRow
 from pregao.sessions.spec import PaperBroker, Shadow
@@ -37,7 +38,7 @@ DRAIN_S = 600.0
 """Longest that a session which has ended waits for its shadow to live through the same bars."""
 _ROWS = 500
 Run = Callable[..., Any]
-Given = tuple[Bar, bool, dict[str, Bar]]
+Given = tuple[Bar, bool, dict[str, Bar]] | list[Row]
 
 
 class ShadowFeed:
@@ -58,7 +59,7 @@ class ShadowFeed:
     def next(self, timeout_s: float) -> Given | None:
         """The next bar, whether the followed session could not decide on it either (it came late, or while the market
         was not heard), and what its features looked at besides; None if there is none within ``timeout_s`` seconds, or
-        ever (``finished``)."""
+        ever (``finished``). Splits and dividends that it has learnt of come as rows of their own."""
         if not self._ready:
             self._read()
         if not self._ready and not self.finished:
@@ -73,6 +74,8 @@ class ShadowFeed:
             self._seq = row.seq
             if row.kind == "feed" and row.body["state"] in ("stale", "recovered"):
                 self._stale = row.body["state"] == "stale"
+            elif row.kind == "actions":
+                self._ready.append(row.body["actions"])
             elif row.kind == "bar" and row.body["t"] > self._after_ns:
                 self._after_ns = row.body["t"]
                 late = bool(row.body.get("late")) or self._stale

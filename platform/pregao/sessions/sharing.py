@@ -17,7 +17,7 @@ from dataclasses import replace
 from pregao.core.errors import PregaoError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
-from pregao.market.feeds import Closed, Ended, Event, Gap, Held, Recovered, Revised, Stale, Traded
+from pregao.market.feeds import Acted, Closed, Ended, Event, Gap, Held, Recovered, Revised, Stale, Traded
 from pregao.sessions.following import Asked, Following
 from pregao.sessions.records import canonical
 from pregao.sessions.spec import Live
@@ -87,7 +87,7 @@ class SharedFeed:
         with self._changed:
             if after_ns < self._from_ns:
                 return None
-            since = [self._since(event, after_ns) for event in self._log if isinstance(event, Closed | Gap)]
+            since = [self._since(event, after_ns) for event in self._log if isinstance(event, Closed | Acted | Gap)]
             heard: list[Event | None] = [*since, self._held, self._stale, self._ended]
             return self._dropped + len(self._log), [event for event in heard if event is not None]
 
@@ -114,8 +114,10 @@ class SharedFeed:
         self._following.close()
         self._thread.join(10.0)
 
-    def _since(self, event: Closed | Gap, after_ns: int) -> Closed | Gap | None:
+    def _since(self, event: Closed | Acted | Gap, after_ns: int) -> Closed | Acted | Gap | None:
         """What of an event comes after a bar."""
+        if isinstance(event, Acted):
+            return event if event.action.ts_ns > after_ns else None
         if isinstance(event, Closed):
             return event if event.bar.open_ns > after_ns else None
         known_ns = after_ns + self.length_ns

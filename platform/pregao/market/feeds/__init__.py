@@ -6,6 +6,7 @@ A `ReplayFeed` plays stored bars back, a `LiveFeed` follows a market. Both say t
 
 from pregao.market.calendars import Gap
 from pregao.market.feeds.events import (
+    Acted,
     Closed,
     Ended,
     Event,
@@ -22,6 +23,7 @@ from pregao.market.feeds.live import LiveFeed, Watch
 from pregao.market.feeds.replay import ReplayFeed
 
 __all__ = [
+    "Acted",
     "Closed",
     "Ended",
     "Event",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from pregao.core.actions import Dividend, Split
 from pregao.core.bars import Bar
 from pregao.market.calendars import Gap
 
@@ -22,6 +23,13 @@ class Closed:
 
     bar: Bar
     origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """A split or a dividend; it comes before the first bar whose prices are ex of it."""
+
+    action: Split | Dividend
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +103,7 @@ class Ended:
     reason: str
 
 
-Event = Closed | Forming | Traded | Gap | Stale | Recovered | Held | Revised | Skewed | Ended
+Event = Closed | Acted | Forming | Traded | Gap | Stale | Recovered | Held | Revised | Skewed | Ended
 """A `Gap` says that the venue has no bars in a span, though asked again and though later bars exist."""
 
 

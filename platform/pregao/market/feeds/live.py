@@ -10,12 +10,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+from pregao.core.actions import Dividend, Split
 from pregao.core.bars import Bar
 from pregao.core.errors import NotFoundError, PregaoError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.calendars import closed_during
-from pregao.market.feeds.events import Closed, Ended, Event, Recovered, Skewed, Stale, Traded
+from pregao.market.feeds.events import Acted, Closed, Ended, Event, Recovered, Skewed, Stale, Traded
 from pregao.market.feeds.mailbox import Mailbox
 from pregao.market.feeds.sequence import JUMP, REFERENCES, Candle, Sequence, Step
 from pregao.market.feeds.wire import BusyError, Wire
@@ -103,6 +104,7 @@ class LiveFeed:
         self._wire = wire
         self._after_ns = after_ns
         self._mail = Mailbox(self.watch.waiting)
+        self._acted: set[Split | Dividend] = set()
         self._clock = _Clock()
         self._ready = threading.Event()
         self._failed: BaseException | None = None
@@ -326,6 +328,7 @@ class LiveFeed:
         while True:
             wanted = self._sequence.wanted_ns
             rows = await self._wire.candles(wanted, now, PAGE)
+            self._tell_actions()
             step = self._sequence.answered(rows, now)
             forming = [row for row in rows if row.open_ns <= now < row.open_ns + self.timeframe.ns]
             step.events += [event for row in forming for event in self._sequence.shown(row)]
@@ -339,6 +342,16 @@ class LiveFeed:
             await self._room()
         await self._answered(now)
         return False
+
+    def _tell_actions(self) -> None:
+        """Splits and dividends before the bars that are ex of them; what is due before a delivered bar is past."""
+        for action in sorted(self._wire.actions(), key=lambda action: action.ts_ns):
+            if action in self._acted or action.ts_ns <= self._sequence.next_ns - self.timeframe.ns:
+                continue
+            self._acted.add(action)
+            if isinstance(action, Split):
+                self._sequence.split(action.ts_ns, float(action.ratio))
+            self._mail.put(Acted(action))
 
     def _doubt_stream(self) -> None:
         """The venue has news that the stream, silent for so long, did not bring: it is half open, and let go."""

@@ -103,12 +103,17 @@ class Sequence:
         self._doubt: _Doubt | None = None
         self._check_ns: int | None = None
         """The oldest bar that was delivered fresh, and that the venue has not been asked about since."""
+        self._splits: list[tuple[int, float]] = []
         self._holes: set[tuple[int, int]] = set()
         """The holes in the venue's last answer."""
 
     def remember(self, before: Iterable[Bar]) -> None:
         """Closed bars before the first, with which its prices are compared."""
         self._delivered |= {bar.open_ns: bar for bar in before}
+
+    def split(self, ts_ns: int, ratio: float) -> None:
+        """Shares have been split: prices from a time on are compared with those before divided by the ratio."""
+        self._splits.append((ts_ns, ratio))
 
     @property
     def wanted_ns(self) -> int:
@@ -267,8 +272,16 @@ class Sequence:
 
     def _far(self, bar: Bar) -> str:
         """Why a bar's prices are hard to believe after those before; empty if they are not."""
-        before = [earlier.close for earlier in islice(reversed(self._delivered.values()), REFERENCES)]
+        before = [self._ex(earlier, bar) for earlier in islice(reversed(self._delivered.values()), REFERENCES)]
         return far(bar, before, self._jump)
+
+    def _ex(self, earlier: Bar, bar: Bar) -> int:
+        """An earlier close in the shares of a bar."""
+        close = earlier.close
+        for ts_ns, ratio in self._splits:
+            if earlier.open_ns < ts_ns <= bar.open_ns:
+                close = max(round(close / ratio), 1)
+        return close
 
 
 def far(bar: Bar, before: Collection[int], jump: float = JUMP) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from pregao.core.actions import Dividend, Split
 from pregao.core.errors import PregaoError
 from pregao.market.feeds.events import Traded
 from pregao.market.feeds.sequence import Candle
@@ -44,6 +45,10 @@ class Wire(Protocol):
     async def candles(self, since_ns: int, now_ns: int, limit: int) -> Sequence[Candle]:
         """The candles that open at or after a time, the forming one included, in order, no more than ``limit``; those
         that are over by ``now_ns`` must be certain."""
+        ...
+
+    def actions(self) -> Sequence[Split | Dividend]:
+        """The splits and dividends that the last answer of `candles` told of."""
         ...
 
     async def listen(self, candle: Callable[[Candle], None], trade: Callable[[Traded], None]) -> None:

@@ -15,14 +15,16 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from pregao.core.actions import Dividend, Split
 from pregao.core.errors import PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
+from pregao.market.actions import read_actions
 from pregao.market.feeds.events import Traded
 from pregao.market.feeds.sequence import Candle
 from pregao.market.feeds.wire import BusyError
 from pregao.market.sources.yfinance_client import Yahoo
-from pregao.market.sources.yfinance_traded import open_times, splits_of, traded
+from pregao.market.sources.yfinance_traded import actions_of, applied, open_times, splits_of, traded
 
 LONGEST_DELAY_NS = 20 * 60 * 1_000_000_000
 """Some exchanges' prices reach Yahoo up to 15 minutes late."""
@@ -57,6 +59,7 @@ class YahooWire:
         self._timeframe = timeframe
         self._clock = clock
         self._volume = 0
+        self._actions: tuple[Split | Dividend, ...] = ()
 
     async def open(self) -> None:
         """Nothing to prepare: each question stands for itself."""
@@ -83,11 +86,21 @@ class YahooWire:
         # A row at an odd second is no candle, but the last price; a row of nulls is none either.
         wanted = (times >= since_ns) & (times % 60_000_000_000 == 0) & frame["Close"].notna().to_numpy()
         frame, times = frame[wanted], times[wanted]
-        splits = splits_of(frame, str(answer.meta["exchangeTimezoneName"]))
-        table = traded(frame, times, splits, (rules.tick_size,)).frame
+        zone = str(answer.meta["exchangeTimezoneName"])
+        listed = splits_of(frame, zone)
+        undo = applied(listed, times, frame)
+        self._actions = ()
+        if listed or frame["Dividends"].any():
+            told = read_actions(actions_of(frame, zone, listed, undo)).values()
+            self._actions = tuple(action for action in told if isinstance(action, Split | Dividend))
+        table = traded(frame, times, undo, (rules.tick_size,)).frame
         values = table[["open", "high", "low", "close", "volume"]].to_numpy(dtype=np.float64)
         rows = zip(times.tolist(), values.tolist(), strict=True)
         return [Candle(at, row[0], row[1], row[2], row[3], row[4]) for at, row in rows][:limit]
+
+    def actions(self) -> tuple[Split | Dividend, ...]:
+        """Of the span of the last answer."""
+        return self._actions
 
     async def listen(self, candle: Callable[[Candle], None], trade: Callable[[Traded], None]) -> None:
         """Prices as trades, of the volume that came since the one before, until the stream fails."""

@@ -118,6 +118,10 @@ class CcxtWire:
             raise VenueError(f"{self._client.id} answers every time differently.", AGAIN)
         return [_candle(row) for row in page.rows.values()]
 
+    def actions(self) -> tuple[()]:
+        """An exchange of coins has none."""
+        return ()
+
     async def listen(self, candle: Callable[[Candle], None], trade: Callable[[Traded], None]) -> None:
         """Candles, and trades if wanted, until the stream fails."""
         client = self._client
