@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -158,9 +159,33 @@ def _decoded(stream: Any, message: Any) -> dict[str, Any]:
 
 
 async def _apart(ask: Callable[[], T]) -> T:
-    """A question in a thread of its own: the client is not asynchronous. Raises `BusyError` if Yahoo asks to wait."""
+    """A question in a thread of its own: the client is not asynchronous. Raises `BusyError` if Yahoo asks to wait.
+
+    The thread is not one of asyncio's: those are waited for when the process ends, and Yahoo may take its time.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(found: T | None, error: BaseException | None) -> None:
+        if answer.done():  # nobody waits for it any more
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(cast("T", found))
+
+    def run() -> None:
+        found, failed = None, None
+        try:
+            found = ask()
+        except BaseException as error:  # it is raised where the answer is waited for
+            failed = error
+        with suppress(RuntimeError):  # the feed has ended
+            loop.call_soon_threadsafe(settle, found, failed)
+
+    threading.Thread(target=run, name="asks Yahoo", daemon=True).start()
     try:
-        return await asyncio.to_thread(ask)
+        return await answer
     except PregaoError as error:
         wait_s = getattr(error.__cause__, "wait_s", None)
         if wait_s is None:
