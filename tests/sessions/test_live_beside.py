@@ -12,12 +12,13 @@ import pytest
 import yaml
 from aiohttp import web
 from learning_project import in_process, project
-from live_session import MINUTE, STREAM, Running, begun, play, rows, truth, wait
+from live_session import MINUTE, STREAM, Running, begun, follower, play, rows, truth
 from venue import DroppedFrames, Market, MarketClock, Venue
 from venue.faults import Fault
 from venue.frames import Frame
 from venue.markets import EVERY_MS
 from venue.truth import listed, true_bars
+from waiting import wait
 
 from pregao.core.bars import Bar, Bars
 from pregao.core.instrument import Instrument
@@ -27,7 +28,6 @@ from pregao.market.hours import TradingHours
 from pregao.sessions.assembly import SpecError, assemble
 from pregao.sessions.audit import audit
 from pregao.sessions.beside import of_row
-from pregao.sessions.control import spec_of, start
 from pregao.sessions.journal import Journal
 from pregao.strategies.backtest import backtest
 from pregao.strategies.registry import configured
@@ -114,15 +114,10 @@ def venue(name: str) -> Iterator[Venue]:
 
 
 def followed(venue: Venue, journal: Journal, **changes: Any) -> str:
-    feed = {
-        "kind": "live", "source": "ccxt", "symbol": "BTC/USDT", "options": {"base_url": venue.url},
-        "stale_s": 0.5, "poll_s": 0.1,
-    }  # fmt: skip
-    values = {
-        "instrument": OWN, "timeframe": "1m", "strategy": "catboost-ai", "seed": 7, "feed": feed, "isolated": False,
-        "fee": 0, "slippage": 0, **BRACKET,
-    }  # fmt: skip
-    return start(spec_of(values | changes), journal)
+    follow = follower(
+        venue, journal, instrument=OWN, strategy="catboost-ai", config={}, isolated=False, fee=0, slippage=0, **BRACKET
+    )
+    return follow(**changes)
 
 
 def told(journal: Journal, session_id: str) -> list[Bar | None]:
