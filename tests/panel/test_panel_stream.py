@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -182,3 +183,35 @@ def _until_finished(reader: Any) -> list[dict[str, Any]]:
             if rows[-1]["k"] == "finished":
                 break
     return rows
+
+
+@pytest.mark.parametrize(
+    "query", ["", "session=", "session=a b", "session=a:b", "session=a:-1", "&".join(["session=a"] * 101)]
+)
+def test_a_stream_of_sessions_that_are_not_named_rightly_is_refused(panel: Any, query: str) -> None:
+    answer = panel.http.get(f"/api/v1/events?{query}")
+    assert answer.status_code == 422
+    assert answer.json()["message"]
+
+
+def test_a_stream_of_several_sessions_goes_on_where_each_was(panel: Any) -> None:
+    one = panel.session(feed={"speed": 0, "end": START_NS + 60 * MINUTE_NS})
+    other = panel.session()
+    panel.run(one).join(60)
+    last = panel.journal.session(one).last_seq
+    found: dict[str, list[Any]] = {}
+    with panel.http.stream("GET", f"/api/v1/events?session={one}:10&session={other}&session=none") as answer:
+        name = ""
+        for line in answer.iter_lines():
+            key, _, value = line.partition(": ")
+            name = value if key == "event" else name
+            if key == "data":
+                told = json.loads(value)
+                found.setdefault(f"{name} {told['session']}", []).append(told["data"])
+            if {f"live {one}", f"live {other}", "gone none"} <= set(found):
+                break
+    rows = [row["s"] for rows in found[f"history {one}"] for row in rows]
+    assert rows == list(range(11, last + 1))
+    assert found[f"live {one}"] == [last]
+    assert f"history {other}" not in found
+    assert found[f"session {other}"][0]["status"] == "created"
