@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,7 @@ from pregao.market.hours import TradingHours
 from pregao.sessions.assembly import SpecError, assemble
 from pregao.sessions.audit import audit
 from pregao.sessions.beside import of_row
+from pregao.sessions.hosting import Host
 from pregao.sessions.journal import Journal
 from pregao.strategies.backtest import backtest
 from pregao.strategies.registry import configured
@@ -255,6 +257,29 @@ def test_killed_and_back_it_catches_up_on_both_though_the_other_trades_no_more(
     missing = [one is None for one in told(journal, session_id)]
     assert missing == [False] * 13 + [True] * 84
     assert audit(journal, session_id).identical
+
+
+def test_two_at_one_host_hear_both_markets_through_one_line_each(venue: Venue, journal: Journal) -> None:
+    both = [followed(venue, journal), followed(venue, journal)]
+    host, go = Host(journal.url, only=both), threading.Event()
+    thread = threading.Thread(target=host.run, args=(go.is_set,))
+    thread.start()
+    try:
+        for session_id in both:
+            wait(lambda: rows(journal, session_id, "warmed"))  # noqa: B023
+        listening(venue, journal, both[0])
+        wait(lambda: len(host.feeds) == 2)
+        for minute in range(1, 9):
+            venue.advance(minutes=1)
+            wait(lambda: all(journal.session(each).bars == minute for each in both))  # noqa: B023
+        assert sum(STREAM in c.streams for c in list(venue.streams.connections)) == 1
+        assert sum(OTHERS_STREAM in c.streams for c in list(venue.streams.connections)) == 1
+    finally:
+        go.set()
+        thread.join(60)
+    for session_id in both:
+        Chances(venue, journal, session_id).assert_equal(8)
+        assert None not in told(journal, session_id)
 
 
 def test_one_of_another_venue_is_refused(venue: Venue, journal: Journal, name: str) -> None:
