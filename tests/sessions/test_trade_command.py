@@ -81,7 +81,10 @@ def test_commands_steer_a_running_session(pregao: Any) -> None:
     assert json.loads(pregao("trade", "approve", session_id, "--json")[1])["outcome"] == "done"
     for kind in ("pause", "resume", "flatten", "pause"):
         status, out, err = pregao("trade", kind, session_id)
-        assert (status, out, err) == (0, f"Session {session_id}: {kind}, done.\n", "")
+        told, *more = out.splitlines()
+        assert (status, told, err) == (0, f"Session {session_id}: {kind}, done.", "")
+        # Of a replay a position is closed at the next open, which may have come already.
+        assert not more or (kind == "flatten" and more[0].startswith("It still holds "))
     status, _, err = pregao("trade", "pause", session_id)
     assert status == 1
     assert "refuses pause: the session is already paused" in err
