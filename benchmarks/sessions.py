@@ -11,6 +11,7 @@ the name says otherwise; `load` is the machine's load average: above the number 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import shutil
@@ -149,7 +150,9 @@ def recoveries(journal: Journal, session_id: str, digest: str) -> dict[str, Any]
 
 
 def reads(journal: Journal, session_id: str) -> dict[str, Any]:
-    """What the panel asks of a session, each as it is sent."""
+    """What the panel asks of a session, each as it is sent, by a process that has frozen its heap as the panel does."""
+    gc.collect()
+    gc.freeze()
     instrument = journal.session(session_id).instrument
 
     def tail(n: int) -> Any:
@@ -159,6 +162,7 @@ def reads(journal: Journal, session_id: str) -> dict[str, Any]:
     asked: dict[str, Callable[[], Any]] = {
         "summary": lambda: session_view(journal.session(session_id)),
         "tail_of_500": lambda: tail(500),
+        "page_of_2000": lambda: tail(2_000),
         "tail_of_6000": lambda: tail(6_000),
         "new_rows": lambda: journal.rows(session_id, journal.tail_start(session_id, 3)),
         "last_200_trades": lambda: [trade_view(t, instrument) for t in journal.trades(session_id, 200)],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import warnings
 from collections.abc import AsyncIterator
@@ -133,6 +134,8 @@ def serve(host: str, port: int, names: tuple[str, ...] = ()) -> None:
         names: further host names under which it may be asked for.
     """
     app = create_app((*LOCAL, host, *names))
+    gc.collect()
+    gc.freeze()  # a page of thousands of rows sets off collections, which would go through all that was imported
     # Headers of a proxy are not believed: anybody could write another address into them and guess on.
     config = uvicorn.Config(
         app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=3, proxy_headers=False
