@@ -272,11 +272,29 @@ def test_trees_that_came_out_differently_are_not_used(monkeypatch: pytest.Monkey
         made = right(document, width)
         return replace(made, values=made.values + 1e-9)
 
+    monkeypatch.setattr("pregao.learning.model._PROVEN", set())
     monkeypatch.setattr(Trees, "of", wrong)
     model = LoadedModel("m", "1", meta_of(classifier), classifier)
     assert "rows came out differently" in model.inference
     row = rows_of(25, 0.1)[0]
     assert model.probability(row) == pytest.approx(classifier.predict_proba(row.reshape(1, -1))[0, 1], abs=1e-15)
+
+
+def test_every_model_is_compared_on_100_000_rows_once_a_process_before_it_is_used(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[int] = []
+
+    def counted(trees: Trees, classifier: Any, rows: Any) -> int:
+        compared.append(len(rows))
+        return differences(trees, classifier, rows)
+
+    monkeypatch.setattr("pregao.learning.model._PROVEN", set())
+    monkeypatch.setattr("pregao.learning.inference.trees.differences", counted)
+    one, other = named(), named(random_seed=5)
+    for classifier in (one, one, other):
+        assert LoadedModel("m", "1", meta_of(classifier), classifier).inference == COMPILED
+    assert compared == [100_000, 100_000]
 
 
 def test_rows_of_another_width_are_refused() -> None:

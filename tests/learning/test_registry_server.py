@@ -50,7 +50,7 @@ def workspace(
             patch.setenv("PREGAO_MLFLOW_URI", f"http://127.0.0.1:{line.port}")
             patch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
             # The proof on 100,000 rows is another test's; here many versions of one model are registered.
-            patch.setattr("pregao.learning.model.ROWS_AT_REGISTRATION", 2_000)
+            patch.setattr("pregao.learning.model.ROWS", 2_000)
             settings.cache_clear()
             prepared = pipeline.prepare("EDGE/USDT", "15m")
             verdict = in_process(prepared, patch)

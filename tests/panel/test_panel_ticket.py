@@ -20,7 +20,7 @@ from pregao.core.bars import Bars
 from pregao.core.timeframe import Timeframe
 from pregao.market.store import Store
 from pregao.sessions.control import start
-from pregao.sessions.spec import Live, SessionSpec
+from pregao.sessions.spec import Live, Risk, SessionSpec
 from pregao.settings import settings
 from pregao_ui.pages import filling, starting, trade
 from pregao_ui.services import Services
@@ -68,6 +68,21 @@ def test_the_meta_model_and_the_shadow_are_chosen_and_cloned(services: Services)
     assert (chosen.meta, chosen.shadow) == ("veto", False)
     again = ticket_of(services.journal.session(start(chosen, services.journal)))
     assert (again["meta"], again["shadow"]) == (True, False)
+
+
+def test_a_clone_names_what_the_form_has_no_field_for(services: Services) -> None:
+    plain = told(services).spec
+    assert plain is not None
+    more = plain.model_copy(update={"seed": 9, "memory": 512, "risk": Risk(profile="balanced", daily_loss=Decimal(2))})
+    ids = {spec.seed: start(spec, services.journal) for spec in (plain, more)}
+    assert filling.left_out({"clone": ids[0]}, services, "en") == ""
+    assert filling.left_out({}, services, "en") == filling.left_out({"clone": "gone"}, services, "en") == ""
+    assert "this session was asked: the seed, the memory that the strategy has, single limits of risk. What" in (
+        filling.left_out({"clone": ids[9]}, services, "en")
+    )
+    assert "a semente, a memória que a estratégia tem, limites de risco avulsos" in (
+        filling.left_out({"clone": ids[9]}, services, "pt-BR")
+    )
 
 
 def test_a_replay_without_a_pace_leaves_nobody_time_to_approve(services: Services) -> None:

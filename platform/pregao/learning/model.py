@@ -17,8 +17,10 @@ from pregao.learning.inference.trees import NotCoveredError, Trees, chance, chan
 from pregao.learning.train import digest_of
 from pregao.strategies.contract import Reason
 
-ROWS_AT_LOAD, ROWS_AT_REGISTRATION = 2_000, 100_000
+ROWS = 100_000
 """Probing rows on which a model's compiled trees must equal CatBoost, to the last bit."""
+_PROVEN: set[str] = set()
+"""Digests of the models that this process has compared: a model is loaded by many sessions, and compared once."""
 COMPILED = "compiled"
 NEEDED = ("features", "feature_set", "feature_hash", "digest", "threshold", "payoff", "instrument", "timeframe")
 """What a model's meta must tell before it can be used."""
@@ -39,10 +41,10 @@ class UnusableError(PregaoError):
 
 
 def inference_of(classifier: Any, width: int) -> str:
-    """How a model will be evaluated live: `COMPILED` if its trees equal CatBoost on `ROWS_AT_REGISTRATION` rows of
+    """How a model will be evaluated live: `COMPILED` if its trees equal CatBoost on `ROWS` rows of
     ``width`` features, otherwise why CatBoost itself has to do it."""
     try:
-        proven(classifier, document_of(classifier), width, ROWS_AT_REGISTRATION, seed=1)
+        proven(classifier, document_of(classifier), width, ROWS, seed=1)
     except NotCoveredError as reason:
         return f"CatBoost, since {reason}"
     return COMPILED
@@ -51,8 +53,8 @@ def inference_of(classifier: Any, width: int) -> str:
 class LoadedModel:
     """A registered model, ready to use; implements `pregao.strategies.contract.Model`.
 
-    One row goes through the compiled trees, many go through CatBoost; both give the same bits, which is proven on
-    `ROWS_AT_LOAD` rows before the model is used.
+    One row goes through the compiled trees, many go through CatBoost; both give the same bits, which each
+    process proves on `ROWS` rows before it uses the model.
 
     Args:
         name: the registered name.
@@ -103,7 +105,9 @@ class LoadedModel:
         self._formulas = features.formulas
         self._trees: Trees | None = None
         try:
-            self._trees = proven(classifier, document, self._width, ROWS_AT_LOAD)
+            known = meta["digest"] in _PROVEN
+            self._trees = Trees.of(document, self._width) if known else proven(classifier, document, self._width, ROWS)
+            _PROVEN.add(meta["digest"])
         except NotCoveredError as reason:
             self.inference = f"CatBoost, since {reason}"
             _LOG.warning("Version %s of %s is evaluated by %s.", version, name, self.inference)

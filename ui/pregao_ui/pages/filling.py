@@ -17,6 +17,7 @@ from pregao_ui.schemas.market import StoredInstrument
 from pregao_ui.services import Services
 from pregao_ui.texts import text
 from pregao_ui.ticket import LIVE, PRICE, REPLAY, UNSEEN, Ticket, exits_of
+from pregao_ui.ticket.cloning import left_out as not_in_the_form
 from pregao_ui.ticket.cloning import ticket_of
 from pregao_ui.ticket.market import begins_at
 from pregao_ui.ticket.venues import Venue, symbols, venue, venues
@@ -141,6 +142,17 @@ def first(remembered: Mapping[str, Any], services: Services, language: str) -> d
     if "settings" in cloned:
         updates["settings"] = cloned["settings"]
     return updates | values
+
+
+def left_out(remembered: Mapping[str, Any], services: Services, language: str) -> str:
+    """Of a ``clone``, what the session was asked that the form has no field for, as a sentence; empty if nothing."""
+    try:
+        session_id = remembered.get("clone")
+        names = not_in_the_form(services.journal.session(str(session_id)).spec) if session_id else []
+    except NotFoundError:
+        names = []
+    listed = ", ".join(text(language, f"left_{name}") for name in names)
+    return text(language, "clone_left_out", names=listed) if names else ""
 
 
 def _cloned(session_id: Any, services: Services) -> dict[str, Any]:

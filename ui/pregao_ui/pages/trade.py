@@ -20,7 +20,7 @@ from pregao_ui.fast_gradio import gr
 from pregao_ui.pages import filling, starting
 from pregao_ui.refusals import refusal
 from pregao_ui.services import Services
-from pregao_ui.texts import label, language_of
+from pregao_ui.texts import label, language_of, text
 from pregao_ui.ticket import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY, UNSEEN, Ticket, review
 
 MODES = ("observe", "approve", "auto")
@@ -207,11 +207,15 @@ def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdic
     def arrive(remembered: Mapping[str, Any] | None, request: gr.Request) -> list[Any]:
         try:
             found = filling.first(remembered or {}, services, _language(request))
+            if lacking := filling.left_out(remembered or {}, services, _language(request)):
+                gr.Warning(lacking, duration=30, title=text(_language(request), "clone"))
         except PregaoError:  # told by the check that follows
             found = {}
         return [found.get(name, gr.skip()) for name in NAMES]
 
-    arrived = blocks.load(arrive, saved, inputs, js="(saved) => PregaoArrive(saved)", **QUIET)
+    # Only an event in the queue can say something beside its answer: what a clone leaves out.
+    heard = QUIET | {"queue": True, "concurrency_limit": None}
+    arrived = blocks.load(arrive, saved, inputs, js="(saved) => PregaoArrive(saved)", **heard)
     ask_venue(arrived.then(check, inputs, verdict, preprocess=False, **QUIET))
 
 

@@ -6,11 +6,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pregao.sessions.records import SessionRow
-from pregao.sessions.spec import Live
+from pregao.sessions.spec import Live, SessionSpec
 from pregao_ui.ticket.form import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY
 
 _SAME = ("mode", "trailing", "shadow", "horizon", "timeframe", "strategy")
 _NUMBERS = ("cash", "entry_value", "fee", "slippage")
+_BESIDE = ("seed", "isolated", "deadline", "memory", "approval_bars", "broker")
+"""What a session can be asked that the form has no field for."""
+
+
+def left_out(spec: SessionSpec) -> list[str]:
+    """What a session was asked that its clone in the form is not, by the spec's names."""
+    asked = [name for name in _BESIDE if getattr(spec, name) != SessionSpec.model_fields[name].default]
+    return asked + (["limits"] if spec.risk.model_dump(exclude={"profile"}, exclude_none=True) else [])
 
 
 def ticket_of(row: SessionRow) -> dict[str, Any]:
