@@ -61,6 +61,7 @@ FAMILIES = (
     "risk",
     "key",
     "money",
+    "left",
 )
 """First words of keys that are put together where they are used."""
 

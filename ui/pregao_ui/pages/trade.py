@@ -20,7 +20,7 @@ from pregao_ui.fast_gradio import gr
 from pregao_ui.pages import filling, starting
 from pregao_ui.refusals import refusal
 from pregao_ui.services import Services
-from pregao_ui.texts import label, language_of, text
+from pregao_ui.texts import label, language_of
 from pregao_ui.ticket import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY, UNSEEN, Ticket, review
 
 MODES = ("observe", "approve", "auto")
@@ -76,13 +76,14 @@ def trade_page(services: Services, blocks: gr.Blocks) -> None:
     saved = gr.BrowserState({}, storage_key="pregao.ticket", secret=STORAGE_WORD)
     with gr.Row(elem_id="trade"):
         with gr.Column(elem_id="ticket"):
+            lacking = gr.Markdown(visible=False, elem_id="left-out", elem_classes="pg-hint")
             form = _layout(services)
             with gr.Column(elem_id="ticket-foot"):
                 verdict = widgets.verdict()
                 start = gr.Button(label("start"), variant="primary", size="lg", elem_id="start")
         with gr.Column(elem_id="live-column"):
             widgets.live()
-    _wire(services, blocks, form, saved, verdict, start)
+    _wire(services, blocks, form, saved, lacking, verdict, start)
 
 
 def _layout(services: Services) -> _Form:
@@ -155,7 +156,9 @@ def _settings_form(services: Services, strategy: Any, settings: Any) -> None:
             )
 
 
-def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdict: Any, start: Any) -> None:
+def _wire(
+    services: Services, blocks: gr.Blocks, form: _Form, saved: Any, lacking: Any, verdict: Any, start: Any
+) -> None:
     inputs = form.inputs()
     keep = f"(...values) => Object.fromEntries({json.dumps(list(NAMES))}.map((name, i) => [name, values[i]]))"
 
@@ -207,15 +210,12 @@ def _wire(services: Services, blocks: gr.Blocks, form: _Form, saved: Any, verdic
     def arrive(remembered: Mapping[str, Any] | None, request: gr.Request) -> list[Any]:
         try:
             found = filling.first(remembered or {}, services, _language(request))
-            if lacking := filling.left_out(remembered or {}, services, _language(request)):
-                gr.Warning(lacking, duration=30, title=text(_language(request), "clone"))
         except PregaoError:  # told by the check that follows
             found = {}
-        return [found.get(name, gr.skip()) for name in NAMES]
+        told = filling.left_out(remembered or {}, services, _language(request))
+        return [*(found.get(name, gr.skip()) for name in NAMES), gr.Markdown(told, visible=bool(told))]
 
-    # Only an event in the queue can say something beside its answer: what a clone leaves out.
-    heard = QUIET | {"queue": True, "concurrency_limit": None}
-    arrived = blocks.load(arrive, saved, inputs, js="(saved) => PregaoArrive(saved)", **heard)
+    arrived = blocks.load(arrive, saved, [*inputs, lacking], js="(saved) => PregaoArrive(saved)", **QUIET)
     ask_venue(arrived.then(check, inputs, verdict, preprocess=False, **QUIET))
 
 
