@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 from pregao.core.errors import PregaoError
 from pregao.sessions import hosts
 from pregao.sessions.journal import Journal
 from pregao_flows import client
+from pregao_flows.serve import LIMIT
+
+CROWDED = LIMIT - 8
+"""With so many runs under way, a session goes to a host: what brings data, trains and supervises needs places too."""
+SETTLE_SECONDS = 60.0
+"""A run that was started this recently may still be importing its libraries."""
 
 
 def require_runner(journal: Journal) -> None:
@@ -19,10 +27,26 @@ def require_runner(journal: Journal) -> None:
 
 
 def begin(session_id: str, journal: Journal) -> None:
-    """Have a session run.
+    """Have a session run: by a host that has room, or in a run of its own; by a host that is asked for, if the runner
+    would have no place for another run.
 
     Raises:
         ServerDownError: if no host has room and no Prefect server answers.
     """
-    if not hosts.offer(journal, session_id):
+    if hosts.offer(journal, session_id):
+        return
+    if len(client.active_runs()) < CROWDED:
         client.launch(session_id)
+        return
+    from pregao.sessions.hosting import CAPACITY
+
+    if not any(settling(run) for run in client.host_runs()):
+        client.run_host(CAPACITY)
+    hosts.offer(journal, session_id, coming=True)
+
+
+def settling(run: client.FlowRun) -> bool:
+    """Whether a run was asked for or began so recently that it may not do yet what it is for."""
+    if run.state_type in ("SCHEDULED", "PENDING") or (run.state_type == "CANCELLING" and run.started is None):
+        return True
+    return run.state_type == "RUNNING" and run.started is not None and time.time() - run.started < SETTLE_SECONDS

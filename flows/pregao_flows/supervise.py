@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +11,10 @@ from prefect.states import Completed, Failed
 
 from pregao.core.errors import PregaoError
 from pregao_flows import client
+from pregao_flows.starting import SETTLE_SECONDS, settling
 
 if TYPE_CHECKING:
     from pregao.sessions.journal import Journal
-
-SETTLE_SECONDS = 60.0
-"""A run that was started this recently may still be importing its libraries."""
 
 MANY = 16
 """More sessions than these are given to one host: a process for each would be more than a runner takes at a time."""
@@ -49,7 +46,7 @@ def supervise() -> State[Any]:
             client.run_host(host.capacity)
             log.warning("Host %s is gone: another one was asked for", host.name)
         hosted = hosts.room(journal)
-        if not hosted and any(_settling(run) for run in client.host_runs()):
+        if not hosted and any(settling(run) for run in client.host_runs()):
             return Completed(message="A host is starting; it takes the sessions that nobody runs.")
         waiting = [session.id for session in journal.unattended()[hosted:]]
         many = len(waiting) > MANY
@@ -76,16 +73,10 @@ def _start(journal: Journal, session_id: str, alone: bool) -> bool:
 
     A session whose run was cancelled is told to stop, which its runner then does.
     """
-    if any(_settling(run) for run in client.session_runs(session_id)):
+    if any(settling(run) for run in client.session_runs(session_id)):
         return False
     if client.was_cancelled(session_id):
         journal.command(session_id, "stop")
     if alone:
         client.launch(session_id)
     return True
-
-
-def _settling(run: client.FlowRun) -> bool:
-    if run.state_type in ("SCHEDULED", "PENDING") or (run.state_type == "CANCELLING" and run.started is None):
-        return True
-    return run.state_type == "RUNNING" and run.started is not None and time.time() - run.started < SETTLE_SECONDS

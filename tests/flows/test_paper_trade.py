@@ -19,7 +19,7 @@ from pregao.sessions import control
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import SessionRow
 from pregao.sessions.runtime import run
-from pregao_flows import client
+from pregao_flows import client, starting
 from pregao_flows.supervise import MANY, supervise
 
 pytestmark = pytest.mark.servers
@@ -188,6 +188,26 @@ def test_a_cancel_that_the_process_could_not_hear_still_stops_the_session(
     supervised = client.wait(client.ask(client.SUPERVISE, {}), 45)
     assert session in supervised.message
     until(lambda: journal.session(session).status, "stopped")
+
+
+def test_where_the_runner_has_no_place_for_another_run_a_host_is_asked_for(
+    journal: Journal, session: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starting.begin(session, journal)
+    trading(journal, session)
+    monkeypatch.setattr(starting, "CROWDED", 1)
+    more = [control.start(control.spec_of(SPEC), journal) for _ in range(2)]
+    for each in more:
+        starting.begin(each, journal)
+    [run] = client.host_runs()
+    for each in more:
+        until(lambda each=each: journal.session(each).bars > 3, True, 90)
+    assert [len(client.session_runs(each)) for each in (session, *more)] == [1, 0, 0]
+    for each in more:
+        journal.command(each, "stop")
+    until(lambda: {journal.session(each).status for each in more}, {"stopped"}, 60)
+    client.cancel(run.id)
+    until(lambda: client.host_runs(), [], 60)
 
 
 @pytest.mark.long

@@ -189,6 +189,15 @@ def test_the_champion_loads_and_explains(first: RetrainReport) -> None:
     assert weights == sorted(weights, reverse=True)
 
 
+def test_loading_a_model_leaves_nothing_behind(
+    first: RetrainReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    registry._load.cache_clear()
+    assert registry.load(NAME).version == "1"
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_explanation_adds_up_to_the_prediction(first: RetrainReport) -> None:
     model = registry.load(NAME)
     row = feature_set("core25").batch(Store().bars(Store().instrument(EDGE), pipeline.Timeframe.parse("15m")))[-1]

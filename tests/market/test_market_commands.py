@@ -133,7 +133,7 @@ def test_a_refused_series_leaves_the_others_out_too(run, tmp_path, home):
     ("arguments", "says"),
     [
         (("ingest", "--source", "nope"), "no source named 'nope'"),
-        (("ingest",), "Missing option '--source'"),
+        (("ingest",), "Where the data is to come from is not said"),
         (("ingest", "--source", "files"), "No file is named"),
         (("ingest", "--source", "files", "/nope.csv", "--symbol", "A"), "There is no file"),
         (("ingest", "--source", "synthetic", "--bars", "7"), "bars"),

@@ -186,7 +186,7 @@ def test_the_commands_of_versions(home, tmp_path, monkeypatch, capsys, make_bars
     versions.commit("two")
     document = json.loads(run("data", "diff", first.short, "--json"))
     assert [(c["timeframe"], c["added"]) for c in document["changes"]] == [("15m", 30)]
-    assert "files/local/BTC-USDT  15m   30" in run("data", "diff", first.short)
+    assert "files/local/BTC-USDT  15m      30" in run("data", "diff", first.short)
     assert "hold the same bars" in run("data", "diff", first.short, first.short)
     assert "Sent " in run("data", "push")
     assert json.loads(run("data", "push", "--json")) == {"sent": 0}

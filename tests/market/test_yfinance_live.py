@@ -100,7 +100,7 @@ def test_a_question_that_is_not_answered_holds_up_neither_the_feed_nor_the_proce
     assert not feed._thread.is_alive()
     waiting = [thread for thread in threading.enumerate() if thread.name == "asks Yahoo"]
     assert waiting
-    assert all(thread.daemon for thread in threading.enumerate() if thread is not threading.main_thread())
+    assert all(thread.daemon for thread in waiting)
 
 
 def test_who_comes_back_gets_what_was_missed_first(yahoo, follow):

@@ -138,6 +138,9 @@ def test_a_viewer_that_does_not_read_is_cut_off_and_resumes(
             if frame.startswith(b"id: 0\nevent: live"):
                 break
         await asyncio.to_thread(run, session_id, services.journal)  # it looks away all the time
+        async with asyncio.timeout(60):
+            while hub.viewers:  # until it is cut off
+                await asyncio.sleep(0.01)
         async for frame in events:
             if b"event: rows" in frame:
                 numbers += [row["s"] for row in json.loads(frame.decode().split("data: ")[1])]

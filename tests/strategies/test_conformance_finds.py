@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +13,7 @@ import faulty
 import faulty_import
 import pytest
 
+from pregao.features.conformance import market
 from pregao.strategies.conformance import CHECKS, Breach, Case, StrategyConformance, examine, isolated, past, report
 
 
@@ -59,7 +63,7 @@ APART = [
     (faulty.LeavesItToAThread, FILES, r"starts a thread in on_bar"),
     (faulty.StartsAThread, FILES, r"starts a thread outside of on_bar: .*\(faulty\.py, line \d+\)"),
     (faulty_import.LeavesAThread, FILES, r"leaves threads running: watcher"),
-    (faulty.FindsTheFutureInMemory, "sees only the past", r"in a process that holds other bars .* looks ahead"),
+    (faulty.FindsTheFutureInMemory, "sees only the past", "looks ahead"),
     (faulty.HashSeed, "does not depend on the hash seed or the process", "PYTHONHASHSEED=1 it said"),
     (faulty.KeepsStateInTheModule, "keeps no state elsewhere", "loaded in another process it said"),
 ]
@@ -104,9 +108,22 @@ def name_of(value: Any) -> str:
     return value.__name__ if isinstance(value, type) else ""
 
 
+@contextmanager
+def few_objects() -> Iterator[None]:
+    """What the process holds from other tests is not among the objects that can be listed: it would take a minute."""
+    market.cache_clear()
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
 @pytest.mark.parametrize(("strategy", "check", "words"), [*HERE, *APART], ids=name_of)
 def test_a_faulty_strategy_is_found_by_the_check_made_for_it(strategy: type[Any], check: str, words: str) -> None:
-    with pytest.raises(Breach, match=words) as found:
+    searched = few_objects() if strategy is faulty.FindsTheFutureInMemory else nullcontext()
+    with searched, pytest.raises(Breach, match=words) as found:
         CHECKS[check](Case(strategy, {}))
     assert found.value.mend
 

@@ -239,8 +239,9 @@ class Hub:
                 yield rows_event("history", rows)
             yield Event("live", b"%d" % after, after, after)
             while not self._stopping:
-                try:
-                    event = await asyncio.wait_for(viewer.queue.get(), KEEPALIVE_S)
+                try:  # not `asyncio.wait_for`: until Python 3.12 it loses a cancel that comes with an event
+                    async with asyncio.timeout(KEEPALIVE_S):
+                        event = await viewer.queue.get()
                 except TimeoutError:
                     yield None
                     continue
@@ -261,6 +262,7 @@ class Hub:
     async def _join(self, session_id: str) -> _Viewer:
         viewer = _Viewer()
         if session_id not in self._channels:
+            await asyncio.to_thread(self.services.sessions.one, session_id)  # what is not there holds nothing up
             last = await asyncio.to_thread(self.services.sessions.tail_start, session_id, 0)
             self._channels.setdefault(session_id, _Channel(last))
         self._channels[session_id].viewers.add(viewer)

@@ -77,10 +77,14 @@ def room(journal: Journal) -> int:
     return sum(max(host.capacity - host.sessions, 0) for host in live_hosts(journal))
 
 
-def offer(journal: Journal, session_id: str) -> bool:
-    """Let a host take a session; false, and nothing is done, if no host has room or a runner has it already."""
+def offer(journal: Journal, session_id: str, coming: bool = False) -> bool:
+    """Let a host take a session; false, and nothing is done, if no host has room or a runner has it already.
+
+    Args:
+        coming: a host that will have room was asked for.
+    """
     row = journal.session(session_id)
-    if not room(journal) or (journal.attended(row) and row.runner):
+    if not (coming or room(journal)) or (journal.attended(row) and row.runner):
         return False
     with journal.writing() as connection:
         waiting = update(schema.sessions).where(_s.id == session_id, _s.epoch == row.epoch)

@@ -268,11 +268,13 @@ def _load(uri: str, name: str, version: str) -> LoadedModel:
     import mlflow.catboost
     from mlflow.models import Model
 
-    folder = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}")
-    stored = Model.load(folder)
-    if "catboost" not in stored.flavors:
-        raise PregaoError(
-            f"Version {version} of {name} is no CatBoost model, but {' and '.join(stored.flavors) or 'empty'}.",
-            "Train one with `pregao retrain`.",
-        )
-    return LoadedModel(name, version, dict(stored.metadata or {}), mlflow.catboost.load_model(folder))
+    with TemporaryDirectory() as folder:  # MLflow's own would stay behind
+        found = mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=folder)
+        stored = Model.load(found)
+        if "catboost" not in stored.flavors:
+            raise PregaoError(
+                f"Version {version} of {name} is no CatBoost model, but {' and '.join(stored.flavors) or 'empty'}.",
+                "Train one with `pregao retrain`.",
+            )
+        classifier = mlflow.catboost.load_model(found)
+    return LoadedModel(name, version, dict(stored.metadata or {}), classifier)

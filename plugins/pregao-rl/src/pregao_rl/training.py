@@ -58,6 +58,7 @@ def train(bars: Bars, plan: Plan, features: str, knobs: Knobs, seed: int, rows: 
     try:
         import torch
         from stable_baselines3 import PPO
+        from stable_baselines3.common.logger import Logger
 
         from pregao_rl.environment import TradingEnv
     except ModuleNotFoundError as error:
@@ -69,6 +70,7 @@ def train(bars: Bars, plan: Plan, features: str, knobs: Knobs, seed: int, rows: 
         "MlpPolicy", env, seed=seed, device="cpu", gamma=knobs.discount, ent_coef=knobs.entropy, n_steps=1_000,
         batch_size=100, policy_kwargs={"net_arch": {"pi": layers, "vf": layers}, "activation_fn": torch.nn.Tanh},
     )  # fmt: skip
+    learner.set_logger(Logger(None, []))  # its own would leave a folder behind
     learner.learn(knobs.steps)
     network: Any = learner.policy
     linear = [part for part in network.mlp_extractor.policy_net if isinstance(part, torch.nn.Linear)]
