@@ -116,14 +116,18 @@ def just_starting() -> str:
 
 def test_a_run_that_is_cancelled_before_its_process_begins_does_nothing_and_ends(served: Servers) -> None:
     """The runner hears of it before it knows the process, and never comes back to it: supervision ends the run."""
-    asked = just_starting()
-    client.cancel(asked)
-    deadline = time.monotonic() + 60
-    supervised = client.ask(client.SUPERVISE, {})  # begins after it, so that one has had its time
-    while not client.get(supervised).done:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    run = client.get(asked)
+    for _ in range(5):
+        asked = just_starting()
+        client.cancel(asked)
+        deadline = time.monotonic() + 60
+        supervised = client.ask(client.SUPERVISE, {})  # begins after it, so that one has had its time
+        while not client.get(supervised).done:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        run = client.get(asked)
+        if run.started is None:
+            break
+        assert run.state_type == "CANCELLED"  # its process was quicker, and the runner has ended it
     assert (run.state_type, run.started) in (("CANCELLING", None), ("CANCELLED", None))
     client.conclude_unbegun(after_s=3_600)
     assert client.get(asked) == run

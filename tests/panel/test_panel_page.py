@@ -285,6 +285,17 @@ def test_all_sessions_are_listed_and_steered(panel: Any, visit: Any) -> None:
     visitor.wait_text("status", "stopped")
 
 
+def test_a_strategy_and_its_settings_are_told_in_portuguese(panel: Any, visit: Any) -> None:
+    page = visit(locale="pt-BR").open("/")
+    page.wait_for_selector(".pg-verdict .first")
+    page.click("#f-strategy input")
+    page.click("[role=option]:has-text('Cruzamento de médias móveis')")
+    page.click("#settings button")
+    page.wait_for_selector("#settings >> text=Segue a tendência: comprada enquanto")
+    page.wait_for_selector("#f-settings-fast >> text=Média rápida")
+    page.wait_for_selector("#f-settings-fast >> text=Período em barras")
+
+
 def test_sessions_are_compared_audited_traced_and_cloned(panel: Any, visit: Any) -> None:
     for name in ("ma-cross", "buy-and-hold"):
         spec = {"strategy": name, "config": {}, "risk": {"profile": "balanced"}, "trailing": True}

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from pregao_ui.numbers import day, money, number, parse_day, signed_money
-from pregao_ui.texts import dictionary, language_of, phrases, script, text
+from pregao_ui.services.strategies import Strategies
+from pregao_ui.texts import dictionary, language_of, of_plugin, phrases, script, text
 from pregao_ui.widgets import PAGES
 
 UI = Path(str(files("pregao_ui")))
@@ -137,3 +138,17 @@ def test_what_the_classics_say_of_their_decisions_is_told_in_portuguese() -> Non
                 said.add("".join(str(part.value) if isinstance(part, ast.Constant) else "#" for part in parts))
     assert len(said) > 7
     assert said <= set(phrases("pt-BR"))
+
+
+def test_what_our_own_strategies_say_of_themselves_is_told_in_portuguese() -> None:
+    folder = Path(__file__).parents[2] / "plugins"
+    ours = [one for one in Strategies().all if (folder / one.distribution).is_dir()]
+    assert len(ours) >= 8
+    said: set[str] = set()
+    for one in ours:
+        assert one.settings is not None
+        said |= {one.title, one.summary}
+        for rules in one.settings.get("properties", {}).values():
+            said |= {rules[name] for name in ("title", "description", "unit") if rules.get(name)}
+    assert {words for words in said if of_plugin("pt-BR", words) == words} == {"%"}
+    assert of_plugin("pt-BR", "What a stranger ships") == "What a stranger ships"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pregao_ui.fast_gradio import gr
+from pregao_ui.texts import of_plugin
 
 Schema = Mapping[str, Any]
 
@@ -17,7 +18,7 @@ class Field(NamedTuple):
     component: Any
 
 
-def fields(schema: Schema, values: Mapping[str, Any]) -> list[Field]:
+def fields(schema: Schema, values: Mapping[str, Any], language: str = "en") -> list[Field]:
     """Components for each property, made in the current layout; ``values`` win over the defaults.
 
     Bounds are said under the label and checked by the strategy's own `Config`: Gradio's ``minimum=`` would answer
@@ -28,8 +29,10 @@ def fields(schema: Schema, values: Mapping[str, Any]) -> list[Field]:
         rules = _resolved(raw, schema)
         value = values.get(name, rules.get("default"))
         make = _component(rules)
-        title = rules.get("title") or name.replace("_", " ").capitalize()
-        component = make(value, label=title, info=_hint(rules), elem_id=f"f-settings-{name}", interactive=True)
+        title = of_plugin(language, rules.get("title") or name.replace("_", " ").capitalize())
+        component = make(
+            value, label=title, info=_hint(rules, language), elem_id=f"f-settings-{name}", interactive=True
+        )
         made.append(Field(name, component))
     return made
 
@@ -55,15 +58,15 @@ def _resolved(rules: Schema, root: Schema) -> dict[str, Any]:
     return merged
 
 
-def _hint(rules: Schema) -> str | None:
-    parts = [rules.get("description"), _bounds(rules)]
+def _hint(rules: Schema, language: str) -> str | None:
+    parts = [of_plugin(language, rules.get("description") or ""), _bounds(rules, language)]
     return " · ".join(part for part in parts if part) or None
 
 
-def _bounds(rules: Schema) -> str:
+def _bounds(rules: Schema, language: str) -> str:
     low = rules.get("minimum", rules.get("exclusiveMinimum"))
     high = rules.get("maximum", rules.get("exclusiveMaximum"))
-    unit = f" {rules['unit']}" if rules.get("unit") else ""
+    unit = f" {of_plugin(language, rules['unit'])}" if rules.get("unit") else ""
     if low is None and high is None:
         return unit.strip()
     if low is None:

@@ -43,6 +43,21 @@ def phrases(language: str) -> dict[str, str]:
     return told
 
 
+@cache
+def _of_plugins(language: str) -> dict[str, str]:
+    if language == "en":
+        return {}
+    raw = files("pregao_ui").joinpath("locales", "phrases", f"plugins.{language}.json").read_text(encoding="utf-8")
+    told: dict[str, str] = json.loads(raw)
+    return told
+
+
+def of_plugin(language: str, words: str) -> str:
+    """A title, a summary, a description or a unit of a strategy: those of the house are known in each language, what
+    others ship is told as they wrote it."""
+    return _of_plugins(language).get(words, words)
+
+
 def text(language: str, key: str, /, **values: object) -> str:
     """One text with its ``{names}`` filled in."""
     return dictionary(language)[key].format(**values)

@@ -15,7 +15,7 @@ from pregao.strategies.contract import Model
 from pregao_ui.fast_gradio import gr
 from pregao_ui.schemas.market import StoredInstrument
 from pregao_ui.services import Services
-from pregao_ui.texts import text
+from pregao_ui.texts import of_plugin, text
 from pregao_ui.ticket import LIVE, PRICE, REPLAY, UNSEEN, Ticket, exits_of
 from pregao_ui.ticket.cloning import left_out as not_in_the_form
 from pregao_ui.ticket.cloning import ticket_of
@@ -132,7 +132,10 @@ def first(remembered: Mapping[str, Any], services: Services, language: str) -> d
     values = {name: remembered[name] for name in TYPED if name in remembered}
     if "take_profit" not in values:
         values |= _trained_exits(services, key, timeframe, strategy) or {}
-    titles = [(s.title if s.state == "ok" else text(language, "ambiguous", name=s.name), s.name) for s in usable]
+    titles = [
+        (of_plugin(language, s.title) if s.state == "ok" else text(language, "ambiguous", name=s.name), s.name)
+        for s in usable
+    ]
     updates: dict[str, Any] = {name: offer.update() for name, offer in offers.items()}
     updates |= {
         "feed": LIVE if live else REPLAY,

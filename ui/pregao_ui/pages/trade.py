@@ -20,7 +20,7 @@ from pregao_ui.fast_gradio import gr
 from pregao_ui.pages import filling, starting
 from pregao_ui.refusals import refusal
 from pregao_ui.services import Services
-from pregao_ui.texts import label, language_of
+from pregao_ui.texts import label, language_of, of_plugin
 from pregao_ui.ticket import BEGINNING, DATE, LIVE, PERCENT, PRICE, REPLAY, UNSEEN, Ticket, review
 
 MODES = ("observe", "approve", "auto")
@@ -141,12 +141,13 @@ def _settings_form(services: Services, strategy: Any, settings: Any) -> None:
     """The chosen strategy's own form. An edit goes into ``settings`` in the browser, without the server."""
 
     @gr.render(inputs=[strategy, settings], triggers=[strategy.change], queue=False, show_progress="hidden")
-    def form(name: str | None, edited: Mapping[str, Any] | None) -> None:
+    def form(name: str | None, edited: Mapping[str, Any] | None, request: gr.Request) -> None:
         chosen = services.strategies.usable(name)
         if chosen is None or chosen.settings is None:
             return
-        gr.Markdown(chosen.summary, elem_classes="pg-hint")
-        made = forms.fields(chosen.settings, (edited or {}).get(chosen.name, {}))
+        language = _language(request)
+        gr.Markdown(of_plugin(language, chosen.summary), elem_classes="pg-hint")
+        made = forms.fields(chosen.settings, (edited or {}).get(chosen.name, {}), language)
         if not made:
             gr.Markdown(label("no_settings"), elem_classes="pg-hint")
         for field in made:
