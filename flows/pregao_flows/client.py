@@ -32,9 +32,10 @@ ACTIVE = ("PENDING", "RUNNING", "CANCELLING", "PAUSED")
 """State types of runs that have a process, or had one."""
 
 POLL_SECONDS = 0.3
+"""Each look at a run costs the server some ten milliseconds of its one core."""
+
 PATIENCE_S = 60.0
 """A server that does not answer for so long is away."""
-"""Each look at a run costs the server some ten milliseconds of its one core."""
 
 SHUTDOWN = "Pregão is shutting down"
 """Message of the cancellation at shutdown: a session then stays to be resumed; any other cancellation stops it."""

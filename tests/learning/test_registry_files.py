@@ -33,10 +33,8 @@ def verdict(passed: bool) -> Verdict:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    started = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    started.start()
-    yield started
-    started.kill()
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as started:
+        yield started
 
 
 @pytest.fixture(params=["sqlite", pytest.param("server", marks=pytest.mark.servers)])

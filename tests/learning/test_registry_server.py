@@ -27,10 +27,8 @@ EVERY = int(os.environ.get("PREGAO_CUTS", "48"))
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    made = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    made.start()
-    yield made
-    made.kill()
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

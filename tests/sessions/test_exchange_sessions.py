@@ -135,6 +135,14 @@ WIDE: dict[str, Any] = {"take_profit": 5, "stop_loss": 5, "isolated": False}
 CLOSE: dict[str, Any] = {"take_profit": "0.1", "stop_loss": "0.1", "entry_value": 2_000, "isolated": False}
 
 
+def holding(venue: Venue, account: Account, journal: Journal, session_id: str) -> None:
+    """Let the session begin, and minutes pass until it holds something."""
+    begun(venue, journal, session_id)
+    while not journal.session(session_id).position_lots:
+        play(venue, journal, session_id, 1)
+        calm(journal, account, session_id)
+
+
 def ended(journal: Journal, venue: Venue, account: Account, session_id: str) -> None:
     """Stop the session: its position is sold, nothing waits at the exchange, and both tell the same."""
     journal.command(session_id, "stop")
@@ -191,10 +199,7 @@ def test_commands_reach_the_exchange_at_once(venue: Venue, account: Account, fol
     """Between two bars: a position is closed when a person says so, the bracket before it."""
     session_id = follow(**WIDE)
     with Running(journal, session_id):
-        begun(venue, journal, session_id)
-        while not journal.session(session_id).position_lots:
-            play(venue, journal, session_id, 1)
-            calm(journal, account, session_id)
+        holding(venue, account, journal, session_id)
         assert [o.status for o in account.orders if o.list_id >= 0] == ["NEW", "NEW"]
         bars = journal.session(session_id).bars
         number = journal.command(session_id, "flatten")
@@ -212,10 +217,7 @@ def test_a_request_whose_time_the_exchange_refuses_is_sent_again_by_its_clock(
     refused a second later, whatever is sent. A stop must come through all the same."""
     session_id = follow(**WIDE)
     with Running(journal, session_id):
-        begun(venue, journal, session_id)
-        while not journal.session(session_id).position_lots:
-            play(venue, journal, session_id, 1)
-            calm(journal, account, session_id)
+        holding(venue, account, journal, session_id)
         monkeypatch.setattr("pregao.sessions.brokers.courier.POLL_S", 60)
         monkeypatch.setattr("pregao.sessions.brokers.courier._PAUSES_S", (1.5,))
         time.sleep(1.5)
@@ -436,10 +438,7 @@ def test_what_cannot_be_closed_because_the_exchange_is_gone_is_never_called_flat
         return f"{row.instrument.quantity(row.position_lots):f} BTC"
 
     with Running(journal, session_id) as running:
-        begun(venue, journal, session_id)
-        while not journal.session(session_id).position_lots:
-            play(venue, journal, session_id, 1)
-            calm(journal, account, session_id)
+        holding(venue, account, journal, session_id)
         pair = [o for o in account.orders if o.list_id >= 0]
         for name in SIGNED:
             venue.fault(Status(503), on=name, times=100_000)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 import yaml
 from aiohttp import web
-from learning_project import in_process, project
+from learning_project import project
 from live_session import MINUTE, STREAM, Running, begun, follower, play, rows, truth
+from trained_market import champion_of
 from venue import DroppedFrames, Market, MarketClock, Venue
 from venue.faults import Fault
 from venue.frames import Frame
@@ -24,7 +25,7 @@ from waiting import wait
 from pregao.core.bars import Bar, Bars
 from pregao.core.instrument import Instrument
 from pregao.features.sets import feature_set
-from pregao.learning import pipeline, registry
+from pregao.learning import registry
 from pregao.market.hours import TradingHours
 from pregao.sessions.assembly import SpecError, assemble
 from pregao.sessions.audit import audit
@@ -93,13 +94,8 @@ def name(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             knobs["folds"]["blocks"] = 2
             knobs["combinations"] = {"groups": 4, "test_groups": 2}
             (home / "params.yaml").write_text(yaml.safe_dump(knobs))
-            workspace = pipeline.prepare(OWN, "1m")
-            with pytest.MonkeyPatch.context() as patch:
-                verdict = in_process(workspace, patch)
-            (workspace.root / "dvc.lock").write_text("")  # DVC was not asked
-            made = registry.log_and_register(workspace, verdict)
-            registry.promote(workspace.name, made.version)
-        yield workspace.name
+            made = champion_of(OWN, "1m")
+        yield made
 
 
 @pytest.fixture

@@ -37,10 +37,8 @@ pytestmark = pytest.mark.servers
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    made = MlflowServer(tmp_path_factory.mktemp("mlflow"))
-    made.start()
-    yield made
-    made.kill()
+    with MlflowServer(tmp_path_factory.mktemp("mlflow")) as started:
+        yield started
 
 
 @pytest.fixture(scope="module")

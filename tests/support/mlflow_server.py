@@ -24,7 +24,7 @@ def free_port() -> int:
 
 
 class MlflowServer:
-    """``mlflow server`` on SQLite in a folder; the folder outlives the process."""
+    """``mlflow server`` on SQLite in a folder; the folder outlives the process. A context starts and kills it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -55,6 +55,13 @@ class MlflowServer:
             assert self._process.poll() is None, (self.folder / "server.log").read_text()[-2_000:]
             assert time.monotonic() < deadline, "the MLflow server does not start"
             time.sleep(0.1)
+
+    def __enter__(self) -> MlflowServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def kill(self) -> None:
         """SIGKILL, the server and its worker."""

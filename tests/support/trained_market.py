@@ -35,13 +35,18 @@ def trained(home: Path, bars: Bars) -> Iterator[str]:
         knobs = yaml.safe_load((home / "params.yaml").read_text())
         knobs["combinations"] = {"groups": 4, "test_groups": 2}  # it is promoted whatever the gate says
         (home / "params.yaml").write_text(yaml.safe_dump(knobs))
-        workspace = pipeline.prepare(bars.instrument.key, "15m")
-        with pytest.MonkeyPatch.context() as patch:
-            verdict = in_process(workspace, patch)
-        (workspace.root / "dvc.lock").write_text("")  # DVC was not asked
-        made = registry.log_and_register(workspace, verdict)
-        registry.promote(workspace.name, made.version)
-        yield workspace.name
+        yield champion_of(bars.instrument.key, "15m")
+
+
+def champion_of(instrument: str, timeframe: str) -> str:
+    """Train a model in this process and promote it, whatever the gate says; its registered name."""
+    workspace = pipeline.prepare(instrument, timeframe)
+    with pytest.MonkeyPatch.context() as patch:
+        verdict = in_process(workspace, patch)
+    (workspace.root / "dvc.lock").write_text("")  # DVC was not asked
+    made = registry.log_and_register(workspace, verdict)
+    registry.promote(workspace.name, made.version)
+    return workspace.name
 
 
 def session(journal: Journal, **changes: object) -> str:

@@ -36,26 +36,20 @@ def dictionary(language: str) -> dict[str, str]:
 @cache
 def phrases(language: str) -> dict[str, str]:
     """What the platform says in English, in another language: of features, of commands. ``#`` is for each number."""
-    if language == "en":
-        return {}
-    raw = files("pregao_ui").joinpath("locales", "phrases", f"{language}.json").read_text(encoding="utf-8")
-    told: dict[str, str] = json.loads(raw)
-    return told
-
-
-@cache
-def _of_plugins(language: str) -> dict[str, str]:
-    if language == "en":
-        return {}
-    raw = files("pregao_ui").joinpath("locales", "phrases", f"plugins.{language}.json").read_text(encoding="utf-8")
-    told: dict[str, str] = json.loads(raw)
-    return told
+    return _translations(f"{language}.json") if language != "en" else {}
 
 
 def of_plugin(language: str, words: str) -> str:
     """A title, a summary, a description or a unit of a strategy: those of the house are known in each language, what
     others ship is told as they wrote it."""
-    return _of_plugins(language).get(words, words)
+    known = _translations(f"plugins.{language}.json") if language != "en" else {}
+    return known.get(words, words)
+
+
+@cache
+def _translations(file: str) -> dict[str, str]:
+    told: dict[str, str] = json.loads(files("pregao_ui").joinpath("locales", "phrases", file).read_text("utf-8"))
+    return told
 
 
 def text(language: str, key: str, /, **values: object) -> str:

@@ -75,17 +75,22 @@ class Instrument(BaseModel):
         return int(self.tick_size * self.lot_size / self.quantum)
 
     @cached_property
-    def decimals(self) -> tuple[int, int]:
-        """Decimals of the grid of prices and of that of quantities: (2, 5) for ticks of 0.01 and lots of 0.00001."""
-        return _decimals(self.tick_size), _decimals(self.lot_size)
+    def price_decimals(self) -> int:
+        """Decimals of the grid of prices: 2 for ticks of 0.25, 0 for ticks of 10."""
+        return _decimals(self.tick_size)
+
+    @cached_property
+    def quantity_decimals(self) -> int:
+        """Decimals of the grid of quantities."""
+        return _decimals(self.lot_size)
 
     def price_text(self, price: float | Decimal) -> str:
         """A price to the last digit of its grid: ``38,193.80``."""
-        return f"{price:,.{self.decimals[0]}f}"
+        return f"{price:,.{self.price_decimals}f}"
 
     def quantity_text(self, quantity: float | Decimal) -> str:
         """A quantity to the last digit of its grid, zeros at the end left out: ``0.505``."""
-        shown = f"{quantity:,.{self.decimals[1]}f}"
+        shown = f"{quantity:,.{self.quantity_decimals}f}"
         return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
     @property

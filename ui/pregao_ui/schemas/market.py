@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel
 
 from pregao.core.instrument import Instrument
@@ -31,14 +29,9 @@ class InstrumentOut(BaseModel):
             base=instrument.base,
             quote=instrument.quote,
             synthetic=instrument.synthetic,
-            price_decimals=_decimals(instrument.tick_size),
-            quantity_decimals=_decimals(instrument.lot_size),
+            price_decimals=instrument.price_decimals,
+            quantity_decimals=instrument.quantity_decimals,
         )
-
-
-def _decimals(step: Any) -> int:
-    """Decimals of a grid's step: 0.25 has 2, 10 has 0."""
-    return max(0, -int(step.normalize().as_tuple().exponent))
 
 
 class SeriesOut(BaseModel):

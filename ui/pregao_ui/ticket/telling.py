@@ -194,6 +194,4 @@ def _signed(language: str, percent: Decimal) -> str:
 
 
 def _decimals(market: Market) -> int:
-    if market.instrument is None:
-        return 2
-    return max(0, -int(market.instrument.tick_size.normalize().as_tuple().exponent))
+    return 2 if market.instrument is None else market.instrument.price_decimals
