@@ -18,6 +18,7 @@ from typing import Any
 
 from pregao.core.errors import PregaoError
 from pregao.settings import settings
+from pregao_flows.messages import Message, said
 
 INGEST = "ingest/ingest"
 RETRAIN = "retrain/retrain"
@@ -37,7 +38,8 @@ POLL_SECONDS = 0.3
 PATIENCE_S = 60.0
 """A server that does not answer for so long is away."""
 
-SHUTDOWN = "Pregão is shutting down"
+BY_THE_PERSON = said("by_the_person")
+SHUTDOWN = said("shutdown")
 """Message of the cancellation at shutdown: a session then stays to be resumed; any other cancellation stops it."""
 
 HOST_TAG = "host"
@@ -221,9 +223,9 @@ def report(run_id: str) -> dict[str, Any]:
     return json.loads(data) if isinstance(data, str) else dict(data)
 
 
-def cancel(run_id: str, message: str = "Cancelled by the person") -> None:
+def cancel(run_id: str, message: Message = BY_THE_PERSON) -> None:
     """Ask a run to end: SIGTERM reaches its flow within a fraction of a second."""
-    state = {"type": "CANCELLING", "message": message}
+    state = {"type": "CANCELLING", "message": message.english}
     request("POST", f"/flow_runs/{run_id}/set_state", {"state": state, "force": False})
 
 
@@ -235,7 +237,7 @@ def session_runs(session_id: str) -> list[FlowRun]:
 def was_cancelled(session_id: str) -> bool:
     """Whether somebody cancelled the session's latest run: the session is to be stopped then, not gone on with."""
     latest = _runs(["SCHEDULED", *ACTIVE, *FINAL], tags=[_tag(session_id)], limit=1)
-    return bool(latest) and latest[0].state_type == "CANCELLED" and latest[0].message != SHUTDOWN
+    return bool(latest) and latest[0].state_type == "CANCELLED" and latest[0].message != SHUTDOWN.english
 
 
 def active_runs() -> list[FlowRun]:
@@ -243,7 +245,7 @@ def active_runs() -> list[FlowRun]:
     return [run for run in _runs(ACTIVE) if run.state != "Suspended"]
 
 
-def cancel_all(timeout: float, message: str = SHUTDOWN) -> list[FlowRun]:
+def cancel_all(timeout: float) -> list[FlowRun]:
     """Cancel every active run and wait; those that have not ended after ``timeout`` seconds."""
     deadline = time.monotonic() + timeout
     asked: set[str] = set()
@@ -252,7 +254,7 @@ def cancel_all(timeout: float, message: str = SHUTDOWN) -> list[FlowRun]:
         conclude_unbegun(left)
         for run in left:
             if run.id not in asked and run.state_type != "CANCELLING":
-                cancel(run.id, message)
+                cancel(run.id, SHUTDOWN)
             asked.add(run.id)
         if not left or time.monotonic() > deadline:
             return left
@@ -271,10 +273,10 @@ def conclude_unbegun(runs: Sequence[FlowRun] | None = None, after_s: float = 0.0
             request("POST", f"/flow_runs/{run.id}/set_state", {"state": state, "force": True})
 
 
-def crash_active(message: str) -> None:
+def crash_active(message: Message) -> None:
     """Mark every run that looks active as crashed, whatever it says itself. For a runner that knows it is alone."""
     for run in active_runs():
-        state = {"type": "CRASHED", "message": message}
+        state = {"type": "CRASHED", "message": message.english}
         request("POST", f"/flow_runs/{run.id}/set_state", {"state": state, "force": True})
 
 

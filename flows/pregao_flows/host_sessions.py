@@ -13,9 +13,10 @@ from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import TerminationSignal
-from prefect.states import Completed
 
 from pregao_flows import own_run
+from pregao_flows.messages import said
+from pregao_flows.reports import ended_well
 
 POLL_SECONDS = 2.0
 END_SECONDS = 25.0
@@ -53,7 +54,7 @@ def host_sessions(capacity: int = 100) -> State[Any]:
     _end(thread, go)
     if failed:
         raise failed[0]
-    return Completed(message="Its sessions wait to be gone on with.")
+    return ended_well(said("host_ended"))
 
 
 def _end(thread: threading.Thread, go: threading.Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,6 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
 from prefect.concurrency.sync import concurrency
 from prefect.futures import PrefectFuture, as_completed
-from prefect.states import Completed, Failed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 from prefect.utilities.annotations import quote
@@ -21,7 +19,8 @@ from prefect.utilities.annotations import quote
 from pregao.core.errors import PregaoError, UsageError
 from pregao.market.feeds.wire import BusyError
 from pregao_flows.limits import AT_ONCE, DVC_LIMIT, ensure_venue_limit
-from pregao_flows.reports import leave, table
+from pregao_flows.messages import Message, failing, failures, said, sentence
+from pregao_flows.reports import ended_badly, ended_well, leave, table
 from pregao_flows.secrets import revealed
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def ingest(
     if source is None:
         jobs = refreshable()
         if not jobs:
-            return Completed(message="Nothing to go on with: the store has no series of a source that can.")
+            return ended_well(said("nothing_to_ingest"))
     else:
         jobs = [Job(source, (symbol,), timeframe, options or {}) for symbol in symbols or []]
         jobs = jobs or [Job(source, (), timeframe, options or {})]
@@ -140,15 +139,15 @@ def ingest(
     except PregaoError as error:
         if not failed:
             raise
-        raise PregaoError(f"{error.message} Also failed: {_told(failed)}.", error.mend) from error
+        raise PregaoError(f"{error.message} Also failed: {failures(failed)}.", error.mend) from error
     failed |= refused
     update_progress_artifact(progress, 100.0)
     summary = _summary(report)
-    leave(f"ingest {report.source}", _page(report, summary, failed), report.to_json(), summary)
+    leave(f"ingest {report.source}", _page(report, summary, failed), report.to_json(), summary.english)
     if failed:
-        log.error("Failed: %s", _told(failed))
-        return Failed(message=f"{summary}; failed: {_told(failed)}")
-    return Completed(message=summary)
+        log.error("Failed: %s", failures(failed))
+        return ended_badly(failing(summary, failed))
+    return ended_well(summary)
 
 
 def _sort_out(
@@ -164,16 +163,12 @@ def _sort_out(
     done[label] = replace(result, broken=None)
 
 
-def _told(failed: dict[str, BaseException]) -> str:
-    return "; ".join(f"{label}: {error}" for label, error in failed.items())
-
-
-def _summary(report: IngestReport) -> str:
+def _summary(report: IngestReport) -> Message:
     count = len(report.series)
-    return f"{report.source}: {report.added:,} new bars in {count} series, version {report.version.short}"
+    return said("ingested", source=report.source, added=f"{report.added:,}", series=count, version=report.version.short)
 
 
-def _page(report: IngestReport, summary: str, failed: dict[str, BaseException]) -> str:
+def _page(report: IngestReport, summary: Message, failed: dict[str, BaseException]) -> str:
     """The report for a person: what was written, each flaw that was found, and what could not be had."""
     rows: Sequence[list[object]] = [
         [
@@ -196,10 +191,6 @@ def _page(report: IngestReport, summary: str, failed: dict[str, BaseException]) 
         table(["series", "level", "finding", "count", "what", "where"], flaws) if flaws else "Nothing was found."
     )
     if failed:
-        parts += ["## Failed", table(["series", "why"], [[label, _line(error)] for label, error in failed.items()])]
+        parts += ["## Failed", table(["series", "why"], [[label, sentence(error)] for label, error in failed.items()])]
     parts += [f"Version `{report.version.md5}`, revision `{report.version.revision[:12]}`."]
     return "\n\n".join(parts)
-
-
-def _line(error: BaseException) -> str:
-    return re.sub(r"\s+", " ", str(error))

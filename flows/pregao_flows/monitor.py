@@ -12,19 +12,18 @@ from __future__ import annotations
 
 import time
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.concurrency.sync import concurrency
 from prefect.events import emit_event
-from prefect.states import Completed, Failed
 
 from pregao.core.errors import PregaoError, UsageError
 from pregao_flows.limits import DVC_LIMIT
-from pregao_flows.reports import leave, table
-from pregao_flows.retrain_many import failures, sentence
+from pregao_flows.messages import Message, because, failing, said, sentence
+from pregao_flows.reports import ended_badly, ended_well, leave, table
 
 if TYPE_CHECKING:
     from pregao.learning.watching import Watched
@@ -32,6 +31,15 @@ if TYPE_CHECKING:
 DRIFT, GROWN, SKEW = "pregao.drift", "pregao.grown", "pregao.skew"
 _DAY_NS = 86_400 * 10**9
 _PLAIN: dict[str, Any] = {"cache_policy": NO_CACHE, "persist_result": False}
+
+
+class Event(NamedTuple):
+    """What calls for something: the event's name, the model or session that it is of, how it is told, and why."""
+
+    name: str
+    of: str
+    told: Message
+    why: list[Message]
 
 
 @task(name="gather outcomes", **_PLAIN)
@@ -141,30 +149,31 @@ def monitor(grown: float = 0.1, days: int = 7) -> State[Any]:
     watched = [_kept(watch_one(*model, return_state=True), model[0], failed) for model in models]
     shadows = [_kept(compare_shadow(m[0], return_state=True), f"shadow of {m[0]}", failed) for m in models]
     metas = [_kept(judge_meta(*model, return_state=True), f"meta-model of {model[0]}", failed) for model in models]
-    events: list[list[str]] = []
+    events: list[Event] = []
     for one in skews:
         if one.get("skewed"):
-            events.append([SKEW, one["session"], f"{one['differing']} of {one['compared']} chances differ"])
+            why = said("differing", differing=one["differing"], compared=one["compared"])
+            events.append(Event(SKEW, one["session"], said("skewed", session=one["session"]), [why]))
             emit_event(SKEW, {"prefect.resource.id": f"pregao.session.{one['session']}"}, payload=one)
     for found in watched:
         if found is not None:
             events += _told(found, grown)
-    summary = f"{len(models)} models watched; " + (
-        "; ".join(f"{event} {what}: {why}" for event, what, why in events) or "nothing calls for anything"
-    )
+    summary = said("watched", models=len(models))
+    for message in [because(event.told, event.why) for event in events] or [said("calm")]:
+        summary += message
     document = {
         "outcomes": outcomes,
         "skew": skews,
         "models": [found.to_json() for found in watched if found is not None],
         "shadow": [one for found in shadows for one in found or []],
         "meta": [one for one in metas if one is not None],
-        "events": [dict(zip(("event", "of", "why"), event, strict=True)) for event in events],
+        "events": [{"event": event.name, "of": event.of, "why": _joined(event.why)} for event in events],
         "failed": {name: sentence(error) for name, error in failed.items()},
     }
-    leave("monitor", _page(summary, document), document, summary)
+    leave("monitor", _page(summary, document), document, summary.english)
     if failed:
-        return Failed(message=f"{summary}; failed: {failures(failed)}")
-    return Completed(message=summary)
+        return ended_badly(failing(summary, failed))
+    return ended_well(summary)
 
 
 def _kept(state: State[Any], name: str, failed: dict[str, BaseException]) -> Any:
@@ -175,24 +184,37 @@ def _kept(state: State[Any], name: str, failed: dict[str, BaseException]) -> Any
     return result
 
 
-def _told(found: Watched, grown: float) -> list[list[str]]:
+def _told(found: Watched, grown: float) -> list[Event]:
     """Emit what calls for a training of this model: one event, since one training answers to all."""
-    reasons = [f"{f.name} {f.value:.3f} is outside {_bounds(f.low, f.high)}" for f in found.drifted]
-    event, why = DRIFT, "; ".join(reasons)
-    if not reasons:
-        if found.grown < grown:
-            return []
-        event, why = GROWN, f"the data has grown by {found.grown:.0%}"
-    payload = found.to_json() | {"why": why}
-    emit_event(event, {"prefect.resource.id": f"pregao.model.{found.name}"}, payload=payload)
-    return [[event, found.name, why]]
+    reasons = [
+        said("bounds", figure=f.name, value=f"{f.value:.3f}", low=_bound(f.low), high=_bound(f.high))
+        for f in found.drifted
+    ]
+    if reasons:
+        event = Event(DRIFT, found.name, said("drifted", name=found.name), reasons)
+    elif found.grown >= grown:
+        why = said("grown_by", part=f"{found.grown:.0%}")
+        event = Event(GROWN, found.name, said("grown", name=found.name), [why])
+    else:
+        return []
+    payload = found.to_json() | {"why": _joined(event.why)}
+    emit_event(event.name, {"prefect.resource.id": f"pregao.model.{found.name}"}, payload=payload)
+    return [event]
+
+
+def _joined(reasons: list[Message]) -> str:
+    return "; ".join(map(str, reasons))
+
+
+def _bound(bound: float | None) -> str:
+    return "…" if bound is None else f"{bound:.3f}"
 
 
 def _bounds(low: float | None, high: float | None) -> str:
-    return f"{'…' if low is None else f'{low:.3f}'} to {'…' if high is None else f'{high:.3f}'}"
+    return f"{_bound(low)} to {_bound(high)}"
 
 
-def _page(summary: str, document: dict[str, Any]) -> str:
+def _page(summary: Message, document: dict[str, Any]) -> str:
     parts = [f"# {summary}", "## Models"]
     rows: list[list[object]] = [
         [model["name"], model["champion"] or "none", f"{model['grown']:+.1%}", model["window"], model["note"]]

@@ -34,4 +34,4 @@ def message() -> str:
         if found is not None:
             return found.message or ""
         time.sleep(_WAIT_S)
-    return SHUTDOWN
+    return SHUTDOWN.english

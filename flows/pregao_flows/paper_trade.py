@@ -17,12 +17,12 @@ from prefect import flow, get_run_logger
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.exceptions import Abort, Pause, PrefectException, TerminationSignal
-from prefect.states import Completed, Failed
 
 from pregao.core.errors import PregaoError, UsageError
 from pregao_flows import own_run
 from pregao_flows.client import SHUTDOWN
-from pregao_flows.reports import leave, table
+from pregao_flows.messages import of_error, said
+from pregao_flows.reports import ended_badly, ended_well, leave, table
 
 if TYPE_CHECKING:
     from pregao.sessions.records import SessionRow
@@ -98,7 +98,7 @@ def paper_trade(session_id: str) -> State[Any]:
             _attend(loop, client, page)
         page.tell()
     except TerminationSignal:
-        if own_run.message() == SHUTDOWN:
+        if own_run.message() == SHUTDOWN.english:
             loop.leave()
             log.info("Session %s waits to be gone on with", session_id)
         else:
@@ -110,14 +110,14 @@ def paper_trade(session_id: str) -> State[Any]:
                 log.warning("Session %s could not be ended yet: it is gone on with until it is", session_id)
         raise
     if _is_fenced(loop.error):
-        return Completed(message=f"Session {session_id} went on in another process.")
+        return ended_well(said("elsewhere", session=session_id))
     if isinstance(loop.error, PregaoError):
-        return Failed(message=str(loop.error))
+        return ended_badly(of_error(loop.error))
     if loop.error is not None:
         raise loop.error
     if loop.status == "failed":
-        return Failed(message=f"Session {session_id} failed; its journal says why.")
-    return Completed(message=f"Session {session_id}: {loop.status}.")
+        return ended_badly(said("session_failed", session=session_id))
+    return ended_well(said("session_ended", session=session_id, status=loop.status))
 
 
 def _is_fenced(error: BaseException | None) -> bool:

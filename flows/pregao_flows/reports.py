@@ -6,8 +6,11 @@ import re
 from typing import Any
 
 from prefect.artifacts import Artifact, create_markdown_artifact
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
 
 from pregao_flows.client import REPORT
+from pregao_flows.messages import Message
 
 
 def leave(name: str, markdown: str, report: dict[str, Any], description: str) -> None:
@@ -22,6 +25,16 @@ def leave(name: str, markdown: str, report: dict[str, Any], description: str) ->
     key = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
     create_markdown_artifact(markdown, key=key, description=description)
     Artifact(type=REPORT, key=f"{key}-json", description=description, data=report).create()  # type: ignore[call-arg]
+
+
+def ended_well(message: Message) -> State[Any]:
+    """The last state of a run that did what it was for."""
+    return Completed(message=message.english)
+
+
+def ended_badly(message: Message) -> State[Any]:
+    """The last state of a run that did not."""
+    return Failed(message=message.english)
 
 
 def table(columns: list[str], rows: list[list[object]]) -> str:

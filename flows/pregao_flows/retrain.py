@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
 
 from pregao.core.errors import NotFoundError
-from pregao_flows.reports import leave, table
-from pregao_flows.retrain_many import Many, failures, retrain_many, sentence
+from pregao_flows.messages import Message, because, failing, of_gate, said, sentence
+from pregao_flows.reports import ended_badly, ended_well, leave, table
+from pregao_flows.retrain_many import Many, retrain_many
 
 if TYPE_CHECKING:
     from pregao.learning.gate import Verdict
@@ -89,9 +89,9 @@ def retrain(
     asked = ([instrument] if instrument is not None else []) + (instruments or [])
     wanted = [(one, timeframe) for one in asked] if timeframe is not None and asked else _known(asked, timeframe)
     if not wanted:
-        return Completed(message="No model is registered yet: name an instrument, and its first is trained.")
+        return ended_well(said("no_model"))
     if len(wanted) == 1 and cluster is None:
-        return Completed(message=_retrain(*wanted[0]))
+        return ended_well(_retrain(*wanted[0]))
     many = retrain_many(wanted, cluster)
     if not many.done and len(many.failed) == 1:
         raise next(iter(many.failed.values()))
@@ -127,25 +127,25 @@ def _report(many: Many) -> State[Any]:
 
     rows: list[list[object]] = []
     for label, report in many.done.items():
-        said = _verdict(report["name"], report["version"], report["gate"])
+        verdict = _verdict(report["name"], report["version"], report["gate"])
         symbol = Store().instrument(report["instrument"]).symbol
-        _gate_page(f"{symbol} {report['timeframe']}", report["gate"], report | {"summary": said}, said)
-        verdict = "champion" if report["promoted"] else "passed" if report["gate"]["passed"] else "refused"
-        rows.append([label, report["version"], "new" if report["created"] else "as before", verdict,
-                     report["model_digest"][:12], said])  # fmt: skip
+        _gate_page(f"{symbol} {report['timeframe']}", report["gate"], report | {"summary": verdict.english}, verdict)
+        became = "champion" if report["promoted"] else "passed" if report["gate"]["passed"] else "refused"
+        rows.append([label, report["version"], "new" if report["created"] else "as before", became,
+                     report["model_digest"][:12], verdict])  # fmt: skip
     promoted = sum(report["promoted"] for report in many.done.values())
-    summary = f"{len(many.done)} models trained, {promoted} promoted"
+    summary = said("trained", models=len(many.done), promoted=promoted)
     page = [f"# {summary}", table(["series", "version", "", "gate", "digest", "what the gate said"], rows)]
     if many.failed:
         page += ["## Failed", table(["series", "why"], [[k, sentence(v)] for k, v in many.failed.items()])]
     document = {"models": list(many.done.values()), "failed": {k: sentence(v) for k, v in many.failed.items()}}
-    leave("retrain many", "\n\n".join(page), document, summary)
+    leave("retrain many", "\n\n".join(page), document, summary.english)
     if many.failed:
-        return Failed(message=f"{summary}; failed: {failures(many.failed)}")
-    return Completed(message=summary)
+        return ended_badly(failing(summary, many.failed))
+    return ended_well(summary)
 
 
-def _retrain(instrument: str, timeframe: str) -> str:
+def _retrain(instrument: str, timeframe: str) -> Message:
     registry = Thread(target=_open_registry, name="registry", daemon=True)
     registry.start()
     workspace = snapshot(instrument, timeframe)
@@ -165,13 +165,13 @@ def _retrain(instrument: str, timeframe: str) -> str:
         "promoted": registered.promoted,
         "data_version": workspace.version.md5,
         "gate": gate,
-        "summary": summary,
+        "summary": summary.english,
     }
     _gate_page(f"{workspace.instrument.symbol} {workspace.timeframe}", gate, report, summary)
     return summary
 
 
-def _gate_page(label: str, gate: dict[str, Any], report: dict[str, Any], summary: str) -> None:
+def _gate_page(label: str, gate: dict[str, Any], report: dict[str, Any], summary: Message) -> None:
     from pregao.learning.changes import told
 
     rows: list[list[object]] = [
@@ -182,7 +182,7 @@ def _gate_page(label: str, gate: dict[str, Any], report: dict[str, Any], summary
     if learnt:
         columns = ["", f"champion, version {learnt['champion']}", "this version"]
         parts += ["## What it has learnt that the champion had not", table(columns, told(learnt))]
-    leave(f"gate {label}", "\n\n".join(parts), report | {"changes": learnt}, summary)
+    leave(f"gate {label}", "\n\n".join(parts), report | {"changes": learnt}, summary.english)
 
 
 def _learnt(name: str, version: str) -> dict[str, Any]:
@@ -204,8 +204,8 @@ def _open_registry() -> None:
         close_broken()
 
 
-def _verdict(name: str, version: str | None, gate: dict[str, Any]) -> str:
-    model = f"{name} version {version}"
+def _verdict(name: str, version: str | None, gate: dict[str, Any]) -> Message:
     if gate["passed"]:
-        return f"{model}: the gate passed it, so it is champion"
-    return f"{model}: the gate refused it: " + "; ".join(r["text"] for r in gate["reasons"] if not r["passed"])
+        return said("passed", model=name, version=version)
+    why = [of_gate(reason) for reason in gate["reasons"] if not reason["passed"]]
+    return because(said("refused", model=name, version=version), why)

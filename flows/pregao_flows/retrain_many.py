@@ -20,7 +20,7 @@ from prefect.futures import as_completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 
-from pregao.core.errors import PregaoError, UsageError
+from pregao.core.errors import UsageError
 from pregao.settings import settings, shown
 from pregao_flows.cluster import runner_at, workers_at
 
@@ -135,14 +135,3 @@ def retrain_many(series: list[tuple[str, str]], cluster: str | None) -> Many:
         workers_at(cluster)
         spread = retrain_each.with_options(task_runner=runner_at(cluster))
     return spread([list(pair) for pair in dict.fromkeys(series)], ground)
-
-
-def failures(failed: dict[str, BaseException]) -> str:
-    """Each failure in one line."""
-    return "; ".join(f"{label}: {sentence(error)}" for label, error in failed.items())
-
-
-def sentence(error: BaseException) -> str:
-    """An error for the person, on one line; one that nobody foresaw with its type."""
-    said = " ".join(str(error).split())
-    return said if isinstance(error, PregaoError) else f"{type(error).__name__}: {said}"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from pregao.settings import keep_quiet, settings
 from pregao_flows import client
+from pregao_flows.messages import said
 
 QUERY_SECONDS = 1.0
 """How often the runner asks for work: a run that was asked for starts within this and the time of its imports."""
@@ -54,7 +55,7 @@ def tidy() -> None:
     slots. Scheduled runs whose time has passed while nobody served are dropped: a hundred missed minutes need one
     supervision, not a hundred. What a person asked for stays and starts now.
     """
-    client.crash_active("The process that ran it is gone")
+    client.crash_active(said("process_gone"))
     client.drop_missed(datetime.now(UTC))
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
-from prefect.states import Completed, Failed
 
 from pregao.core.errors import PregaoError
 from pregao_flows import client
+from pregao_flows.messages import said
+from pregao_flows.reports import ended_badly, ended_well
 from pregao_flows.starting import SETTLE_SECONDS, settling
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def supervise() -> State[Any]:
             log.warning("Host %s is gone: another one was asked for", host.name)
         hosted = hosts.room(journal)
         if not hosted and any(settling(run) for run in client.host_runs()):
-            return Completed(message="A host is starting; it takes the sessions that nobody runs.")
+            return ended_well(said("host_coming"))
         waiting = [session.id for session in journal.unattended()[hosted:]]
         many = len(waiting) > MANY
         for session_id in waiting:
@@ -62,10 +63,12 @@ def supervise() -> State[Any]:
                 log.error("Session %s could not be started again: %s", session_id, error)
         if many and launched:
             client.run_host(max(len(waiting), CAPACITY))
-    told = f"Started again: {', '.join(launched) or 'none'}{' (by a host)' if many and launched else ''}."
+    told = said("started_again", sessions=", ".join(launched)) if launched else said("all_attended")
+    if many and launched:
+        told += said("by_a_host")
     if failed:
-        return Failed(message=f"{told} Could not be started again: {', '.join(failed)}.")
-    return Completed(message=told)
+        return ended_badly(told + said("not_started", sessions=", ".join(failed)))
+    return ended_well(told)
 
 
 def _start(journal: Journal, session_id: str, alone: bool) -> bool:

@@ -19,6 +19,7 @@ from pregao.operations.processes import Child, child_environment
 from pregao.operations.servers import Servers
 from pregao.settings import settings
 from pregao_flows import client, overview
+from pregao_flows.messages import said
 
 pytestmark = pytest.mark.servers
 ROOT = Path(__file__).parents[2]
@@ -79,7 +80,7 @@ def test_a_run_on_a_schedule_really_starts(served: Servers, tmp_path: Path) -> N
             time.sleep(0.3)
     finally:
         child.end()
-        client.crash_active("Its runner has ended")
+        client.crash_active(said("process_gone"))
 
 
 def test_missed_runs_are_dropped_and_what_a_person_asked_for_is_not(served: Servers) -> None:

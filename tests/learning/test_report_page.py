@@ -169,7 +169,7 @@ def test_the_page_speaks_portuguese_too(made: Made) -> None:
     assert '<html lang="pt-BR">' in text
     reader = _Reader()
     reader.feed(text)
-    assert reader.titles[0] == "O portão recusou este modelo"
+    assert reader.titles[0] == "O crivo recusou este modelo"
     assert "Comprar e segurar" in text
     words = re.sub(r"<style>.*?</style>|<[^>]*>", " ", text, flags=re.S)
     assert not re.search(r"buy and hold|out of sample|must be|Net return|Trees", words)

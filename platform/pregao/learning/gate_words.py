@@ -165,6 +165,13 @@ def told(reason: Mapping[str, Any], language: str = "en") -> tuple[str, str]:
     return text, "" if reason["passed"] else ADVICE.get(code, ADVICE.get(name, ("", "")))[place]
 
 
+def forms(language: str) -> dict[str, str]:
+    """What each English sentence of the gate is in a language, with the same blanks; what must be, apart."""
+    place = LANGUAGES.index(language)
+    must = [tuple(text.format("{limit}") for text in pair) for pair in _MUST.values()]
+    return {pair[0]: pair[place] for pair in [*TEXTS.values(), *must]}
+
+
 def _shown(name: str, key: str, value: Any, place: int) -> str:
     if isinstance(value, str):
         return value

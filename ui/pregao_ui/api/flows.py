@@ -70,5 +70,8 @@ def router(services: Services) -> APIRouter:
 
 def _told(run: Run, request: Request) -> Run:
     """What a run says of itself, in the person's language as far as it is known there."""
+    from pregao_flows import messages
+
     language = language_of(request.headers, request.cookies)
-    return run.model_copy(update={"message": refusal(language, run.message)})
+    told = messages.told(run.message, language, lambda words: refusal(language, words))
+    return run.model_copy(update={"message": told})

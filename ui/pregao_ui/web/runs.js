@@ -8,7 +8,19 @@
   const LOOK = 1000;
 
   const status = (run) => pill(T(`run_${run.status}`), TONES[run.status]);
-  const name = (flow) => (has(`flow_${flow.replace("-", "_")}`) ? T(`flow_${flow.replace("-", "_")}`) : flow);
+  const name = (flow) => {
+    const key = `flow_${flow.replace(/[- ]/g, "_")}`;
+    return has(key) ? T(key) : flow;
+  };
+  /* A step by its name; one that is done for several names the one that it is for at its end. */
+  function step(named) {
+    const words = named.split(" ");
+    for (let n = words.length; n; n--) {
+      const key = `step_${words.slice(0, n).join(" ")}`;
+      if (has(key)) return [T(key), ...words.slice(n)].join(" ");
+    }
+    return named;
+  }
   const lasted = (run) => (run.started ? format.span((run.ended ?? Date.now() / 1000) - run.started) : "–");
   const address = (health, id) => `${health.prefect_address}/runs/flow-run/${id}`;
   /* Away is a state of the page, not an error of the person: said in their language, with what still works. */
@@ -30,10 +42,10 @@
         if (!place.isConnected) return;
         continue;
       }
-      const done = run.steps.filter((step) => step.status === "done").length;
+      const done = run.steps.filter((one) => one.status === "done").length;
       if (run.progress !== null) bar.value = run.progress; else if (run.status === "running" && done) bar.value = Math.min(95, done * 20); else bar.removeAttribute("value");
       said.replaceChildren(status(run), ` ${T(`run_said_${run.status}`, { time: lasted(run) })}`);
-      steps.replaceChildren(...run.steps.map((step) => make("li", { "data-status": step.status }, has(`step_${step.name}`) ? T(`step_${step.name}`) : step.name)));
+      steps.replaceChildren(...run.steps.map((one) => make("li", { "data-status": one.status }, step(one.name))));
       if (["done", "failed", "cancelled"].includes(run.status)) {
         bar.remove();
         stop.remove();
