@@ -141,7 +141,7 @@ def test_all_are_cancelled_at_once_though_one_is_just_starting(served: Servers) 
     asked = just_starting()
     assert client.cancel_all(5) == []
     assert client.get(asked).state_type == "CANCELLED"
-    assert client.get(asked).message == client.SHUTDOWN
+    assert client.get(asked).message == client.SHUTDOWN.english
 
 
 def test_another_site_cannot_use_the_api(served: Servers) -> None:

@@ -15,6 +15,7 @@ from visitors import PHONE
 from pregao.features import words as features
 from pregao.sessions.spec import SessionSpec
 from pregao_ui.refusals import known, refusal
+from pregao_ui.theme import DARK, LIGHT
 
 pytestmark = pytest.mark.browser
 
@@ -237,17 +238,43 @@ def test_portuguese_by_the_browser_and_by_choice(panel: Any, visit: Any, running
     visitor.wait_text("status", "rodando")
 
 
-def test_dark_and_light(visit: Any, running: str) -> None:
-    visitor = visit()
+BACKGROUND = "getComputedStyle(document.body).backgroundColor"
+FRAMES = """window.frames_seen = new Set();
+const look = () => {
+  if (document.body) frames_seen.add(getComputedStyle(document.body).backgroundColor);
+  requestAnimationFrame(look);
+};
+look();"""
+"""Notes the background of every frame of a page from its first on."""
+
+
+def _colour(palette: dict[str, str]) -> str:
+    return "rgb({}, {}, {})".format(*(int(palette["bg"][i : i + 2], 16) for i in (1, 3, 5)))
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_the_colours_are_those_that_the_browser_asks_for_until_the_person_chooses(
+    visit: Any, running: str, scheme: str
+) -> None:
+    own, other = (_colour(DARK), _colour(LIGHT))[:: 1 if scheme == "dark" else -1]
+    visitor = visit(color_scheme=scheme)
+    visitor.context.add_init_script(FRAMES)
     page = visitor.open(f"/?session={running}")
     visitor.wait_text("equity", r"\d")
-    background = "getComputedStyle(document.body).backgroundColor"
-    dark = page.evaluate(background)
+    assert page.evaluate("[...frames_seen]") == [own]  # no flash of the other
+    page.emulate_media(color_scheme="light" if scheme == "dark" else "dark")
+    page.wait_for_function(f"colour => {BACKGROUND} === colour", arg=other)  # it follows while nothing is chosen
     page.click("[data-do=theme]")
-    assert page.evaluate(background) != dark
-    page.reload()
+    assert page.evaluate(BACKGROUND) == own
+    page.reload()  # the choice stays, whatever the browser asks for
     visitor.wait_text("equity", r"\d")
-    assert page.evaluate(background) != dark
+    assert page.evaluate("[...frames_seen]") == [own]
+    visitor.open("/settings")
+    page.select_option("#look-theme", "")
+    assert page.evaluate(BACKGROUND) == other
+    page.reload()
+    page.wait_for_selector("#look-theme")
+    assert page.evaluate("[...frames_seen]") == [other]
 
 
 def test_a_phone_shows_the_figures_first_and_nothing_wider_than_itself(visit: Any, running: str) -> None:

@@ -52,7 +52,8 @@ class Visitor:
 
     def __init__(self, browser: Any, address: str, **options: Any) -> None:
         self.address = address
-        self.context = browser.new_context(**{"viewport": DESKTOP, "locale": "en-US", **options})
+        usual = {"viewport": DESKTOP, "locale": "en-US", "color_scheme": "dark"}
+        self.context = browser.new_context(**usual | options)
         self.outside: list[str] = []
         self.errors: list[str] = []
         self.page = self.window()

@@ -39,6 +39,12 @@ def phrases(language: str) -> dict[str, str]:
     return _translations(f"{language}.json") if language != "en" else {}
 
 
+@cache
+def reasons(language: str) -> dict[str, str]:
+    """Why our own strategies decided so, clause by clause: ``#`` is a figure, ``{a name}`` what stands there."""
+    return _translations(f"reasons.{language}.json") if language != "en" else {}
+
+
 def of_plugin(language: str, words: str) -> str:
     """A title, a summary, a description or a unit of a strategy: those of the house are known in each language, what
     others ship is told as they wrote it."""
@@ -83,6 +89,7 @@ def script() -> str:
     """The dictionaries as a script of the page: defines ``window.PregaoTexts``."""
     texts: dict[str, Any] = {language: dictionary(language) for language in LANGUAGES}
     texts["phrases"] = {language: phrases(language) for language in LANGUAGES}
+    texts["reasons"] = {language: reasons(language) for language in LANGUAGES}
     texts["refusals"] = {
         language: dict(zip(("words", "sentences"), known(language), strict=True)) for language in LANGUAGES
     }

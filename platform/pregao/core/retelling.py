@@ -30,7 +30,7 @@ class Retelling:
         # Of two that fit, the one that says more is meant.
         ordered = sorted(forms.items(), key=lambda pair: -len(_BLANK.sub("", pair[0])))
         self._forms = [(_form(english, gap, within), told) for english, told in ordered]
-        self._piece = re.compile(rf"(.*?{stop})({gap}|$)", re.DOTALL)
+        self._piece = re.compile(rf"(.*?{stop})({gap}|\Z)", re.DOTALL)
         self._blank = blank
 
     def knows(self, said: str) -> bool:
@@ -63,4 +63,4 @@ def _form(english: str, gap: str, within: str) -> re.Pattern[str]:
     """A piece with blanks as an expression, up to where the next one begins."""
     parts = _BLANK.split(english)
     raw = "".join(rf"(?P<{part}>(?=\S)(?:{within})+?)" if i % 2 else re.escape(part) for i, part in enumerate(parts))
-    return re.compile(rf"{raw}(?P<gap_>{gap}|$)", re.DOTALL)
+    return re.compile(rf"{raw}(?P<gap_>{gap}|\Z)", re.DOTALL)

@@ -162,28 +162,41 @@
   const phrases = window.PregaoTexts.phrases?.[language] ?? {};
   const { words = {}, sentences = {} } = window.PregaoTexts.refusals?.[language] ?? {};
   const BLANK = /\{(\w+)\}/g;
+  const FIGURE = "[-+]?\\d[\\d.]*%?";
   const literal = (text) => text.replace(/[.*+?^${}()|[\]\\\/]/g, "\\$&");
-  const forms = Object.entries(sentences).sort(([one], [other]) => other.replace(BLANK, "").length - one.replace(BLANK, "").length)
-    .map(([english, into]) => [new RegExp(`^${english.split(/\{(\w+)\}/).map((part, i) => (i % 2 ? `(?<${part}>\\S.*?)` : literal(part))).join("")}(?:\\s+|$)`, "s"), into]);
-  /* The same for what it refuses or warns of, as pregao_ui.refusals has it: sentence by sentence. */
-  const refusal = (said) => {
-    const parts = [];
-    let rest = forms.length ? said.trim() : "";
-    while (rest) {
-      let found = null;
-      const into = forms.find(([form]) => (found = form.exec(rest)))?.[1];
-      found ??= /^.*?[.!?](?:\s+|$)/s.exec(rest);
-      parts.push(into ? into.replace(BLANK, (_, name) => words[found.groups[name]] ?? found.groups[name]) : (found?.[0] ?? rest).trim());
-      rest = found ? rest.slice(found[0].length) : "";
-    }
-    return parts.length ? parts.join(" ") : said;
-  };
+  const named = (text) => { let n = 0; return text.replace(/#/g, () => `{figure${n++}}`); };
+  const length = (text) => text.replace(BLANK, "").length;
+  /* Tells a text piece by piece, as pregao.core.retelling has it; a `#` of a form is a figure. */
+  function retelling(pairs, gap, { blank, stop = "", within = ".", otherwise = (piece) => piece }) {
+    const forms = Object.entries(pairs).map((pair) => pair.map(named)).sort(([one], [other]) => length(other) - length(one));
+    const known = forms.map(([english, into]) => [new RegExp(`^${english.split(/\{(\w+)\}/).map((part, i) => (!(i % 2) ? literal(part)
+      : `(?<${part}>${part.startsWith("figure") ? FIGURE : `(?=\\S)(?:${within})+?`})`)).join("")}(?<gap_>${gap}|$)`, "s"), into]);
+    const piece = new RegExp(`^(.*?${stop})(${gap}|$)`, "s");
+    return (said) => {
+      let [text, rest] = ["", said];
+      while (rest) {
+        let found = null;
+        const into = known.find(([form]) => (found = form.exec(rest)))?.[1];
+        found ??= piece.exec(rest) ?? [rest, rest, ""];
+        text += into ? into.replace(BLANK, (_, name) => blank(found.groups[name])) + found.groups.gap_ : otherwise(found[1]) + found[2];
+        rest = rest.slice(found[0].length);
+      }
+      return text;
+    };
+  }
+  /* What it refuses or warns of, sentence by sentence, as pregao_ui.refusals has it. */
+  const sentence = retelling(sentences, "\\s+", { blank: (value) => words[value] ?? value, stop: "[.!?]" });
+  const refusal = (said) => (language === "en" ? said : sentence(said.trim()));
   const phrase = (text) => {
     const numbers = [];
     const key = text.replace(/\d+/g, (digits) => { numbers.push(digits); return "#"; });
     return key in phrases ? phrases[key].replace(/#/g, () => numbers.shift() ?? "") : null;
   };
-  const told = (text) => phrase(text) ?? level(text) ?? text;
+  const comma = (value) => (new RegExp(`^${FIGURE}$`).test(value) ? value.replace(".", ",") : value);
+  const GAP = "; |, |: ";
+  /* Why a strategy decided so, clause by clause. */
+  const reason = retelling(window.PregaoTexts.reasons?.[language] ?? {}, GAP, { blank: comma, within: `(?!${GAP}).`, otherwise: (piece) => phrase(piece) ?? level(piece) ?? piece });
+  const told = (text) => phrase(text) ?? level(text) ?? reason(text);
   function level(text) {                           // "a feature is above usual", "… is 0.25": of a formula the end alone
     const at = text.lastIndexOf(" is ");
     const what = text.slice(0, at);

@@ -63,7 +63,7 @@
         line.append(make("span", { class: "ev", "data-sign": Math.sign(money), title: T("expects_long") }, T("expects", { amount: `${format.signedMoney(money)} ${quote}` })));
       }
       if (tone !== "wait" || !Number.isFinite(row.p)) line.append(...Pregao.reasons(row));
-      else line.title = row.reason;                  // the figures say it
+      else line.title = row.reason ? capital(told(row.reason)) : "";                  // the figures say it
       if (tone !== "wait") {
         const left = row.limit ? T("ev_limited", { limit: word("limit", row.limit), left: format.percent((row.left ?? 0) * 100, 0) }) : "";
         const then = make("span", { class: "then" }, !row.acted && row.why ? T("not_done", { why: word("why", row.why) }) : "", left && " ", left);

@@ -5,43 +5,49 @@
 (() => {
   "use strict";
   const read = (key) => { try { return localStorage.getItem(`pregao.${key}`); } catch { return null; } };
-  const write = (key, value) => { try { localStorage.setItem(`pregao.${key}`, value); } catch { /* private window */ } };
+  const write = (key, value) => {
+    try { value ? localStorage.setItem(`pregao.${key}`, value) : localStorage.removeItem(`pregao.${key}`); } catch { /* private window */ }
+  };
 
-  const chosen = read("language");
-  if (chosen) {
-    Object.defineProperty(navigator, "language", { get: () => chosen, configurable: true });
-    Object.defineProperty(navigator, "languages", { get: () => [chosen], configurable: true });
+  const spoken = read("language");
+  if (spoken) {
+    Object.defineProperty(navigator, "language", { get: () => spoken, configurable: true });
+    Object.defineProperty(navigator, "languages", { get: () => [spoken], configurable: true });
   }
   const language = /^pt/i.test(navigator.language) ? "pt-BR" : "en";
   document.documentElement.lang = language;
 
-  const theme = read("theme") || "dark";
+  /* The person's choice, else what the browser asks for, also when that changes while the page is open. */
   const real = window.matchMedia.bind(window);
+  const light = real("(prefers-color-scheme: light)");
+  let chosen = ["dark", "light"].find((name) => name === read("theme")) ?? "";
+  const theme = () => chosen || (light.matches ? "light" : "dark");
   window.matchMedia = (query) => !/prefers-color-scheme/.test(query) ? real(query) : {
-    matches: query.includes(theme), media: query, onchange: null,
+    matches: query.includes(theme()), media: query, onchange: null,
     addEventListener() {}, removeEventListener() {}, addListener() {}, removeListener() {}, dispatchEvent: () => false,
   };
-  const paint = (name) => {
-    const dark = name === "dark";
-    for (const node of [document.documentElement, document.body]) node?.classList.toggle("dark", dark);
-    document.documentElement.style.colorScheme = name;
+  const paint = () => {
+    for (const node of [document.documentElement, document.body]) node?.classList.toggle("dark", theme() === "dark");
+    document.documentElement.style.colorScheme = theme();
+    window.dispatchEvent(new Event("pregao:theme"));
   };
-  paint(theme);
+  paint();
+  light.addEventListener("change", paint);
 
   window.PregaoPreferences = {
     language,
-    theme,
+    get theme() { return theme(); },
+    get chosenTheme() { return chosen; },                // empty: as the browser asks for
     /* Texts that the server makes (the ticket's answers) follow the same choice by a cookie. */
     setLanguage(name) {
       write("language", name);
       document.cookie = `pregao_lang=${name}; path=/; max-age=31536000; samesite=strict`;
       location.reload();
     },
-    toggleTheme() {
-      this.theme = this.theme === "dark" ? "light" : "dark";
-      write("theme", this.theme);
-      paint(this.theme);
-      window.dispatchEvent(new Event("pregao:theme"));
+    setTheme(name) {
+      chosen = name;
+      write("theme", name);
+      paint();
     },
   };
 

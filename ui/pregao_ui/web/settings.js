@@ -29,12 +29,12 @@
         const id = `look-${name}`;
         const select = make("select", { id, name, onchange: () => act(select.value) }, ...options.map(([of, text]) => make("option", { value: of }, text)));
         select.value = value;
-        if (name === "theme") addEventListener("pregao:theme", () => { select.value = preferences.theme; });   // by the button of the bar
+        if (name === "theme") addEventListener("pregao:theme", () => { select.value = preferences.chosenTheme; });   // by the button of the bar
         return make("div", { class: "pg-field" }, make("label", { for: id }, label), select);
       };
       return panel(T("appearance"), make("div", { class: "pg-pair" },
         choose("language", T("language"), [["en", "English"], ["pt-BR", "Português (Brasil)"]], Pregao.language, (value) => preferences.setLanguage(value)),
-        choose("theme", T("colours"), [["dark", T("dark")], ["light", T("light")]], preferences.theme, (value) => { if (value !== preferences.theme) preferences.toggleTheme(); })),
+        choose("theme", T("colours"), [["", T("as_browser")], ["dark", T("dark")], ["light", T("light")]], preferences.chosenTheme, (value) => preferences.setTheme(value))),
         make("p", { class: "pg-hint" }, T("appearance_hint")));
     }
 

@@ -17,7 +17,7 @@
       button.addEventListener("click", () => preferences.setLanguage(button.dataset.language));
     }
     root.querySelector("[data-do=keys]").addEventListener("click", () => Pregao.keys());
-    root.querySelector("[data-do=theme]").addEventListener("click", () => preferences.toggleTheme());
+    root.querySelector("[data-do=theme]").addEventListener("click", () => preferences.setTheme(preferences.theme === "dark" ? "light" : "dark"));
     root.querySelector("[data-part=leave]").hidden = !/(^|; )pregao_inside=1/.test(document.cookie);   // a password was given
     const banner = root.querySelector("[data-part=banner]");
     let said = "";
