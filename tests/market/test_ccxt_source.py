@@ -14,7 +14,7 @@ from venue.truth import listed, true_bars
 from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, UsageError
 from pregao.core.timeframe import Timeframe
-from pregao.market.sources import Request, read_options, source
+from pregao.market.sources import ListedSource, Request, read_options, source
 from pregao.market.sources.ccxt import CcxtOptions
 from pregao.market.sources.ccxt.client import open_client
 from pregao.market.sources.ccxt.rules import check_timeframe, instrument_of
@@ -55,6 +55,18 @@ def test_the_rules_are_the_exchanges_exact(venue, symbol, tick, lot, notional):
     assert (instrument.maker_fee_ppm, instrument.taker_fee_ppm) == (1_000, 1_000)
     assert instrument.key == f"ccxt/binance/{symbol.replace('/', '-')}"
     assert (instrument.asset_class, instrument.calendar, instrument.synthetic) == ("crypto", "24/7", False)
+
+
+def test_all_that_is_traded_is_listed_or_what_has_some_words(venue):
+    def found(words=""):
+        options = read_options(CcxtOptions, {"base_url": venue.url})
+        return [one.symbol for one in source("ccxt").listed(options, words)]
+
+    assert isinstance(source("ccxt"), ListedSource)
+    assert found() == ["BTC/USDT", "ETH/BTC", "ETH/USDT", "PEPE/USDT"]
+    assert found("eth") == ["ETH/BTC", "ETH/USDT"]
+    assert found("usdt ETH") == found("eth-usdt") == ["ETH/USDT"]
+    assert found("doge") == []
 
 
 @pytest.mark.parametrize("spelling", ["BTC/USDT", "BTC-USDT", "btc/usdt", "BTCUSDT"])

@@ -87,7 +87,7 @@ def test_more_patience_than_a_command_has_is_told(yahoo):
     yahoo.fail(status=429, headers={"Retry-After": "3600"}, bars_only=True)
     with pytest.raises(BrokenOffError, match=r"no bars of NEWCO: it asks to be left alone for a while \(429\)") as told:
         ask(yahoo, "NEWCO")
-    assert told.value.mend == "Run the same command again in 3600 s."
+    assert told.value.mend == "Try again in 3600 s."
 
 
 def test_a_server_that_keeps_failing_is_given_up(yahoo):

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from panel_process import PASSWORD, Events, Panel
 from probe_market import random_walk
+from yahoo import YahooServer
 
 from pregao.market.store import Store
 from pregao.operations.ports import free_port
@@ -21,7 +22,14 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+def yahoo() -> Iterator[YahooServer]:
+    """The Yahoo that the panel asks."""
+    with YahooServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def panel(tmp_path_factory: pytest.TempPathFactory, yahoo: YahooServer) -> Iterator[Panel]:
     """The panel over a store with one synthetic market of 1,500 minutes; no Prefect, no MLflow."""
     home = tmp_path_factory.mktemp("panel")
     for name in ("params.yaml", "dvc.yaml"):
@@ -31,6 +39,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
         patch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}/api")
         patch.setenv("PREGAO_PANEL_RATE", "0")
         patch.setenv("PREGAO_CCXT_BINANCE_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}")  # as without a network
+        patch.setenv("PREGAO_YAHOO_URL", yahoo.address)
         patch.setenv("PREGAO_MLFLOW_PORT", str(free_port("127.0.0.1")))
         for name in ("PREGAO_DATABASE_URL", "PREGAO_MLFLOW_URI", "PREGAO_PANEL_TOKEN", "PYTHONDONTWRITEBYTECODE"):
             patch.delenv(name, raising=False)

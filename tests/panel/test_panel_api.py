@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT, START_NS
+from yahoo import YahooServer
 
 from pregao.sessions import control
 from pregao.sessions.spec import SessionSpec
@@ -53,6 +54,38 @@ def test_sources_are_listed_and_told_one_by_one(panel: Any) -> None:
     assert "seed" in told["options"]["properties"]
     assert panel.http.get("/api/v1/data/sources/none").status_code == 404
     assert panel.http.get("/api/v1/settings/sources").status_code == 404
+
+
+def test_what_a_source_offers_is_found_by_words(panel: Any, yahoo: YahooServer) -> None:
+    def ask(name: str, **query: Any) -> Any:
+        return panel.http.get(f"/api/v1/data/sources/{name}/instruments", params=query)
+
+    assert ask("yfinance", text="apple").json() == [
+        {"symbol": "AAPL", "name": "Apple Inc.", "exchange": "NMS", "asset_class": "stock"}
+    ]
+    usd = ask("yfinance", text="usd").json()
+    assert {one["symbol"] for one in usd} == {"BTC-USD", "SHIB-USD"}
+    assert ask("yfinance", text="usd", limit=1).json() == usd[:1]
+    assert ask("yfinance", text="zzyzx").json() == []
+    for name, query, status in (
+        ("yfinance", {}, 422),  # all of it is too much
+        ("yfinance", {"text": "x" * 101}, 422),
+        ("sample", {"text": "btc"}, 422),
+        ("none", {"text": "btc"}, 404),
+        ("ccxt", {"text": "btc", "exchange": "none"}, 422),
+        ("ccxt", {"text": "btc"}, 503),  # as without a network
+    ):
+        answer = ask(name, **query)
+        assert (answer.status_code, bool(answer.json()["message"])) == (status, True), (name, query)
+
+
+def test_a_source_that_is_away_or_asks_for_patience_says_so(panel: Any, yahoo: YahooServer) -> None:
+    yahoo.fail(search=True, status=429, headers={"Retry-After": "60"})
+    address, query = "/api/v1/data/sources/yfinance/instruments", {"text": "general electric"}
+    answer = panel.http.get(address, params=query, headers={"Accept-Language": "pt-BR"})
+    assert answer.status_code == 503
+    assert answer.json()["message"].startswith("O Yahoo não respondeu a 'general electric': pede que o deixem em paz")
+    assert answer.json()["mend"] == "Tente de novo em 60 s."
 
 
 def test_models_are_an_empty_list_before_the_first_training(panel: Any) -> None:

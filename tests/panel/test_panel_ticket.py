@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from probe_market import INSTRUMENT, START_NS, random_walk
 from venue import Market as VenueMarket
 from venue import Venue
+from yahoo import YahooServer
 
 from pregao.core.bars import Bars
 from pregao.core.timeframe import Timeframe
+from pregao.market.sources import ListedSource, source
 from pregao.market.store import Store
 from pregao.sessions.control import start
 from pregao.sessions.spec import Live, Risk, SessionSpec
@@ -148,13 +150,15 @@ def test_a_live_market_is_followed_at_its_venue(services: Services) -> None:
     assert found.spec.feed == Live(source="ccxt", symbol="BTC/USDT", options={"exchange": "binance"})
     assert found.spec.instrument == "ccxt/binance/BTC-USDT"
     assert "Follows the market at Binance" in found.summary[1]
-    assert found.shape == {"feed": "live", "exits": "percent", "start": "beginning"}
+    assert found.shape == {"feed": "live", "exits": "percent", "start": "beginning", "search": "", "asset": "crypto"}
 
 
 @pytest.mark.parametrize("asset_class", ["crypto", "stock", "index"])
 def test_each_class_of_assets_has_a_venue_and_markets_to_begin_with(asset_class: str) -> None:
     for venue in venues(asset_class):
         assert symbols(venue, asset_class, [])
+        assert isinstance(source(venue.source), ListedSource)
+        assert venue.listed == source(venue.source).whole
         assert venue.feed("X/Y").source in ("ccxt", "yfinance")
     assert venues(asset_class)
 
@@ -382,6 +386,25 @@ def test_a_venue_that_cannot_be_asked_leaves_the_well_known_markets(
     assert found.hints["instrument"].startswith("Binance does not answer: check the network.")
     yahoo = Ticket(**(GOOD | {"feed": "live", "venue": "yfinance/yahoo", "asset_class": "stock"}))
     assert "choices" not in filling.listed(yahoo, services)  # it has no list: nothing changes
+
+
+def test_what_was_found_is_told_by_its_name_and_spelled_as_listed(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    yahoos = {"feed": "live", "venue": "yfinance/yahoo", "asset_class": "stock"}
+    asked = told(services, **yahoos, instrument="aapl")
+    assert asked.hints["instrument"] == "Type a part of a name or a symbol: Yahoo Finance is searched"
+    assert (asked.shape["search"], asked.shape["asset"]) == ("yfinance", "stock")
+    with YahooServer() as yahoo:
+        monkeypatch.setenv("PREGAO_YAHOO_URL", yahoo.address)
+        services.listings.find("yfinance", {}, "Apple")
+        assert services.listings.find("yfinance", {}, " apple ") == services.listings.find("yfinance", {}, "APPLE")
+        assert yahoo.searched == ["apple"]
+    for instrument in ("AAPL", "aapl"):
+        found = told(services, **yahoos, instrument=instrument)
+        assert found.hints["instrument"] == "Apple Inc. · NMS"
+        assert found.spec is not None
+        assert found.spec.feed == Live(source="yfinance", symbol="AAPL")
 
 
 def test_the_form_is_filled_while_the_registry_is_away(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

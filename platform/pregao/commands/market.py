@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from pregao.commands.output import json_option, print_json, print_table, verdict
-from pregao.commands.parameters import Moment
+from pregao.commands.parameters import Moment, Pair
 from pregao.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -85,6 +85,29 @@ def list_(as_json: bool) -> None:
         ),
         "The store is empty. Bring data in with `pregao ingest --source sample`.",
     )
+
+
+@data.command()
+@click.argument("words", nargs=-1)
+@click.option("--source", "source_name", required=True, help="Whose: ccxt, yfinance, or a plugin's.")
+@click.option("--option", "others", type=Pair(), multiple=True, help="An option of the source, as for `pregao ingest`.")
+@json_option
+def search(words: tuple[str, ...], source_name: str, others: tuple[tuple[str, str], ...], as_json: bool) -> None:
+    """The symbols that a source offers, by WORDS of a symbol or a name: what `pregao ingest` takes.
+
+    \b
+    pregao data search petrobras --source yfinance
+    pregao data search btc usd --source ccxt --option exchange=kraken
+    """
+    from pregao.market.sources import listed
+
+    found = listed(source_name, dict(others), " ".join(words))
+    if as_json:
+        print_json([one._asdict() for one in found])
+        return
+    columns = ("symbol", "name", "exchange", "asset_class")
+    rows = ([getattr(one, name) or "" for name in columns] for one in found)
+    print_table(f"Found at {source_name}", columns, rows, f"{source_name} has nothing like {' '.join(words)!r}.")
 
 
 @data.command()

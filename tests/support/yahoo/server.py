@@ -35,6 +35,7 @@ class Fault:
         edit: changes the true answer.
         new_crumb: the crumb that clients hold is not valid any more.
         bars_only: the question for a symbol's facts, which comes first, is answered well.
+        search: it is searches that go wrong, not charts.
     """
 
     times: int = 1
@@ -47,6 +48,7 @@ class Fault:
     edit: Edit | None = None
     new_crumb: bool = False
     bars_only: bool = False
+    search: bool = False
 
 
 class YahooServer:
@@ -55,8 +57,9 @@ class YahooServer:
     Attributes:
         stocks: what is listed, by symbol.
         now: seconds since 1970 that the server believes in; None for the true ones.
-        faults: what goes wrong with the next charts, in order.
+        faults: what goes wrong with the next charts and searches, in order.
         asked: path and query of every request for a chart.
+        searched: the words of every search.
         ticks: what its stream sends to whoever has subscribed to the symbol.
     """
 
@@ -65,6 +68,7 @@ class YahooServer:
         self.now: float | None = None
         self.faults: list[Fault] = []
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.searched: list[str] = []
         self.crumb = "crumb/1"
         self.crumbs = 1
         self.consents = 0
@@ -86,7 +90,7 @@ class YahooServer:
         self._loop.close()
 
     def fail(self, **fault: Any) -> None:
-        """The next charts go wrong; see `Fault`."""
+        """The next charts, or searches, go wrong; see `Fault`."""
         self.faults.append(Fault(**fault))
 
     def edit(self, change: Edit, **fault: Any) -> None:
@@ -149,14 +153,28 @@ class YahooServer:
             return web.json_response(_unauthorized("Invalid Cookie"), status=401)
         return web.Response(text=self.crumb)
 
-    async def _search(self, request: web.Request) -> web.Response:
-        wanted = request.query["q"].upper()
-        found = [
-            {"symbol": s.symbol, "shortname": s.name, "exchange": s.exchange, "quoteType": s.kind}
-            for s in self.stocks.values()
-            if s.symbol.startswith(wanted[:2]) or wanted in s.name.upper()
-        ]
-        return web.json_response({"count": len(found), "quotes": found, "news": []})
+    async def _search(self, request: web.Request) -> web.StreamResponse:
+        wanted, most = request.query["q"].upper(), int(request.query["quotesCount"])
+        self.searched.append(request.query["q"])
+        fault = self._next_fault({}, search=True)
+        if (failed := await self._failed(request, fault)) is not None:
+            return failed
+        exact = [s for s in self.stocks.values() if wanted in s.symbol or wanted in s.name.upper()]
+        listed = exact or [s for s in self.stocks.values() if s.symbol.startswith(wanted[:2])]
+        quotes: list[dict[str, Any]] = [
+            {
+                "exchange": s.exchange, "shortname": s.name, "quoteType": s.kind, "symbol": s.symbol, "index": "quotes",
+                "score": 20_000.0, "typeDisp": s.kind.capitalize(), "longname": s.name, "exchDisp": s.exchange,
+                "isYahooFinance": True,
+            }
+            for s in listed[:most]
+        ]  # fmt: skip
+        if exact:  # companies that are not listed stand among the others, without a symbol
+            quotes.append({"index": "78ddc07626ff4bbcae663e88514c23a0", "name": "Applied Widgets", "permalink": "aw",
+                           "isYahooFinance": False})  # fmt: skip
+        body = {"explains": [], "count": len(quotes), "quotes": quotes, "news": [], "nav": [], "lists": [],
+                "researchReports": [], "totalTime": 21}  # fmt: skip
+        return await self._sent(request, fault, body)
 
     async def _nothing(self, _: web.Request) -> web.Response:
         error = {"code": "Not Found", "description": "No such page."}
@@ -167,18 +185,13 @@ class YahooServer:
         self.asked.append((request.path, {k: v for k, v in query.items() if k != "crumb"}))
         if query.get("crumb", self.crumb) != self.crumb:
             return web.json_response(_unauthorized("Invalid Crumb"), status=401)
-        fault = self._next_fault(query)
+        fault = self._next_fault(query, search=False)
         if fault.new_crumb:
             self.crumbs += 1
             self.crumb = f"crumb/{self.crumbs}"
             return web.json_response(_unauthorized("Invalid Crumb"), status=401)
-        await asyncio.sleep(fault.wait_s)
-        if fault.hang_up:
-            assert request.transport is not None
-            request.transport.abort()
-            return web.Response()
-        if fault.status != 200:
-            return web.Response(status=fault.status, text=fault.text or "", headers=fault.headers)
+        if (failed := await self._failed(request, fault)) is not None:
+            return failed
         stock = self.stocks.get(symbol)
         try:
             if stock is None:
@@ -189,6 +202,21 @@ class YahooServer:
             return web.json_response(refusal.body, status=refusal.status)
         if fault.edit is not None:
             fault.edit(body["chart"]["result"][0])
+        return await self._sent(request, fault, body)
+
+    async def _failed(self, request: web.Request, fault: Fault) -> web.Response | None:
+        """What comes instead of an answer; None if there is to be one."""
+        await asyncio.sleep(fault.wait_s)
+        if fault.hang_up:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        if fault.status != 200:
+            return web.Response(status=fault.status, text=fault.text or "", headers=fault.headers)
+        return None
+
+    async def _sent(self, request: web.Request, fault: Fault, body: dict[str, Any]) -> web.StreamResponse:
+        """The answer, or what the fault leaves of it."""
         text = json.dumps(body) if fault.text is None else fault.text
         if fault.cut == 1.0:
             return web.Response(text=text, content_type="application/json")
@@ -200,9 +228,9 @@ class YahooServer:
         request.transport.close()
         return partial
 
-    def _next_fault(self, query: dict[str, str]) -> Fault:
+    def _next_fault(self, query: dict[str, str], *, search: bool) -> Fault:
         for fault in self.faults:
-            if "period1" in query or not fault.bars_only:
+            if fault.search == search and ("period1" in query or not fault.bars_only):
                 fault.times -= 1
                 if not fault.times:
                     self.faults.remove(fault)

@@ -15,7 +15,7 @@ from pregao_ui.api.refusing import refuse, told
 from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.numbers import parse_day
 from pregao_ui.refusals import refusal
-from pregao_ui.schemas.data import IngestIn, QualityOut, SourceOut, StoredSeries, Uploaded, VersionOut
+from pregao_ui.schemas.data import IngestIn, ListedOut, QualityOut, SourceOut, StoredSeries, Uploaded, VersionOut
 from pregao_ui.schemas.flows import Asked
 from pregao_ui.services import Services
 from pregao_ui.services.data import UPLOAD_MOST, UploadTooLongError
@@ -55,6 +55,19 @@ def router(services: Services) -> APIRouter:
     def source(name: Annotated[str, Path(max_length=100)]) -> SourceOut:
         """One source: whether it can be followed live, and the JSON schema of its options."""
         return services.data.source(name)
+
+    @api.get("/sources/{name}/instruments", responses=NOT_FOUND)
+    def instruments(
+        name: Annotated[str, Path(max_length=100)],
+        text: Annotated[str, Query(max_length=100, description="Words of a symbol or a name; Yahoo needs some")] = "",
+        exchange: Annotated[
+            str | None, Query(max_length=40, pattern=r"^[a-z0-9]+$", description="Of the source ccxt")
+        ] = None,
+        limit: Annotated[int, Query(ge=1, le=5_000)] = 100,
+    ) -> list[ListedOut]:
+        """What a source offers, the best match first, as of an hour ago at most. 503 while its venue is away."""
+        options = {"exchange": exchange} if exchange else {}
+        return [ListedOut.of(one) for one in services.listings.find(name, options, text)[:limit]]
 
     @api.post("/ingests", status_code=status.HTTP_202_ACCEPTED)
     def ingest(wanted: IngestIn, request: Request) -> Asked:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
     from pregao.market.findings import BadRow, Finding
+    from pregao.market.sources import Listed
     from pregao.market.versions import Version
 
 Symbol = Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\s,;]+$", examples=["BTC/USDT"])]
@@ -20,6 +21,20 @@ class SourceOut(BaseModel):
     live: bool = Field(description="Whether its markets can be followed as they are traded")
     options: dict[str, Any] | None
     error: str
+
+
+class ListedOut(BaseModel):
+    """A market that a source offers; what its venue does not tell is empty."""
+
+    symbol: str
+    name: str
+    exchange: str
+    asset_class: str
+
+    @classmethod
+    def of(cls, one: Listed) -> ListedOut:
+        """The shape for a market."""
+        return cls(symbol=one.symbol, name=one.name, exchange=one.exchange, asset_class=one.asset_class or "")
 
 
 class FindingOut(BaseModel):

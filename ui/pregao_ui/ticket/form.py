@@ -73,7 +73,8 @@ class Review:
         spec: the session to start; None while there are errors.
         market: the instrument and timeframe of the ticket, for the preview; None if they are not known.
         empty: a replay is wanted, and there is no market data at all.
-        shape: which fields the form has: ``feed``, ``exits`` and ``start`` as in the ticket.
+        shape: which fields the form has: ``feed``, ``exits`` and ``start`` as in the ticket; ``search`` is the source
+            that is searched by words as an instrument of the class ``asset`` is typed, empty if none is.
     """
 
     errors: dict[str, str] = field(default_factory=dict)

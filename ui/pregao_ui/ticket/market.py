@@ -97,9 +97,12 @@ def live_market(ticket: Ticket, services: Services, language: str, told: Review)
 def _listed(place: Venue, symbol: str, services: Services, language: str, told: Review) -> str | None:
     """The symbol as its venue spells it; as it was typed where that is not known; None if there is no such market."""
     if not place.listed:
-        return symbol
+        one = services.listings.market(place.source, place.options, symbol)
+        about = " · ".join(part for part in (one.name, one.exchange) if part) if one else ""
+        told.hints["instrument"] = about or text(language, "hint_search", venue=place.title)
+        return one.symbol if one else symbol
     listing = services.listings.known(place.source, place.options)
-    if listing is None or listing.away:
+    if listing is None or listing.error is not None:
         told.hints["instrument"] = text(language, "hint_asking" if listing is None else "hint_away", venue=place.title)
         return symbol
     found, near = spelled(symbol, listing.symbols)

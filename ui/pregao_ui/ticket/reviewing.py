@@ -19,6 +19,7 @@ from pregao_ui.ticket.errors import field_errors
 from pregao_ui.ticket.form import BEGINNING, DATE, PRICE, Review, Ticket
 from pregao_ui.ticket.market import Market, live_market, played, stored_market
 from pregao_ui.ticket.telling import tell
+from pregao_ui.ticket.venues import venue
 
 _PLAIN = ("cash", "entry_value", "take_profit", "stop_loss", "fee", "slippage")
 _LEAST, _MOST = Decimal("0.0001"), Decimal("99.9999")
@@ -58,10 +59,13 @@ def review(ticket: Ticket, services: Services, language: str) -> Review:
 
 def _shape(ticket: Ticket) -> dict[str, str]:
     """Only known words: they become attributes of the page."""
+    place = venue(ticket.venue) if ticket.live else None
     return {
         "feed": "live" if ticket.live else "replay",
         "exits": "price" if ticket.exits == PRICE else "percent",
         "start": DATE if ticket.start == DATE else BEGINNING,
+        "search": "" if place is None or place.listed else place.source,
+        "asset": str(ticket.asset_class) if place is not None and ticket.asset_class in place.symbols else "",
     }
 
 

@@ -33,7 +33,7 @@ class Venue(NamedTuple):
 
     @property
     def listed(self) -> bool:
-        """Whether the venue can be asked what it trades."""
+        """Whether the venue tells all that it trades; else it is searched by words."""
         return self.source == "ccxt"
 
     @property

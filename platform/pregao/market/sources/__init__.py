@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pregao.core.errors import PregaoError, UsageError, refusals, unknown
-from pregao.core.instrument import Instrument, folder_name
+from pregao.core.instrument import AssetClass, Instrument, folder_name
 from pregao.core.timeframe import Timeframe
 
 if TYPE_CHECKING:
@@ -187,16 +187,38 @@ class LiveSource(Source, Protocol):
         ...
 
 
+class Listed(NamedTuple):
+    """A market that a venue trades.
+
+    Attributes:
+        symbol: as the source spells it.
+        name: of what is traded, for a person; empty if the venue does not tell.
+        exchange: where it is listed, for a person; empty if that is the venue itself.
+        asset_class: None if the venue does not tell.
+    """
+
+    symbol: str
+    name: str = ""
+    exchange: str = ""
+    asset_class: AssetClass | None = None
+
+
 @runtime_checkable
 class ListedSource(Source, Protocol):
-    """A source whose venue tells what is traded there."""
+    """A source whose venue tells what is traded there.
 
-    def symbols(self, options: Any) -> list[str]:
-        """The symbols that are traded now, in alphabetical order.
+    Attributes:
+        whole: whether it tells all of it when no words are given; else it must be searched.
+    """
+
+    whole: ClassVar[bool]
+
+    def listed(self, options: Any, words: str = "") -> list[Listed]:
+        """What is traded now with these words in its symbol or name, the best match first; without words all of it.
 
         Raises:
             UsageError: for what it does not offer.
-            PregaoError: if the venue cannot be reached.
+            PregaoError: if the venue cannot be reached or answers nonsense.
         """
         ...
 
@@ -224,6 +246,20 @@ def source(name: str) -> Source:
         except Exception as error:  # the code is not ours: whatever it raises is the reason that the person needs
             raise PregaoError(f"The source {name!r} cannot be loaded: {type(error).__name__}: {error}.") from error
     raise unknown("source", name, source_names())
+
+
+def listed(name: str, options: Mapping[str, Any], words: str = "") -> list[Listed]:
+    """What a source offers by words, as of `ListedSource.listed`.
+
+    Raises:
+        NotFoundError: if there is no such source.
+        UsageError: if it does not tell what it has, or for a wrong option; and as `ListedSource.listed`.
+        PregaoError: as `source` and `ListedSource.listed`.
+    """
+    found = source(name)
+    if not isinstance(found, ListedSource):
+        raise UsageError(f"The source {name!r} does not tell what it has.", "ccxt and yfinance do.")
+    return found.listed(read_options(found.Options, options), words)
 
 
 def read_options(kind: type[SourceOptions], given: Mapping[str, Any]) -> SourceOptions:

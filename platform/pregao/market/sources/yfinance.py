@@ -24,13 +24,18 @@ from pregao.core.errors import UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.feeds.live import LiveFeed, Watch
-from pregao.market.sources import Request, Series, SourceOptions
+from pregao.market.sources import Listed, Request, Series, SourceOptions
 from pregao.market.sources.yfinance_client import Yahoo
 from pregao.market.sources.yfinance_live import YahooWire
+from pregao.market.sources.yfinance_rules import listed_of
 from pregao.market.sources.yfinance_series import BACK_DAYS, YahooSeries
 
 WATCH = Watch(stale_s=120.0, poll_s=15.0, settle_s=3.0, check_s=60.0, late_s=120.0)
 """How a feed of Yahoo watches its market, unless told otherwise."""
+FOUND = 20
+"""So many instruments are asked for in a search."""
+SEARCH_WAIT_S = 8.0
+"""Whoever searches sits before an empty list: an answer is not waited for longer, and no pause is."""
 
 
 class YFinanceOptions(SourceOptions):
@@ -53,6 +58,7 @@ class YFinance:
     Options: ClassVar[type[SourceOptions]] = YFinanceOptions
     watch: ClassVar[Watch] = WATCH
     closes: ClassVar[bool] = True
+    whole: ClassVar[bool] = False
 
     def resuming(self, instrument: Instrument) -> dict[str, Any]:
         """The options to go on with a stored instrument: its rules are in the store."""
@@ -81,6 +87,20 @@ class YFinance:
         yahoo = Yahoo(_address(options), options.attempts, options.pause_s, options.timeout_s)
         for symbol in dict.fromkeys(name.strip().upper() for name in request.symbols):
             yield from YahooSeries(symbol, timeframe, request, yahoo).bring()
+
+    def listed(self, options: YFinanceOptions, words: str = "") -> list[Listed]:
+        """The instruments that Yahoo finds by words, of those kinds that can be traded here, the best match first.
+
+        Raises:
+            UsageError: without words.
+            PregaoError: if Yahoo cannot be reached, asks to be left alone, or answers nonsense.
+        """
+        if not words.strip():
+            raise UsageError("Yahoo has too many symbols to list them all.", "Give a part of a symbol or of a name.")
+        timeout_s = min(options.timeout_s, SEARCH_WAIT_S)
+        yahoo = Yahoo(_address(options), 2, options.pause_s, timeout_s, SEARCH_WAIT_S)
+        found = [listed_of(quote) for quote in yahoo.search(words.strip(), FOUND)]
+        return [one for one in found if one is not None]
 
     def live(
         self,

@@ -21,7 +21,7 @@ from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.settings import settings
 
 LONGEST_WAIT_S = 90.0
-"""If Yahoo asks for more patience than this, the person is told instead."""
+"""If Yahoo asks for more patience than this, the person is told instead, unless told otherwise."""
 _META = (
     *("currency", "currentTradingPeriod", "exchangeName", "exchangeTimezoneName", "firstTradeDate", "instrumentType"),
     "regularMarketTime",
@@ -64,13 +64,22 @@ class Yahoo:
         attempts: how often a question is asked before it is given up.
         pause_s: the wait after the first failure, in seconds; doubled after each further one.
         timeout_s: for how long an answer is waited for.
+        longest_wait_s: if Yahoo asks for more patience than this, the person is told instead.
     """
 
-    def __init__(self, address: str = "", attempts: int = 4, pause_s: float = 1.0, timeout_s: float = 20.0) -> None:
+    def __init__(
+        self,
+        address: str = "",
+        attempts: int = 4,
+        pause_s: float = 1.0,
+        timeout_s: float = 20.0,
+        longest_wait_s: float = LONGEST_WAIT_S,
+    ) -> None:
         self.address = address.rstrip("/")
         self.attempts = attempts
         self.pause_s = pause_s
         self.timeout_s = timeout_s
+        self.longest_wait_s = longest_wait_s
 
     def facts(self, symbol: str) -> Mapping[str, Any]:
         """What Yahoo knows of a symbol, as of `Answer.meta`. Errors as of `bars`."""
@@ -87,6 +96,15 @@ class Yahoo:
         start, end = (pd.Timestamp(s, unit="s", tz="UTC") for s in (start_s, end_s))
         return self._chart(symbol, interval=interval, start=start, end=end)
 
+    def search(self, words: str, count: int) -> list[Mapping[str, Any]]:
+        """Instruments of every kind with words in their symbol or name, the best match first, as Yahoo tells them:
+        ``symbol quoteType exchange`` and names.
+
+        Raises:
+            PregaoError: if it cannot be reached, asks to wait too long, or keeps answering nonsense.
+        """
+        return self._patiently(f"Yahoo gave no answer to {words!r}", lambda: self._search_once(words, count))
+
     def stream(self) -> Any:
         """yfinance's client of the stream of prices, not yet connected; ``closed`` is the error of a broken one."""
         from websockets.exceptions import ConnectionClosed
@@ -100,7 +118,7 @@ class Yahoo:
 
     def _chart(self, symbol: str, **asked: Any) -> Answer:
         try:
-            return self._patiently(f"{symbol}", lambda: self._chart_once(symbol, asked))
+            return self._patiently(f"Yahoo gave no bars of {symbol}", lambda: self._chart_once(symbol, asked))
         except KeyError:
             similar = self._similar(symbol)
             mend = f"Yahoo has {', '.join(similar)}." if similar else "Look it up on finance.yahoo.com."
@@ -138,20 +156,36 @@ class Yahoo:
         except Exception as error:  # yfinance stumbles over nonsense in many ways: whatever it raises is the reason
             raise _TroubleError(f"it answered nonsense ({type(error).__name__}: {_short(error)})") from error
 
+    def _search_once(self, words: str, count: int) -> list[Mapping[str, Any]]:
+        """One attempt. Raises `_TroubleError`."""
+        yfinance, session = _yfinance(), _session(self.address)
+        yfinance.data.YfData.cache_get.cache_clear()
+        asked = {"max_results": count, "news_count": 0, "lists_count": 0, "timeout": self.timeout_s}
+        try:
+            answer = yfinance.Search(words, session=session, **asked)
+            if not isinstance(answer.response["quotes"], list):
+                raise TypeError("no list")
+            return list(answer.quotes)
+        except _TroubleError:
+            raise
+        except OSError as error:
+            raise _TroubleError(f"it cannot be reached ({_short(error)})") from error
+        except Exception as error:  # as of a chart
+            if session.status >= 400:
+                raise _TroubleError(f"it refuses ({session.status})") from error
+            raise _TroubleError(f"it answered nonsense ({type(error).__name__}: {_short(error)})") from error
+
     def _similar(self, symbol: str) -> list[str]:
         """Symbols that resemble one, with their names; empty if Yahoo does not say."""
-
-        def search() -> list[str]:
-            found = _yfinance().Search(symbol, max_results=3, news_count=0, session=_session(self.address)).quotes
-            return [f"{quote['symbol']} ({quote.get('shortname', 'no name')})" for quote in found]
-
         try:
             with _ONE_AT_A_TIME:
-                return search()[:3]
-        except Exception:  # a suggestion is not worth an error of its own
+                found = self._search_once(symbol, 3)[:3]
+        except _TroubleError:  # a suggestion is not worth an error of its own
             return []
+        return [f"{quote['symbol']} ({quote.get('shortname', 'no name')})" for quote in found]
 
-    def _patiently(self, what: str, ask: Callable[[], T]) -> T:
+    def _patiently(self, failure: str, ask: Callable[[], T]) -> T:
+        """The answer; where there is none, an error that begins with these words."""
         yfinance = _yfinance()  # before the warnings are turned off: its import turns its own on
         for attempt in range(1, self.attempts + 1):
             try:
@@ -162,15 +196,15 @@ class Yahoo:
                     return ask()
             except _TroubleError as trouble:
                 wait = self.pause_s * 2 ** (attempt - 1) if trouble.wait_s is None else trouble.wait_s
-                if attempt == self.attempts or wait > LONGEST_WAIT_S:
-                    again = f"Run the same command again in {wait:.0f} s." if trouble.wait_s is not None else _AGAIN
-                    times = f" after {attempt} attempts" if attempt > 1 else ""
-                    raise PregaoError(f"Yahoo gave no bars of {what}{times}: {trouble.what}.", again) from trouble
+                if attempt == self.attempts or wait > self.longest_wait_s:
+                    again = f"Try again in {wait:.0f} s." if trouble.wait_s is not None else _AGAIN
+                    why = f" after {attempt} attempts: {trouble.what}." if attempt > 1 else f": {trouble.what}."
+                    raise PregaoError(failure + why, again) from trouble
             time.sleep(wait)
         raise AssertionError("unreachable")
 
 
-_AGAIN = "Check the network, and run the same command again later; what is stored is unharmed."
+_AGAIN = "Check the network, and try again later; what is stored is unharmed."
 _NOTHING = pd.DataFrame(
     {
         name: pd.Series(dtype="float64")

@@ -8,6 +8,7 @@ from typing import Any
 
 from pregao.core.errors import UsageError
 from pregao.core.instrument import AssetClass, Instrument, folder_name
+from pregao.market.sources import Listed
 
 VENUE = "yahoo"
 CLASSES: dict[str, AssetClass] = {
@@ -92,6 +93,16 @@ def class_of(symbol: str, facts: Mapping[str, Any]) -> AssetClass:
             "Stocks, funds, indices and coins (BTC-USD) can.",
         )
     return CLASSES[kind]
+
+
+def listed_of(quote: Mapping[str, Any]) -> Listed | None:
+    """An instrument that a search has found; None for a kind that is not traded here."""
+    kind = CLASSES.get(str(quote.get("quoteType")))
+    if kind is None:
+        return None
+    name = str(quote.get("longname") or quote.get("shortname") or "")
+    exchange = str(quote.get("exchDisp") or quote.get("exchange") or "")
+    return Listed(str(quote["symbol"]), " ".join(name.split()), exchange, kind)
 
 
 def instrument_of(

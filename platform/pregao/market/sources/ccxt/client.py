@@ -124,13 +124,13 @@ def match(client: Any, wanted: str, kind: Kind) -> Any:
     spelled: dict[str, Any] = {}
     for symbol, market in offered.items():
         for name in (symbol, str(market["id"])):
-            spelled.setdefault(_plain(name), market)
+            spelled.setdefault(plain(name), market)
         if kind == "swap":
-            spelled.setdefault(_plain(symbol.partition(":")[0]), market)
-    found = spelled.get(_plain(wanted))
+            spelled.setdefault(plain(symbol.partition(":")[0]), market)
+    found = spelled.get(plain(wanted))
     if found is not None:
         return found
-    near = difflib.get_close_matches(_plain(wanted), spelled, 5, 0.5)
+    near = difflib.get_close_matches(plain(wanted), spelled, 5, 0.5)
     names = list(dict.fromkeys(spelled[name]["symbol"] for name in near)) or sorted(offered)[:5]
     raise NotFoundError(
         f"{client.id} has no {kind} symbol {wanted!r}.", f"Near it: {', '.join(names)}." if names else "It lists none."
@@ -146,7 +146,8 @@ def _is(market: Any, kind: Kind) -> bool:
     return bool(market.get("spot")) if kind == "spot" else bool(market.get("swap") and market.get("linear"))
 
 
-def _plain(symbol: str) -> str:
+def plain(symbol: str) -> str:
+    """A symbol without what its spellings differ in."""
     return re.sub(r"[^A-Z0-9]", "", symbol.upper())
 
 

@@ -12,8 +12,8 @@ from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.feeds.live import LiveFeed, Watch
-from pregao.market.sources import BrokenOffError, Request, Series, by_time
-from pregao.market.sources.ccxt.client import CcxtOptions, match, open_client, traded
+from pregao.market.sources import BrokenOffError, Listed, Request, Series, by_time
+from pregao.market.sources.ccxt.client import CcxtOptions, match, open_client, plain, traded
 from pregao.market.sources.ccxt.history import History, Rows
 from pregao.market.sources.ccxt.pages import Row
 from pregao.market.sources.ccxt.patience import Patience
@@ -41,6 +41,7 @@ class Ccxt:
     Options: ClassVar[type[CcxtOptions]] = CcxtOptions
     watch: ClassVar[Watch] = Watch()
     closes: ClassVar[bool] = False
+    whole: ClassVar[bool] = True
 
     def __init__(self, patience: Patience | None = None) -> None:
         self.patience = patience if patience is not None else Patience()
@@ -71,12 +72,16 @@ class Ccxt:
         finally:
             client.session.close()
 
-    def symbols(self, options: CcxtOptions) -> list[str]:
-        """The exchange's markets of a kind that are traded now; raises as `fetch`."""
+    def listed(self, options: CcxtOptions, words: str = "") -> list[Listed]:
+        """The exchange's markets of a kind that are traded now, in alphabetical order; raises as `fetch`.
+
+        Words are looked for in the symbols, in any spelling (``btc usdt``).
+        """
         client = open_client(options)
         try:
             self._load(client)
-            return sorted(traded(client, options.kind))
+            found = [Listed(symbol, asset_class="crypto") for symbol in sorted(traded(client, options.kind))]
+            return [one for one in found if all(plain(word) in plain(one.symbol) for word in words.split())]
         finally:
             client.session.close()
 
