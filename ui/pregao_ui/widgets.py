@@ -24,6 +24,7 @@ SCRIPTS = (
     "proposal.js",
     "live.js",
     "ticket.js",
+    "search.js",
     "topbar.js",
     "keys.js",
     "record.js",

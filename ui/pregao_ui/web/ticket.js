@@ -38,16 +38,17 @@
   /* What a value comes to, under its field: in money, in time. An error takes its place. */
   function explain(hints, errors) {
     for (const node of document.querySelectorAll("#ticket .pg-means")) if (!(node.dataset.field in hints) || node.dataset.field in errors) node.remove();
-    for (const [field, text] of Object.entries(hints)) {
-      const place = field in errors ? null : block(field);
-      if (!place) continue;
-      const id = `m-${field}`;
-      let node = document.getElementById(id);
-      if (!node) place.append(node = make("p", { class: "pg-means", id, "data-field": field }));
-      put(node, text);
-      for (const input of place.querySelectorAll("input, textarea")) input.setAttribute("aria-describedby", id);
-    }
+    for (const [field, text] of Object.entries(hints)) if (!(field in errors)) hint(field, text);
   }
+  const hint = Pregao.hint = (field, text) => {
+    const place = block(field);
+    if (!place) return;
+    const id = `m-${field}`;
+    let node = document.getElementById(id);
+    if (!node) place.append(node = make("p", { class: "pg-means", id, "data-field": field }));
+    put(node, text);
+    for (const input of place.querySelectorAll("input, textarea")) input.setAttribute("aria-describedby", id);
+  };
 
   /* One more edit of a strategy's settings: {strategy: {setting: value}}. */
   Pregao.edited = (all, value, strategy, setting) => ({ ...all, [strategy]: { ...(all?.[strategy] ?? {}), [setting]: value } });

@@ -1,0 +1,132 @@
+"""A market is found by a part of its name and followed, in Chromium: Yahoo's, which nobody can list."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from waiting import wait
+from yahoo import YahooServer
+
+from pregao.market.feeds import Watch
+from pregao.market.sources.yfinance import YFinance
+from pregao.market.sources.yfinance_live import YahooWire
+
+pytestmark = pytest.mark.browser
+
+FIELD = "#f-instrument input"
+HINT = "#m-instrument"
+OPTIONS = "#found [role=option]"
+
+
+def stocks(visitor: Any) -> Any:
+    """The form, set to a live stock of Yahoo."""
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict .first")
+    page.click("#f-strategy input")
+    page.click("[role=option]:has-text('Buy and hold')")
+    page.click("#f-feed label:nth-of-type(2)")
+    page.wait_for_selector(".pg-verdict >> text=Follows the market at Binance")
+    page.click("#f-asset_class label:nth-of-type(2)")
+    page.wait_for_selector(".pg-verdict >> text=Follows the market at Yahoo Finance")
+    page.wait_for_selector(f"{HINT} >> text=Type a part of a name or a symbol")
+    return page
+
+
+def typed(page: Any, words: str) -> None:
+    """The words stand in the field as if typed, letter by letter."""
+    page.click(FIELD)
+    page.keyboard.press("Control+A")
+    page.keyboard.type(words, delay=40)
+
+
+def test_a_company_is_found_by_its_name_followed_and_stopped(
+    panel: Any, visit: Any, yahoo: YahooServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    minutes = yahoo.stocks["NEWCO"].minutes["time"]
+    some = range(int(minutes.searchsorted(time.time() - 4 * 86_400)), len(minutes) - 30)
+    monkeypatch.setattr(
+        yahoo, "now", float(minutes[next(i for i in some if minutes[i + 30] - minutes[i - 30] == 3_600)])
+    )
+    monkeypatch.setattr(YahooWire.__init__, "__defaults__", (lambda: int(yahoo.now * 1e9),))
+    monkeypatch.setattr(YFinance, "watch", Watch(stale_s=30.0, poll_s=0.2, settle_s=0.0, check_s=60.0, late_s=120.0))
+    yahoo.searched.clear()
+    visitor = visit()
+    page = stocks(visitor)
+    typed(page, "newc")
+    page.wait_for_selector(f"{HINT} >> text=1 found at Yahoo Finance for “newc”: choose one")
+    assert page.locator(OPTIONS).all_inner_texts() == ["NEWCO\nNewco Inc.\nNMS"]
+    assert len(yahoo.searched) < 4  # not at every key
+    page.click(OPTIONS)
+    page.wait_for_selector(f"{HINT} >> text=Newco Inc. · NMS")
+    page.wait_for_selector(".pg-verdict .first >> text=NEWCO")
+    page.click("#start")
+    visitor.wait_text("status", "waiting")
+    session_id = page.url.split("session=")[1]
+    spec = panel.journal.session(session_id).spec
+    assert (spec.instrument, spec.feed.symbol) == ("yfinance/yahoo/NEWCO", "NEWCO")
+    panel.run(session_id)
+    visitor.wait_text("status", "running")
+    wait(lambda: panel.journal.session(session_id).status == "running")
+    yahoo.now += 10
+    for count in (1, 2):
+        yahoo.now += 60
+        wait(lambda: panel.journal.session(session_id).bars >= count)  # noqa: B023
+    page.wait_for_function("() => Number(document.querySelector('.pg-live').dataset.bars) >= 2")
+    page.wait_for_selector("[data-bind=title] >> text=NEWCO · 1m")
+    page.click("[data-command=stop]")
+    visitor.wait_text("status", "stopped")
+
+
+def test_a_symbol_is_chosen_by_the_keys(visit: Any, yahoo: YahooServer) -> None:
+    visitor = visit()
+    page = stocks(visitor)
+    typed(page, "co")  # Newco Inc., General Electric, Gone Corporation, Old Economy, Commonwealth Bank
+    page.wait_for_selector(f"{HINT} >> text=found at Yahoo Finance for “co”")
+    found = [line.split("\n")[0] for line in page.locator(OPTIONS).all_inner_texts()]
+    assert {"NEWCO", "GONE", "CBA.AX"} <= set(found)
+    assert page.get_attribute(FIELD, "aria-activedescendant") == "found-0"
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    assert page.locator(f"{OPTIONS}[aria-selected=true]").inner_text().startswith(found[1])
+    assert visitor.barriers() == []
+    page.keyboard.press("Escape")
+    assert page.locator(OPTIONS).count() == 0
+    typed(page, "gone")
+    page.wait_for_selector(f"{HINT} >> text=1 found at Yahoo Finance for “gone”")
+    page.keyboard.press("Enter")
+    assert page.input_value(FIELD) == "GONE"
+    page.wait_for_selector(f"{HINT} >> text=Gone Corporation · PNK")
+    page.reload()  # it is remembered
+    page.wait_for_selector(f"{HINT} >> text=Gone Corporation · PNK")
+    assert page.input_value(FIELD) == "GONE"
+
+
+def test_the_page_says_that_it_searches_that_there_is_nothing_and_why_there_was_no_answer(
+    visit: Any, yahoo: YahooServer
+) -> None:
+    visitor = visit(locale="pt-BR")
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict .first")
+    page.click("#f-feed label:nth-of-type(2)")
+    page.click("#f-asset_class label:nth-of-type(2)")
+    page.wait_for_selector(f"{HINT} >> text=Digite parte de um nome ou símbolo: a busca é na Yahoo Finance")
+    yahoo.fail(search=True, wait_s=1.0)
+    typed(page, "zzyzx")
+    page.wait_for_selector(f"{HINT} >> text=Buscando na Yahoo Finance…")
+    page.wait_for_selector(f"{HINT} >> text=A Yahoo Finance não tem nada desse tipo para “zzyzx”")
+    assert page.locator(OPTIONS).count() == 0
+    yahoo.fail(search=True, status=429, headers={"Retry-After": "60"})
+    typed(page, "penny")
+    page.wait_for_selector(f"{HINT} >> text=Não dá para buscar na Yahoo Finance agora")
+    said = page.inner_text(HINT)
+    assert "pede que o deixem em paz por um tempo (429). Tente de novo em 60 s." in said
+    yahoo.fail(search=True, times=100, hang_up=True)
+    typed(page, "commonwealth")
+    page.wait_for_selector(f"{HINT} >> text=Verifique a rede e tente de novo mais tarde")
+    yahoo.faults.clear()
+    typed(page, "old ec")  # it answers again
+    page.wait_for_selector("#found >> text=Old Economy")
+    visitor.forgive("503")
