@@ -1,4 +1,4 @@
-"""Why our own strategies decided so is told in Portuguese, whatever they may say."""
+"""What is told in clauses, our own strategies' decisions and what became of data, is told in Portuguese, all of it."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from pregao_rl.strategy import PolicyStrategy, PolicyStrategyConfig
 
 pytestmark = pytest.mark.browser
 PLUGINS = Path(__file__).parents[2] / "plugins"
+MARKET = Path(__file__).parents[2] / "platform" / "pregao" / "market"
 OF_COMMANDS = {"training.py", "keeping.py", "judging.py", "overfitting.py", "command.py", "environment.py",
                "policy.py", "following.py", "chance.py"}  # fmt: skip
 """Modules of the reinforcement learning that no decision comes from: they train and keep."""
@@ -130,6 +131,35 @@ def test_all_that_our_own_strategies_say_is_told_in_portuguese(said: set[str], p
     told = page.evaluate("all => all.map(Pregao.told)", sorted(said))
     english = re.compile(r"\b(the|is|of|bars?|vote|out|asked|sure|seen|never|traded|expected|leans|weights|market)\b")
     assert [one for one in told if english.search(one) or any(words in one for words in fragments)] == []
+
+
+def _rows_said(path: Path) -> Iterator[str]:
+    """What a module says of a row that it does not like: ``1`` for a tick size or a lot size, ``close`` for a field."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        said = "".join(
+            part.value if isinstance(part, ast.Constant) and isinstance(part.value, str)
+            else "" if not isinstance(part, ast.FormattedValue) else "1" if "size" in ast.unparse(part) else "close"
+            for part in parts
+        )  # fmt: skip
+        if re.match(r"(has|is|begins|differs) \w+", said) and "{" not in said:
+            yield said
+
+
+def test_what_is_wrong_with_a_row_and_what_a_version_did_is_told_in_portuguese(panel: Any, visit: Any) -> None:
+    whole = {said for name in ("sift", "judge") for said in _rows_said(MARKET / f"{name}.py")}
+    said = [one for one in sorted(whole) if not any(one != other and other.startswith(one) for other in whole)]
+    assert len(said) > 15
+    page = visit(locale="pt-BR").open("/settings")
+    page.wait_for_function("() => Boolean(window.Pregao?.told)")
+    told = page.evaluate("all => all.map(Pregao.told)", said)
+    assert [one for one in told if re.search(r"\b(has|is|begins|differs|the|row|than|but)\b", one)] == []
+    recorded = "Ingest from ccxt, sample: BTC/USDT 15m +1,000, SPX 1d 3 replaced and 1 action; "
+    recorded += "of an interrupted ingest: x/y/Z 1h"
+    assert page.evaluate("Pregao.told", recorded) == (
+        "Trazido de ccxt, sample: BTC/USDT 15m +1.000, SPX 1d 3 substituídas e 1 evento; "
+        "de uma ingestão interrompida: x/y/Z 1h"
+    )
 
 
 @pytest.mark.parametrize(

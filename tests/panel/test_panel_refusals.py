@@ -31,17 +31,16 @@ def test_every_sentence_is_one_that_the_product_says_and_has_the_same_blanks() -
 
 
 MET = (
-    "core/timeframe.py", "keys.py", "private.py", "learning/registry", "market/atomic.py", "market/calendars.py",
-    "market/feeds/replay.py", "market/ingest.py", "market/judge.py", "market/parquet.py", "market/snapshots.py",
-    "market/store.py", "market/sources/__init__.py", "market/sources/ccxt", "market/sources/files.py",
-    "market/sources/sample.py", "market/sources/synthetic.py", "market/sources/tables.py", "market/sources/times.py",
+    "core/bars.py", "core/timeframe.py", "keys.py", "private.py", "settings.py", "pregao/learning/", "pregao/market/",
     "sessions/as_backtest.py", "sessions/assembly.py", "sessions/control.py", "sessions/course.py",
     "sessions/database.py", "sessions/export.py", "sessions/following.py", "sessions/journal.py",
     "sessions/lineage.py", "sessions/notify/targets.py", "sessions/runtime.py", "sessions/writer.py",
-    "strategies/answers.py", "strategies/registry.py", "pregao_flows/client.py", "pregao_flows/starting.py",
-    "pregao_flows/ingest.py", "pregao_ui/services", "pregao_ui/api",
+    "simulation/plan.py", "strategies/answers.py", "strategies/registry.py", "strategies/sweeping/local.py",
+    "pregao_flows/", "pregao_ui/services", "pregao_ui/api",
 )  # fmt: skip
 """Modules whose refusals the panel may show: those of a start, a command, a run, a proof, a page's question."""
+UNMET = ("learning/calibration/", "learning/inference/")
+"""Of an experiment at the command line, and of a model file that is read wrongly by its own tests."""
 
 
 def _said(node: ast.expr) -> str:
@@ -68,9 +67,10 @@ def _refusals(path: Path) -> Iterator[str]:
 def test_whatever_the_panel_may_show_of_the_platforms_refusals_is_known_in_portuguese() -> None:
     walked = [path for part in ("platform/pregao", "flows", "ui") for path in sorted((ROOT / part).rglob("*.py"))]
     met = [path for path in walked if any(f"/{one}" in path.as_posix() for one in MET)]
+    met = [path for path in met if not any(f"/{one}" in path.as_posix() for one in UNMET)]
     assert len({one for one in MET for path in met if f"/{one}" in path.as_posix()}) == len(MET)
     sentences = [(path.name, sentence) for path in met for sentence in _refusals(path)]
-    assert len(sentences) > 200
+    assert len(sentences) > 350
     alike = {"Use sqlite:///FILE."}  # in both languages
 
     def known_(one: str) -> bool:

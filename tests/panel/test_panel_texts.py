@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from pregao_ui.numbers import day, money, number, parse_day, signed_money
 from pregao_ui.services.strategies import Strategies
-from pregao_ui.texts import dictionary, language_of, of_plugin, phrases, script, text
+from pregao_ui.texts import LANGUAGES, dictionary, language_of, of_plugin, phrases, script, text
 from pregao_ui.widgets import PAGES
 
 UI = Path(str(files("pregao_ui")))
@@ -23,6 +24,13 @@ def test_the_languages_have_the_same_texts_with_the_same_blanks() -> None:
     for key in english:
         assert set(re.findall(r"\{\w+\}", english[key])) == set(re.findall(r"\{\w+\}", portuguese[key])), key
         assert english[key].strip(), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_text_stands_in_two_files(language: str) -> None:
+    whole = [file for file in (UI / "locales").glob("*.json") if file.name.removesuffix(".json").endswith(language)]
+    assert len(whole) > 7
+    assert sum(len(json.loads(file.read_text())) for file in whole) == len(dictionary(language))
 
 
 FAMILIES = (

@@ -40,9 +40,10 @@ def phrases(language: str) -> dict[str, str]:
 
 
 @cache
-def reasons(language: str) -> dict[str, str]:
-    """Why our own strategies decided so, clause by clause: ``#`` is a figure, ``{a name}`` what stands there."""
-    return _translations(f"reasons.{language}.json") if language != "en" else {}
+def clauses(language: str) -> dict[str, str]:
+    """What the platform says in clauses, of its decisions and of its data: ``#`` is a figure, ``{a name}`` what stands
+    there."""
+    return _translations(f"clauses.{language}.json") if language != "en" else {}
 
 
 def of_plugin(language: str, words: str) -> str:
@@ -89,7 +90,7 @@ def script() -> str:
     """The dictionaries as a script of the page: defines ``window.PregaoTexts``."""
     texts: dict[str, Any] = {language: dictionary(language) for language in LANGUAGES}
     texts["phrases"] = {language: phrases(language) for language in LANGUAGES}
-    texts["reasons"] = {language: reasons(language) for language in LANGUAGES}
+    texts["clauses"] = {language: clauses(language) for language in LANGUAGES}
     texts["refusals"] = {
         language: dict(zip(("words", "sentences"), known(language), strict=True)) for language in LANGUAGES
     }

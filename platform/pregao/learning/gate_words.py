@@ -30,7 +30,7 @@ _PERCENT = {"overfitting", "costs", "doubled_costs", "drawdown", "calibration", 
 TEXTS: dict[str, tuple[str, str]] = {
     "deflated_sharpe": (
         "Deflated Sharpe ratio {value} (Sharpe ratio {sharpe}, {tried} tried)",
-        "Índice de Sharpe deflacionado {value} (Sharpe {sharpe}, {tried} tentativas)",
+        "Índice de Sharpe deflacionado {value} (Sharpe {sharpe}, tentativas: {tried})",
     ),
     "overfitting": (
         "Probability of backtest overfitting {value} of {splits} combinations",

@@ -99,11 +99,11 @@
       bar ??= last;
       if (!bar) { at("legend").replaceChildren(); return; }
       const price = (value) => format.price(value, decimals);
-      const parts = [["O", price(bar.o)], ["H", price(bar.h)], ["L", price(bar.l)], ["C", price(bar.c)]];
+      const parts = [["bar_open", bar.o], ["bar_high", bar.h], ["bar_low", bar.l], ["bar_close", bar.c]];
       const change = bar.o ? (bar.c / bar.o - 1) * 100 : 0;
       at("legend").replaceChildren(
         make("span", { class: "when" }, `${format.time(bar.t)} UTC`),
-        ...parts.flatMap(([name, value]) => [make("i", {}, name), make("b", {}, value)]),
+        ...parts.flatMap(([name, value]) => [make("i", {}, T(name)), make("b", {}, price(value))]),
         make("b", { "data-sign": Math.sign(change) }, format.signedPercent(change)),
       );
       put(at("equity-value"), Number.isFinite(bar.eq) ? format.money(bar.eq) : "");

@@ -44,6 +44,7 @@
       const iso = new Date(seconds * 1000).toISOString();
       return `${language === "pt-BR" ? `${iso.slice(8, 10)}/${iso.slice(5, 7)}` : iso.slice(5, 10)} ${iso.slice(11, 16)}`;
     },
+    dated: (text) => text.replace(/\d{4}-\d{2}-\d{2}/g, date),
     day: (seconds) => date(new Date(seconds * 1000).toISOString()),
     clock: (seconds) => new Date(seconds * 1000).toISOString().slice(11, 16),
     local: (seconds) => {                           // of what people and programs did: by this machine's clock
@@ -162,7 +163,7 @@
   const phrases = window.PregaoTexts.phrases?.[language] ?? {};
   const { words = {}, sentences = {} } = window.PregaoTexts.refusals?.[language] ?? {};
   const BLANK = /\{(\w+)\}/g;
-  const FIGURE = "[-+]?\\d[\\d.]*%?";
+  const FIGURE = "[-+~]?\\d(?:[\\d.,]*\\d)?%?";
   const literal = (text) => text.replace(/[.*+?^${}()|[\]\\\/]/g, "\\$&");
   const named = (text) => { let n = 0; return text.replace(/#/g, () => `{figure${n++}}`); };
   const length = (text) => text.replace(BLANK, "").length;
@@ -192,11 +193,11 @@
     const key = text.replace(/\d+/g, (digits) => { numbers.push(digits); return "#"; });
     return key in phrases ? phrases[key].replace(/#/g, () => numbers.shift() ?? "") : null;
   };
-  const comma = (value) => (new RegExp(`^${FIGURE}$`).test(value) ? value.replace(".", ",") : value);
+  const comma = (value) => (new RegExp(`^${FIGURE}$`).test(value) ? value.replace(/[.,]/g, (mark) => (mark === "." ? "," : ".")) : value);
   const GAP = "; |, |: ";
-  /* Why a strategy decided so, clause by clause. */
-  const reason = retelling(window.PregaoTexts.reasons?.[language] ?? {}, GAP, { blank: comma, within: `(?!${GAP}).`, otherwise: (piece) => phrase(piece) ?? level(piece) ?? piece });
-  const told = (text) => phrase(text) ?? level(text) ?? reason(text);
+  /* Why a strategy decided so, what became of the data: clause by clause. */
+  const clauses = retelling(window.PregaoTexts.clauses?.[language] ?? {}, GAP, { blank: comma, within: `(?!${GAP}).`, otherwise: (piece) => phrase(piece) ?? level(piece) ?? piece });
+  const told = (text) => phrase(text) ?? level(text) ?? clauses(text);
   function level(text) {                           // "a feature is above usual", "… is 0.25": of a formula the end alone
     const at = text.lastIndexOf(" is ");
     const what = text.slice(0, at);

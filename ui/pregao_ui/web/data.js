@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   if (Pregao.dataPage) return;
-  const { T, has, format, make, withCode, request } = Pregao;
+  const { T, has, told, format, make, withCode, request } = Pregao;
   const { empty, header, cell } = Pregao.page;
   const { pill, panel, loading, broken, form, words } = Pregao.room;
   const { lines } = Pregao.plots;
@@ -14,13 +14,15 @@
 
   /* A finding in words: the sentence is the platform's, its kind and level are told in the person's language. */
   const kindOf = (finding) => { const key = `finding_${finding.kind.replace(/[ -]/g, "_")}`; return has(key) ? T(finding.count === 1 && has(`${key}_1`) ? `${key}_1` : key, { n: format.number(finding.count, 0) }) : finding.text; };
+  /* Where something was found, and what: "prices.csv, line 7 has no volume", "2024-05-31 10:15: 3 missing". */
+  const placed = (text) => format.dated(text.split(/ (?=(?:has|is|begins|differs) )/).map(told).join(" "));
   const TONES = { error: "bad", warning: "warn", info: "" };
   const findings = (list) => (list.length
     ? make("ul", { class: "pg-findings" }, ...list.map((finding) => make("li", {}, pill(T(`level_${finding.level}`), TONES[finding.level]), make("span", {}, kindOf(finding)),
-      finding.examples.length ? make("small", {}, finding.examples.slice(0, 3).join(" · ")) : null)))
+      finding.examples.length ? make("small", {}, finding.examples.slice(0, 3).map(placed).join(" · ")) : null)))
     : make("p", { class: "pg-hint" }, T("quality_clean")));
   const aside = (rows, count) => (rows.length ? make("details", { class: "pg-aside" }, make("summary", {}, T("aside", { n: format.number(count ?? rows.length, 0) })),
-    make("ul", {}, ...rows.slice(-20).map((row) => make("li", {}, make("b", {}, row.where), ` ${row.why} `, make("code", {}, row.content))))) : null);
+    make("ul", {}, ...rows.slice(-20).map((row) => make("li", {}, make("b", {}, placed(row.where)), ` ${told(row.why)} `, make("code", {}, row.content))))) : null);
   /* How whole each month is, one mark a month, the newest at the right. */
   function strip(periods) {
     const marks = Object.entries(periods).slice(-PERIODS);
@@ -62,7 +64,7 @@
         const found = await request("/api/data/versions?limit=12");
         versions.replaceChildren(panel(T("versions"), make("p", { class: "pg-hint" }, T("versions_hint")), found.length
           ? make("div", { class: "pg-scroll", tabindex: "0", role: "region", "aria-label": T("versions") }, make("table", { class: "pg-table" }, header(["col_version"], ["col_recorded"], ["col_did"], ["col_revision"]), make("tbody", {}, ...found.map((version) => make("tr", { "data-version": version.name },
-            make("td", {}, make("code", {}, version.name)), cell(format.local(version.recorded)), cell(version.message), make("td", {}, make("small", {}, version.revision.slice(0, 10))))))))
+            make("td", {}, make("code", {}, version.name)), cell(format.local(version.recorded)), cell(told(version.message)), make("td", {}, make("small", {}, version.revision.slice(0, 10))))))))
           : make("p", { class: "pg-hint" }, T("no_versions"))));
       } catch (error) { versions.replaceChildren(broken(error, load)); }
     }
@@ -80,7 +82,7 @@
         if (chosen !== id(series)) return;
         detail.replaceChildren(panel(`${series.symbol} ${series.timeframe}`,
           make("div", { class: "pg-two" },
-            make("div", {}, lines({ title: T("preview_bars", { n: bars.length }), x: (s) => format.day(s), y: (value) => format.number(value, 0, 4), xTicks: 3, series: [{ name: T("close"), tone: "one", points: bars.map((bar) => [bar.t, bar.c]) }] })),
+            make("div", {}, lines({ title: T("preview_bars", { n: bars.length }), x: (s) => format.day(s), y: (value) => format.number(value, 0, 4), xTicks: 3, series: [{ name: T("close_price"), tone: "one", points: bars.map((bar) => [bar.t, bar.c]) }] })),
             make("div", {}, make("h4", {}, T("col_quality")), findings(quality.findings),
               series.missing ? make("p", { class: "pg-hint" }, T("missing_bars", { n: format.number(series.missing, 0) })) : null, aside(quality.aside, quality.aside_count),
               make("p", { class: "acts" }, make("a", { class: "small", href: `/?session=&market=${encodeURIComponent(`${series.key} ${series.timeframe}`)}` }, T("trade_this")))))));

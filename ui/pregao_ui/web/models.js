@@ -209,7 +209,7 @@
           pill(`${T("col_gate")}: ${T(`gate_${said}`)}`, { passed: "good", failed: "bad" }[said] ?? ""), make("time", {}, format.local(model.created))),
         make("div", { class: "pg-columns" }, gate(model),
           facts(T("out_of_sample"), FIGURES.filter((name) => name in model.metrics).map((name) => [T(`metric_${name}`), figure(name, model.metrics[name])])),
-          facts(T("lineage"), [digest("col_data", model.data_version), digest("made_code", model.code_version), digest("made_params", model.params_hash),
+          facts(T("made_from"), [digest("col_data", model.data_version), digest("made_code", model.code_version), digest("made_params", model.params_hash),
             digest("made_features", model.feature_hash), digest("made_run", model.run_id)])),
         model.promotion ? make("p", { class: "pg-note" }, promoted(model)) : null,
         make("div", { class: "acts" }, make("a", { class: "small", target: "_blank", rel: "noopener", href: path(model.name, model.version, "report") }, T("model_report")),

@@ -53,9 +53,17 @@
       tell("");
       input.addEventListener("input", () => tell(""));
       const caption = make("label", { for: id }, label);
-      const box = make("div", { class: `pg-field is-${kind}`, "data-field": name }, ...(kind === "checkbox" ? [input, caption] : [caption, input]), more);
+      const shown = kind === "checkbox" ? [input, caption] : kind === "file" ? [caption, ...picker(input, id)] : [caption, input];
+      const box = make("div", { class: `pg-field is-${kind}`, "data-field": name }, ...shown, more);
       const read = () => (kind === "checkbox" ? input.checked : kind === "file" ? input.files[0] ?? null : input.value);
       return { node: box, input, tell, read, required };
+    }
+    /* A browser tells its own button in its own language: this one is told in the person's. */
+    function picker(input, id) {
+      const chosen = make("span", {}, T("no_file"));
+      input.classList.add("pg-unseen");
+      input.addEventListener("change", () => { chosen.textContent = input.files[0]?.name ?? T("no_file"); });
+      return [input, make("label", { for: id, class: "pg-file" }, make("b", {}, T("choose_file")), chosen)];
     }
     async function go(event) {
       event.preventDefault();

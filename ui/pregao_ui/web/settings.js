@@ -66,7 +66,7 @@
       const suit = () => { made.field("other").node.hidden = made.get("exchange") !== ""; };
       made.field("exchange").input.addEventListener("input", suit);
       suit();
-      return [panel(T("keys"), make("p", { class: "pg-hint" }, ...withCode(T("keys_lead"))), list, made.node)];
+      return [panel(T("source_keys"), make("p", { class: "pg-hint" }, ...withCode(T("keys_lead"))), list, made.node)];
     }
 
     /* ---- notifications: off until turned on; addresses hold passwords, so they go in and never come out */
