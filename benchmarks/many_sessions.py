@@ -76,7 +76,7 @@ def begin(journal: Journal, url: str, sessions: int) -> list[str]:
         }  # fmt: skip
         spec = spec_of(asked)
         if symbol not in parts:
-            parts[symbol] = assemble(spec).instrument
+            parts[symbol] = assemble(spec).first.instrument
         begun.append(journal.create(spec, parts[symbol], None))
     return begun
 

@@ -28,7 +28,7 @@ from engine_against_floor import market
 
 from pregao.core.bars import Bars
 from pregao.market.store import Store
-from pregao.sessions.assembly import assemble
+from pregao.sessions.assembly import assembled
 from pregao.sessions.control import spec_of, start
 from pregao.sessions.intents import ask
 from pregao.sessions.journal import Journal
@@ -94,20 +94,21 @@ def write(journal: Journal, bars: Bars, rows: int) -> tuple[str, str]:
     """A journal of so many rows, as the runner would have written it; its session and its digest."""
     session_id = begin(journal, bars, isolated=False)
     row = journal.session(session_id)
-    parts = assemble(row.spec, row.model_version, row.instrument)
+    parts = assembled(row)
     machine: Machine = parts.machine()
+    book = machine.books[0]
     writer = journal.take_ownership(session_id)
-    assert parts.bars is not None
-    todo = iter([machine.start(int(parts.bars.open_ns[0]), parts.facts())])
+    assert parts.first.bars is not None
+    todo = iter([machine.start(int(parts.first.bars.open_ns[0]), parts.facts())])
     at = 0
 
     def batches() -> Any:
         nonlocal at
         yield from todo
-        while at < len(parts.bars) and writer.seq < rows:
-            bar = parts.bars.bar(at)
+        while at < len(parts.first.bars) and writer.seq < rows:
+            bar = parts.first.bars.bar(at)
             at += 1
-            yield machine.bar(bar, lambda b: ask(machine.desk, b, machine.memory))
+            yield machine.moment({0: bar}, lambda _, b: ask(book.desk, b, book.memory))
 
     alone = journal.transact
     every = batches()
@@ -125,22 +126,22 @@ def write(journal: Journal, bars: Bars, rows: int) -> tuple[str, str]:
                 writer.append(batch.entries, projection, snapshot=batch.snapshot, trades=batch.trades)
     journal.transact = alone  # type: ignore[method-assign]
     writer.release("written")
-    return session_id, machine.desk.digest()
+    return session_id, machine.digest()
 
 
 def recoveries(journal: Journal, session_id: str, digest: str) -> dict[str, Any]:
     """From the beginning, and from the last snapshot; seconds."""
     row = journal.session(session_id)
-    parts = assemble(row.spec, row.model_version, row.instrument)
+    parts = assembled(row)
     machine = parts.machine()
     began = time.perf_counter()
     replay(machine, journal.verified(session_id))
     whole = time.perf_counter() - began
-    assert machine.desk.digest() == digest, "the replay came to another state"
+    assert machine.digest() == digest, "the replay came to another state"
     began = time.perf_counter()
     machine = recover(journal, session_id, parts.machine)
     tail = time.perf_counter() - began
-    assert machine.desk.digest() == digest, "the recovery came to another state"
+    assert machine.digest() == digest, "the recovery came to another state"
     kept = len(journal.snapshots(session_id))
     return {
         "rows": row.last_seq, "bars": row.bars, "replay_s": round(whole, 2),

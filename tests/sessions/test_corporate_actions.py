@@ -19,7 +19,7 @@ from yahoo.market import Stock
 from pregao.core.bars import Bars
 from pregao.market.sources.yfinance_live import YahooWire
 from pregao.market.store import Store
-from pregao.sessions.assembly import assemble
+from pregao.sessions.assembly import assembled
 from pregao.sessions.audit import audit
 from pregao.sessions.control import spec_of, start
 from pregao.sessions.journal import Journal
@@ -118,8 +118,8 @@ def test_a_split_and_a_dividend_over_a_held_position_with_resting_exits(
     assert run(torn, journal) == "finished"
 
     row = journal.session(calm)
-    parts = assemble(row.spec, row.model_version, row.instrument)
-    plan = replace(parts.plan, terms=replace(parts.plan.terms, actions=store.actions(INSTRUMENT)))
+    part = assembled(row).first
+    plan = replace(part.plan, terms=replace(part.plan.terms, actions=store.actions(INSTRUMENT)))
     result = backtest(configured("probe", row.spec.config), bars, plan, seed=7)
     for session_id in (calm, torn):
         lived = [r for r in journal.rows(session_id, limit=10**6) if r.kind == "bar"]
@@ -133,5 +133,5 @@ def test_a_split_and_a_dividend_over_a_held_position_with_resting_exits(
         r for r in journal.rows(calm, limit=10**6) if r.kind == "order" and r.body["state"] in ("split", "dividend")
     ]
     assert [r.body["state"] for r in told] == ["split", "dividend"]
-    machine = recover(journal, torn, parts.machine)
-    assert machine.desk.engine.account.dividends_quanta == told[1].body["amount"]
+    machine = recover(journal, torn, assembled(row).machine)
+    assert machine.engine.account.dividends_quanta == told[1].body["amount"]

@@ -24,7 +24,7 @@ from yahoo.fixtures import yahoo
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError
 from pregao.market.sources.yfinance_live import YahooWire
-from pregao.sessions.assembly import assemble
+from pregao.sessions.assembly import assembled
 from pregao.sessions.audit import audit
 from pregao.sessions.control import SpecError, spec_of, start
 from pregao.sessions.following import is_late
@@ -75,11 +75,11 @@ def test_it_trades_on_the_venues_own_bars_as_a_backtest_over_them_would(
     assert found == truth(venue, first, 25)
     assert not any("late" in r.body for r in rows(journal, session_id, "bar"))
     row = journal.session(session_id)
-    parts = assemble(row.spec, row.model_version, row.instrument)
+    parts = assembled(row)
     warm = [Bar._make([*b[:-1], float(b[-1])]) for b in rows(journal, session_id, "warmed")[0].body["bars"]]
     assert warm == truth(venue, warm[0].open_ns, len(warm))
     result = backtest(
-        configured("probe", row.spec.config), as_bars(row.instrument, found), parts.plan, seed=7,
+        configured("probe", row.spec.config), as_bars(row.instrument, found), parts.first.plan, seed=7,
         before=as_bars(row.instrument, warm),
     )  # fmt: skip
     assert [r.body["eq"] for r in rows(journal, session_id, "bar")] == result.equity.tolist()

@@ -27,7 +27,7 @@ from pregao.core.instrument import Instrument
 from pregao.features.sets import feature_set
 from pregao.learning import registry
 from pregao.market.hours import TradingHours
-from pregao.sessions.assembly import SpecError, assemble
+from pregao.sessions.assembly import SpecError, assembled
 from pregao.sessions.audit import audit
 from pregao.sessions.beside import of_row
 from pregao.sessions.hosting import Host
@@ -129,15 +129,15 @@ class Chances:
     def __init__(self, venue: Venue, journal: Journal, session_id: str) -> None:
         self.rows = rows(journal, session_id)
         row = journal.session(session_id)
-        parts = assemble(row.spec, row.model_version, row.instrument)
-        assert parts.model is not None
-        self.model, self.plan = parts.model, parts.plan
+        part = assembled(row).first
+        assert part.model is not None
+        self.model, self.plan = part.model, part.plan
         first, now = next(r.body["t"] for r in self.rows if r.kind == "bar"), venue.clock.now() * 10**6
         own, other = (
             true_bars(venue, symbol, "1m", first - 400 * MINUTE.ns, now) for symbol in ("BTC/USDT", "ETH/USDT")
         )
         self.bars = as_bars(row.instrument, own)
-        self.other = as_bars(parts.others["market"].instrument, other)
+        self.other = as_bars(part.others["market"].instrument, other)
         features = feature_set("full-market")
         self.x = features.batch(self.bars, {"market": self.other}, TradingHours(self.bars.instrument.calendar))
         said = self.model.probabilities(self.x)

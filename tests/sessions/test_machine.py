@@ -68,7 +68,7 @@ def test_an_approved_entry_acts_and_a_rejected_one_does_not() -> None:
 def test_a_proposal_expires_after_its_bars() -> None:
     stage = Stage({0: (ENTER,)}, mode="approve", approval_bars=2)
     stage.bars(2)
-    assert stage.machine.proposals.open is not None
+    assert stage.machine.proposals.open
     told = [view(r, INSTRUMENT) for r in stage.bars() if r.kind == "proposal"]
     assert [(t["id"], t["state"]) for t in told] == [(1, "expired")]
     assert stage.command("approve") == "there is no open proposal"
@@ -79,7 +79,7 @@ def test_a_proposal_expires_after_its_bars() -> None:
 def test_an_exit_is_not_asked_and_takes_the_proposal_back() -> None:
     stage = Stage({0: (ENTER,), 1: (Exit("no"),), 3: (ENTER,), 6: (Exit("enough"),)}, mode="approve")
     stage.bars(2)
-    assert stage.machine.proposals.open is None
+    assert not stage.machine.proposals.open
     stage.bars(2)
     stage.command("approve")
     stage.bars(2)
@@ -141,7 +141,7 @@ def test_stop_when_flat_ends_at_once_and_cancels_the_entry() -> None:
     stage.bars()
     stage.command("stop")
     assert stage.machine.status == "stopped"
-    assert stage.machine.desk.engine.open_orders() == []
+    assert stage.machine.engine.open_orders() == []
     stage.check()
 
 
@@ -178,9 +178,9 @@ def test_a_strategy_that_raises_pauses_its_session_and_is_put_back() -> None:
     assert "in on_bar" in fault["traceback"]
     assert (stage.machine.status, stage.machine.error) == ("paused", "ValueError: boom")
     assert stage.position > 0
-    assert stage.machine.desk.strategy.at == 2
+    assert stage.machine.books[0].desk.strategy.at == 2
     stage.bars(3)
-    stage.machine.desk.strategy.script = {2: (Exit("mended"),)}
+    stage.machine.books[0].desk.strategy.script = {2: (Exit("mended"),)}
     assert stage.command("resume") == "done"
     assert stage.machine.error is None
     stage.bars(2)
@@ -209,8 +209,8 @@ def test_on_bars_that_come_late_orders_fill_and_nothing_is_decided() -> None:
     assert [r.kind for r in late if r.kind in ("fill", "intent")] == ["fill"]  # the entry of before, no other
     assert all(view(r, INSTRUMENT)["late"] for r in late if r.kind == "bar")
     seen: list[int] = []
-    asked = stage.machine.desk.strategy.on_bar
-    stage.machine.desk.strategy.on_bar = lambda ctx, bar: (seen.append(ctx.missed), asked(ctx, bar))[1]
+    asked = stage.machine.books[0].desk.strategy.on_bar
+    stage.machine.books[0].desk.strategy.on_bar = lambda ctx, bar: (seen.append(ctx.missed), asked(ctx, bar))[1]
     rows = stage.bars(2)
     assert seen == [3, 0]  # it is told how many it was not asked about
     (missed,) = [r for r in rows if r.kind == "missed"]

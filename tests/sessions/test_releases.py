@@ -15,7 +15,7 @@ from sqlalchemy import Engine, inspect, text
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError
 from pregao.sessions import schema
-from pregao.sessions.assembly import assemble
+from pregao.sessions.assembly import assembled
 from pregao.sessions.control import start
 from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Machine
@@ -102,10 +102,10 @@ def test_every_session_of_an_old_release_replays_and_goes_on(old: str) -> None:
     rows = journal.sessions()
     assert {row.status for row in rows} == {"finished", "running", "paused"}
     for row in rows:
-        parts = assemble(row.spec, row.model_version)
+        parts = assembled(row)
 
         def make(parts: Any = parts) -> Machine:
-            return Machine(parts.spec, parts.desk(), len(parts.bars))
+            return parts.machine()
 
         whole = make()
         replay(whole, journal.verified(row.id))  # from its beginning, row for row

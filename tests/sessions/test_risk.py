@@ -134,9 +134,9 @@ def test_the_days_loss_takes_a_waiting_entry_and_a_proposal_back() -> None:
     stage.bars(2)
     assert told(stage.rows, "risk")
     assert stage.command("flatten") == "done"
-    stage.machine.desk.strategy.script = {3: (ENTER,)}
+    stage.machine.books[0].desk.strategy.script = {3: (ENTER,)}
     stage.bars()
-    assert stage.machine.proposals.open is None  # what cannot be done is not proposed either
+    assert not stage.machine.proposals.open  # what cannot be done is not proposed either
     assert told(stage.rows, "intent")[-1]["why"] == "risk"
 
 
@@ -155,7 +155,7 @@ def test_a_drawdown_flattens_and_pauses_and_a_person_goes_on_from_there() -> Non
     assert stage.machine.status == "paused"
     assert stage.command("resume") == "done"
     assert stage.machine.notices == {}
-    stage.machine.desk.strategy.script = {3: (ENTER,)}  # it was asked three times until then
+    stage.machine.books[0].desk.strategy.script = {3: (ENTER,)}  # it was asked three times until then
     stage.bars(2)
     assert stage.position > 0  # the fall is counted from where the person went on
     assert stage.machine.status == "running"
@@ -342,6 +342,6 @@ def test_no_order_ever_leaves_the_limits_whatever_the_strategy_asks(
         elif rules.drawdown_ppm and (peak - equity) / peak >= rules.drawdown_ppm / PPM + 1e-9 and not tripped:
             assert stage.machine.status == "paused"
             tripped = True
-        if mode == "approve" and stage.machine.proposals.open is not None:
+        if mode == "approve" and stage.machine.proposals.open:
             stage.command("approve")
     stage.check()

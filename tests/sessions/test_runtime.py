@@ -64,7 +64,7 @@ def test_a_session_and_a_backtest_over_the_same_bars_agree_to_the_byte(
     session_id = begin(strategy=strategy, config=config, feed=feed, horizon=40)
     assert run(session_id, journal) == "finished"
     parts = assemble(journal.session(session_id).spec)
-    result = backtest(configured(strategy, config), market[first:], parts.plan, seed=7, before=market[:first])
+    result = backtest(configured(strategy, config), market[first:], parts.first.plan, seed=7, before=market[:first])
     finished = journal.rows(session_id, limit=10**6)[-1]
     assert finished.body["digest"] == result.engine.digest()
     assert events_of(journal, session_id) == result.history()
@@ -87,7 +87,7 @@ def test_the_whole_journal_comes_out_again_and_every_row_has_a_view(begin: Any, 
     rows = list(journal.verified(session_id))
     assert [r.kind for r in rows[:2]] == ["started", "snapshot"]
     parts = assemble(journal.session(session_id).spec)
-    again = Machine(parts.spec, parts.desk(), len(parts.bars))
+    again = parts.machine()
     replay(again, rows)
     assert again.status == "finished"
     shown = [view(row, INSTRUMENT) for row in rows]
@@ -197,7 +197,7 @@ def test_from_any_snapshot_or_from_none_recovery_comes_to_the_same_state(begin: 
     parts = assemble(journal.session(session_id).spec)
     states = []
     while True:
-        machine = recover(journal, session_id, lambda: Machine(parts.spec, parts.desk(), 300))
+        machine = recover(journal, session_id, lambda: Machine(parts.spec, parts.desks(), 300))
         states.append(machine.to_bytes())
         kept = journal.snapshots(session_id)
         if not kept:

@@ -75,7 +75,7 @@ class Stage:
             fee=s.fee,
             slippage=s.slippage,
         )
-        return Machine(s, Desk(plan, Scripted(self.script), s.seed), len(self.market))
+        return Machine(s, [Desk(plan, Scripted(self.script), s.seed)], len(self.market))
 
     def take(self, batch: Batch) -> list[JournalRow]:
         new = []
@@ -89,12 +89,12 @@ class Stage:
     def bars(self, n: int = 1, late: bool = False) -> list[JournalRow]:
         new: list[JournalRow] = []
         for _ in range(n):
-            new += self.take(self.machine.bar(self.market.bar(self.at), self.decide, late))
+            new += self.take(self.machine.moment({0: self.market.bar(self.at)}, self.decide, late))
             self.at += 1
         return new
 
-    def decide(self, bar: Bar) -> Decision:
-        return ask(self.machine.desk, bar, self.machine.memory)
+    def decide(self, number: int, bar: Bar) -> Decision:
+        return ask(self.machine.books[number].desk, bar, self.machine.books[number].memory)
 
     def command(self, kind: str, **body: Any) -> str:
         batch = self.machine.command(kind, body)
@@ -111,7 +111,7 @@ class Stage:
 
     @property
     def position(self) -> int:
-        return self.machine.desk.engine.account.position_lots
+        return self.machine.engine.account.position_lots
 
 
 def _no_floats(value: Any) -> None:

@@ -9,7 +9,7 @@ from panel_process import Panel
 from probe_market import INSTRUMENT, random_walk
 
 from pregao.market.store import Store
-from pregao.sessions.assembly import assemble
+from pregao.sessions.assembly import assembled
 from pregao.sessions.control import spec_of, start
 from pregao.sessions.intents import ask
 from pregao.settings import settings
@@ -29,9 +29,9 @@ class Written:
         self.panel, self.journal = panel, panel.journal
         values = {"instrument": INSTRUMENT.key, "timeframe": "1m", "strategy": "ma-cross", "isolated": False}
         self.id = start(spec_of({**values, "feed": {"speed": 0}}), self.journal)
-        parts = assemble(self.journal.session(self.id).spec, None, INSTRUMENT)
-        assert parts.bars is not None
-        self._machine, self._bars = parts.machine(), parts.bars
+        parts = assembled(self.journal.session(self.id))
+        assert parts.first.bars is not None
+        self._machine, self._bars = parts.machine(), parts.first.bars
         self._writer = self.journal.take_ownership(self.id, "benchmark")
         begun = self._machine.start(int(self._bars.open_ns[0]), parts.facts())
         self._writer.append(begun.entries, self._machine.projection(), snapshot=begun.snapshot)
@@ -39,8 +39,8 @@ class Written:
 
     def append(self, number: int) -> range:
         """Live through a bar and commit what it brings; the numbers of its rows, the bar's own first."""
-        desk, memory = self._machine.desk, self._machine.memory
-        batch = self._machine.bar(self._bars.bar(number), lambda closed: ask(desk, closed, memory))
+        book = self._machine.books[0]
+        batch = self._machine.moment({0: self._bars.bar(number)}, lambda _, closed: ask(book.desk, closed, book.memory))
         self._writer.append(batch.entries, self._machine.projection(), snapshot=batch.snapshot, trades=batch.trades)
         first, self.last = self.last + 1, self.last + len(batch.entries)
         return range(first, self.last + 1)

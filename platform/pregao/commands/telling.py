@@ -33,13 +33,13 @@ def report(session_id: str, html: Path | None, language: str, as_json: bool) -> 
     from pregao.reporting.tearsheet import write_tearsheet
     from pregao.sessions.as_backtest import result_of
     from pregao.sessions.journal import Journal
-    from pregao.simulation.baselines import buy_and_hold
+    from pregao.simulation.baselines import held_beside
 
     with closing(Journal()) as journal:
         row = journal.session(session_id)
         result = result_of(journal, session_id)
         started = next(iter(journal.rows(session_id, 0, 1))).body
-    held = buy_and_hold(result.bars, result.plan)
+    held = held_beside(result)
     model = f"{row.model_name} version {row.trading_version}" if row.model_name else ""
     sheet = sheet_of(
         result,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
@@ -20,6 +21,11 @@ def folder_name(symbol: str) -> str:
     return name or "-"
 
 
+def quantum_of(instruments: Iterable[Instrument]) -> Decimal:
+    """The unit of money of an account that trades these: that of the finest."""
+    return min(instrument.quantum for instrument in instruments)
+
+
 def _decimals(grid: Decimal) -> int:
     return max(0, -int(grid.normalize().as_tuple().exponent))
 
@@ -29,6 +35,7 @@ class Instrument(BaseModel):
 
     Prices are multiples of ``tick_size`` and quantities of ``lot_size``, both in decimal units of the
     quote and base currency. ``calendar`` is ``"24/7"`` or a name that exchange_calendars knows (``"XNYS"``).
+    ``counted_in`` is not part of it but of the account that trades it, see `counted`; it is never stored.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,6 +54,7 @@ class Instrument(BaseModel):
     allow_short: bool = False
     calendar: str = "24/7"
     synthetic: bool = False
+    counted_in: Decimal | None = Field(default=None, exclude=True, repr=False)
 
     @field_validator("symbol")
     @classmethod
@@ -63,7 +71,10 @@ class Instrument(BaseModel):
 
     @cached_property
     def quantum(self) -> Decimal:
-        """The unit of money in the quote currency: 1e-8, or a finer power of ten where the grid needs it."""
+        """The unit of money in the quote currency: 1e-8, or a finer power of ten where the grid needs it, or the
+        account's."""
+        if self.counted_in is not None:
+            return self.counted_in
         quantum = _DEFAULT_QUANTUM
         while (self.tick_size * self.lot_size) % quantum:
             quantum /= 10
@@ -97,6 +108,10 @@ class Instrument(BaseModel):
     def key(self) -> str:
         """``source/venue/symbol`` with the symbol as a path segment: unique, and the folder in the store."""
         return f"{self.source}/{self.venue}/{folder_name(self.symbol)}"
+
+    def counted(self, quantum: Decimal) -> Instrument:
+        """The same with money in the quanta of an account that it shares: as fine as the finest of its instruments."""
+        return self if quantum == self.quantum else self.model_validate({**dict(self), "counted_in": quantum})
 
     def price(self, ticks: int) -> Decimal:
         """A price in ticks as a decimal number."""

@@ -9,17 +9,22 @@ import numpy as np
 
 from pregao.core.bars import Bars
 from pregao.core.errors import UsageError
-from pregao.sessions.assembly import assemble
+from pregao.core.instrument import Instrument
+from pregao.core.timeframe import Timeframe
+from pregao.sessions.assembly import assembled
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import Body, JournalRow
 from pregao.sessions.recovery import recover
 from pregao.simulation import layout
 from pregao.simulation.backtest import Result
+from pregao.simulation.engine import Engine
 from pregao.simulation.events import Event, rows_of
 from pregao.simulation.marks import Marks
+from pregao.simulation.moments import Moments
+from pregao.simulation.portfolio import PortfolioResult
 
 
-def result_of(journal: Journal, session_id: str) -> Result:
+def result_of(journal: Journal, session_id: str) -> Result | PortfolioResult:
     """What a session did so far.
 
     Raises:
@@ -28,27 +33,44 @@ def result_of(journal: Journal, session_id: str) -> Result:
         DamagedError, DivergedError: if its journal is damaged, or does not come out again.
     """
     session = journal.session(session_id)
-    parts = assemble(session.spec, session.model_version, session.instrument)
-    bars: list[Body] = []
+    parts = assembled(session)
+    books: list[list[Body]] = [[] for _ in parts.parts]
+    equity: list[tuple[int, int]] = []
     events: list[Event] = []
-    held, cash = 0, parts.plan.cash_quanta
+    cash, held = parts.first.plan.cash_quanta, [0] * len(books)
     for row in journal.verified(session_id):
         if row.kind == "bar":
-            bars.append(row.body)
+            books[row.body.get("b", 0)].append(row.body)
+            if "eq" in row.body:
+                equity.append((row.body["t"], row.body["eq"]))
         elif row.kind in ("fill", "order"):
             # A row says what the account has where that changed; else it is what it was.
-            events.append(_event(row, held, cash))
-            held, cash = events[-1].position_lots, events[-1].cash_quanta
-    if not bars:
+            number = row.body.get("b", 0)
+            events.append(_event(row, held[number], cash))
+            held[number], cash = events[-1].position_lots, events[-1].cash_quanta
+    if not equity:
         raise UsageError(f"Session {session_id} has lived through no bar yet.", "Wait for its first.")
-    machine = recover(journal, session_id, parts.machine)
-    opened, first, high, low, close, equity, lots = (
-        np.array([bar[key] for bar in bars], np.int64) for key in ("t", "o", "h", "l", "c", "eq", "pos")
-    )
+    for part, lived in zip(parts.parts, books, strict=True):
+        if not lived:
+            raise UsageError(f"Session {session_id} has heard no bar of {part.instrument.symbol} yet.", "Wait for it.")
+    engine = recover(journal, session_id, parts.machine).engine
+    series = [_series(part.instrument, parts.timeframe, own) for part, own in zip(parts.parts, books, strict=True)]
+    lots = [np.array([bar["pos"] for bar in own], np.int64) for own in books]
+    opened, worth = np.array(equity, np.int64).T
+    if len(books) == 1:
+        rows = np.stack([np.arange(len(worth)), worth, np.zeros(len(worth), np.int64), lots[0]], axis=1)
+        return Result(series[0], parts.first.plan, Marks(rows, series[0].close), rows_of(events), engine)
+    assert isinstance(engine, Engine)
+    plans = tuple(part.plan for part in parts.parts)
+    moments = Moments(parts.timeframe, opened, opened + parts.timeframe.ns)
+    began_with = {session.instrument.quote: session.instrument.money(plans[0].cash_quanta)}
+    return PortfolioResult(tuple(series), plans, moments, began_with, worth, tuple(lots), rows_of(events), engine)
+
+
+def _series(instrument: Instrument, timeframe: Timeframe, bars: list[Body]) -> Bars:
+    at, opened, high, low, close = (np.array([bar[key] for bar in bars], np.int64) for key in "tohlc")
     volume = np.array([float(bar["v"]) for bar in bars])
-    series = Bars(session.instrument, parts.timeframe, opened, first, high, low, close, volume)
-    rows = np.stack([np.arange(len(bars)), equity, np.zeros(len(bars), np.int64), lots], axis=1)
-    return Result(series, parts.plan, Marks(rows, series.close), rows_of(events), machine.desk.engine)
+    return Bars(instrument, timeframe, at, opened, high, low, close, volume)
 
 
 def _event(row: JournalRow, position_lots: int, cash_quanta: int) -> Event:
@@ -75,6 +97,7 @@ def _event(row: JournalRow, position_lots: int, cash_quanta: int) -> Event:
         liquidity=body["liq"] if filled else "",
         tier=body["tier"] if filled else 0,
         amount_quanta=body.get("amount", 0),
+        book=body.get("b", 0),
     )
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from typing import Any
+from functools import cached_property, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from pregao import __version__
 from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
-from pregao.core.instrument import Instrument, folder_name
+from pregao.core.instrument import Instrument, folder_name, quantum_of
 from pregao.core.timeframe import Timeframe
 from pregao.learning.others import bars_of, keys_of
 from pregao.market.store import Store
@@ -24,15 +26,24 @@ from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.brokers.joining import join
 from pregao.sessions.isolation import Facts, Isolated, Limits, StrategyFault, UnusableError, look_up
 from pregao.sessions.machine import Machine
-from pregao.sessions.records import Body
+from pregao.sessions.records import Body, Further, SessionRow
 from pregao.sessions.spec import ExchangeBroker, Live, Replay, SessionSpec, Shadow
 from pregao.settings import settings
+from pregao.simulation.engine import Engine
+from pregao.simulation.execution import Execution
 from pregao.simulation.plan import Plan
 from pregao.strategies.backtest import desk_for
 from pregao.strategies.contract import Model
 from pregao.strategies.desk import Desk
 from pregao.strategies.registry import configured, discover
 
+_RULES = {
+    "trails": "trailing",
+    "exchange": "broker",
+    "named twice": "also",
+    "at distances": "take_profit_price",
+}
+"""Which field a rule between fields is told at, by a word of it; else at the entry value."""
 _TAGS = ("replay", "live", "shadow", "paper", "exchange")
 
 
@@ -71,10 +82,30 @@ def spec_of(values: Mapping[str, Any]) -> SessionSpec:
                 problem = UsageError(f"{path.replace('_', ' ').capitalize()}: {said}{given}.")
             else:
                 # A rule between fields is told at the one that should change.
-                path = "trailing" if "trails" in said else "broker" if "exchange" in said else "entry_value"
+                path = next((name for word, name in _RULES.items() if word in said), "entry_value")
                 problem = UsageError(f"{said[:1].upper()}{said[1:]}.", "Lower it." if path == "entry_value" else "")
             problems.setdefault(path, problem)
         raise SpecError(problems) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One instrument of a session.
+
+    Attributes:
+        plan: the operation that each entry is.
+        bars: what will be replayed; None if the market is followed live.
+        before: the bars that end where these begin, to warm up on; None live, where the journal keeps them.
+        model: None for strategies without one.
+        others: what the store has of the other instruments that the model's features look at, by what they are to it.
+    """
+
+    instrument: Instrument
+    plan: Plan
+    bars: Bars | None = None
+    before: Bars | None = None
+    model: Model | None = None
+    others: Mapping[str, Bars] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,108 +113,140 @@ class Assembly:
     """The parts of a session.
 
     Attributes:
-        spec: with nothing left open: the instrument's key, the first and last moment of a replay, the model.
-        bars: what will be replayed; None if the market is followed live.
-        before: the bars that end where these begin, to warm up on; None live, where the journal keeps them.
-        model: None for strategies without one.
+        spec: with nothing left open: the instruments' keys, the first and last moment of a replay, the model.
+        parts: of each instrument, all with their money counted in the account's quanta.
         made: what a strategy in a process of its own said of itself; None for one that lives here.
-        others: what the store has of the other instruments that the model's features look at, by what they are to it.
     """
 
     spec: SessionSpec
-    instrument: Instrument
     timeframe: Timeframe
-    plan: Plan
-    bars: Bars | None
-    before: Bars | None
-    model: Model | None
+    parts: tuple[Part, ...]
     made: Facts | None
-    others: Mapping[str, Bars] = field(default_factory=dict)
 
     @property
-    def total(self) -> int:
-        """How many bars there will be; 0 if that is not known."""
-        return 0 if self.bars is None else len(self.bars)
+    def first(self) -> Part:
+        """The first instrument's."""
+        return self.parts[0]
 
-    def desk(self) -> Desk:
-        """A new desk with a new strategy; for a replay it is warmed up on the bars before the first."""
-        spec, strategy = self.spec, None
+    @cached_property
+    def moments(self) -> NDArray[np.int64]:
+        """Open times of what will be replayed, ns since 1970 UTC, ascending, shape ``(n,)``; empty live."""
+        played = [part.bars.open_ns for part in self.parts if part.bars is not None]
+        return reduce(np.union1d, played) if played else np.empty(0, np.int64)
+
+    def desks(self) -> list[Desk]:
+        """New desks with new strategies at one account; for a replay warmed up on the bars before the first."""
+        spec, plans = self.spec, [part.plan for part in self.parts]
+        account: Execution = VenueAccount(plans[0]) if isinstance(spec.broker, ExchangeBroker) else Engine(plans)
+        return [self._desk(part, account, number) for number, part in enumerate(self.parts)]
+
+    def _desk(self, part: Part, account: Execution, number: int) -> Desk:
+        spec = self.spec
         if self.made is None:
             strategy = configured(spec.strategy, spec.config)
         else:
             strategy = Isolated(self.made, spec.strategy, spec.config, Limits(spec.deadline, spec.memory))
-        account = VenueAccount(self.plan) if isinstance(self.spec.broker, ExchangeBroker) else None
-        desk = desk_for(self.plan, strategy, self.spec.seed, self.model, account, self.others)
-        if self.before is not None:
-            tail = self.before[max(len(self.before) - desk.history, 0) :]
+        desk = desk_for(part.plan, strategy, spec.seed, part.model, account, part.others, number)
+        if part.before is not None:
+            tail = part.before[max(len(part.before) - desk.history, 0) :]
             warm = [tail.bar(i) for i in range(len(tail))]
-            desk.warm(warm, Stored(self.others).along(warm) if self.others else ())
+            desk.warm(warm, Stored(part.others).along(warm) if part.others else ())
         return desk
 
     def machine(self) -> Machine:
         """A session with these parts at its beginning."""
-        return Machine(self.spec, self.desk(), self.total)
+        return Machine(self.spec, self.desks(), len(self.moments))
+
+    def also(self) -> tuple[Further, ...]:
+        """The instruments after the first, as the session's row keeps them."""
+        return tuple(Further(part.instrument, *_named(part.model)) for part in self.parts[1:])
 
     def facts(self) -> Body:
-        """What the journal's first row tells of the parts: which code, model and data."""
-        name = self.spec.strategy
+        """What the journal's first row tells of the parts: which code, models and data."""
+        name, first = self.spec.strategy, self.first
         plugin = next((p for p in discover() if name in (p.name, f"{p.distribution}:{p.entry.name}")), None)
-        meta = self.model.meta if self.model is not None else {}
         facts: Body = {
             "pregao": __version__,
-            "instrument": self.instrument.key,
             "timeframe": self.timeframe.name,
             "strategy": name,
             "distribution": plugin.distribution if plugin else "",
             "strategy_version": plugin.version if plugin else "",
             "mode": self.spec.mode,
-            "model": self.model.name if self.model is not None else None,
-            "model_version": str(self.model.version) if self.model is not None else None,
-            "trained_until_ns": _optional_int(meta.get("train_end_ns")),
-            "trained_on": meta.get("data_version"),
-            "inference": getattr(self.model, "inference", None),
-            "synthetic": self.instrument.synthetic,
+            "synthetic": any(part.instrument.synthetic for part in self.parts),
+            **_facts(first),
         }
+        if len(self.parts) > 1:
+            facts["also"] = [_facts(part) for part in self.parts[1:]]
         feed, broker = self.spec.feed, self.spec.broker
         if isinstance(broker, ExchangeBroker):
             facts |= {"broker": broker.exchange, "sandbox": broker.sandbox}
         if isinstance(feed, Shadow):
             return facts | {"shadow_of": feed.of}
-        if isinstance(feed, Live) or self.bars is None:
+        if isinstance(feed, Live) or first.bars is None:
             return facts | {"live": True}
         return facts | {
             "data_version": feed.version or _data_version(),
-            "first_ns": int(self.bars.open_ns[0]),
-            "last_ns": int(self.bars.open_ns[-1]),
-            "bars": len(self.bars),
+            "first_ns": int(self.moments[0]),
+            "last_ns": int(self.moments[-1]),
+            "bars": len(self.moments),
         }
 
 
-def assemble(spec: SessionSpec, model_version: str | None = None, instrument: Instrument | None = None) -> Assembly:
-    """The parts that a spec asks for, and what its model's features look at besides.
+def _named(model: Model | None) -> tuple[str | None, str | None]:
+    return (model.name, str(model.version)) if model is not None else (None, None)
+
+
+def _facts(part: Part) -> Body:
+    """What is known of an instrument's model."""
+    meta = part.model.meta if part.model is not None else {}
+    name, version = _named(part.model)
+    return {
+        "instrument": part.instrument.key,
+        "model": name,
+        "model_version": version,
+        "trained_until_ns": _optional_int(meta.get("train_end_ns")),
+        "trained_on": meta.get("data_version"),
+        "inference": getattr(part.model, "inference", None),
+    }
+
+
+def assemble(spec: SessionSpec, known: Sequence[Further] | None = None) -> Assembly:
+    """The parts that a spec asks for, and what its models' features look at besides.
 
     Args:
-        model_version: of the spec's model, for a session that has begun; None takes the champion of now.
-        instrument: the rules of a market that is followed live, if they are known; else its venue is asked.
+        known: the instruments, each with its model and the version of it, of a session that there is or is made of
+            another one; None looks the instruments up and takes the champions of now.
 
     Raises:
         SpecError: naming every field that cannot be satisfied.
         PregaoError: if the store or a plugin is broken.
     """
-    parts = _parts(spec, model_version, instrument)
-    keys = keys_of(parts.model.meta) if parts.model is not None else {}
-    if not keys:
-        return parts
+    return _beside(_parts(spec, known))
+
+
+def assembled(row: SessionRow) -> Assembly:
+    """The parts of a session that there is, with the models that it began with; raises like `assemble`."""
+    return assemble(row.spec, (Further(row.instrument, row.spec.model, row.model_version), *row.also))
+
+
+def _beside(parts: Assembly) -> Assembly:
+    """With what the models' features look at."""
     problems: dict[str, PregaoError] = {}
-    with _noting(problems, "model"):
-        feed = parts.spec.feed
-        store = _store(parts.spec, feed, keys.values()) if isinstance(feed, Replay) else Store()
-        others = bars_of(keys, parts.timeframe, store)
-        if isinstance(feed, Live):
-            _same_venue(parts.instrument, others)
+    found = []
+    for part in parts.parts:
+        keys = keys_of(part.model.meta) if part.model is not None else {}
+        others: Mapping[str, Bars] = {}
+        with _noting(problems, "model"):
+            if keys:
+                feed = parts.spec.feed
+                store = _store(parts.spec, feed, keys.values()) if isinstance(feed, Replay) else Store()
+                others = bars_of(keys, parts.timeframe, store)
+                if isinstance(feed, Live):
+                    _same_venue(part.instrument, others)
+        found.append(replace(part, others=others))
     if problems:
         raise SpecError(problems)
-    return replace(parts, others=others)
+    return replace(parts, parts=tuple(found))
 
 
 def _same_venue(instrument: Instrument, others: Mapping[str, Bars]) -> None:
@@ -197,84 +260,158 @@ def _same_venue(instrument: Instrument, others: Mapping[str, Bars]) -> None:
             )
 
 
-def _parts(spec: SessionSpec, model_version: str | None, instrument: Instrument | None) -> Assembly:
+def _parts(spec: SessionSpec, known: Sequence[Further] | None) -> Assembly:
+    """The parts, without what is looked at besides."""
     problems: dict[str, PregaoError] = {}
-    timeframe = plan = None
-    strategy: Any = None
-    made: Facts | None = None
-    model: Model | None = None
-    latest: Bars | None = None
+    timeframe = None
     feed = spec.feed
     with _noting(problems, "timeframe"):
         timeframe = Timeframe.parse(spec.timeframe)
+    found = _instruments(spec, known, timeframe, problems)
+    strategy, made = _strategy(spec, problems)
+    parts: list[Part] = []
+    if found is not None and timeframe is not None:
+        quantum = quantum_of(each.instrument for each in found)
+        for number, each in enumerate(found):
+            instrument = each.instrument.counted(quantum)
+            plan = model = None
+            with _noting(problems, "entry_value"):
+                plan = _plan(spec, instrument, timeframe)
+            if strategy is not None:
+                with _noting(problems, "model"):
+                    name, version = (known[number].model, known[number].version) if known else (spec.model, None)
+                    model = _model(spec.strategy, strategy, name, version, instrument, timeframe)
+            if plan is not None:
+                parts.append(Part(instrument, plan, model=model))
+    if problems or found is None or timeframe is None or not parts:
+        raise SpecError(problems)
+    first = parts[0].instrument
+    with _noting(problems, "take_profit_price"):
+        _price(first, spec.take_profit_price, "take profit")
+    with _noting(problems, "stop_loss_price"):
+        _price(first, spec.stop_loss_price, "stop loss")
+    if problems:
+        raise SpecError(problems)
+    keys = {"instrument": first.key, "also": tuple(part.instrument.key for part in parts[1:])}
+    complete = spec.model_copy(update={**keys, "model": _named(parts[0].model)[0] if len(parts) == 1 else spec.model})
+    whole = Assembly(complete, timeframe, tuple(parts), made)
+    if isinstance(feed, Live | Shadow):
+        with _noting(problems, "entry_value"):
+            for part, each in zip(parts, found, strict=True):
+                if each.latest is not None:
+                    _one_lot(spec, part.instrument, int(each.latest.close[-1]))
+        with _noting(problems, "broker"):
+            if found[0].latest is not None and isinstance(spec.broker, ExchangeBroker):
+                join(spec, first)
+        if problems:
+            raise SpecError(problems)
+        return whole
+    return _played(whole, feed, [each.store for each in found])
+
+
+class _Found(NamedTuple):
+    """An instrument, and where it was found: in a store, or at its venue, with the last bars there."""
+
+    instrument: Instrument
+    store: Store | None = None
+    latest: Bars | None = None
+
+
+def _instruments(
+    spec: SessionSpec, known: Sequence[Further] | None, timeframe: Timeframe | None, problems: dict[str, PregaoError]
+) -> list[_Found] | None:
+    """What is to be traded; None if that cannot be said, and the problems tell why."""
+    feed = spec.feed
+    found: list[_Found] = []
     if isinstance(feed, Shadow):
         with _noting(problems, "feed"):
-            if instrument is None:
+            if known is None:
                 raise UsageError("A shadow is not started: the session that it follows makes it.", "Start a session.")
+            found = [_Found(each.instrument) for each in known]
     elif isinstance(feed, Live):
-        with _noting(problems, "instrument"):
-            if instrument is None and timeframe is not None:
-                latest = following.history(feed, timeframe, following.LEAST)
-                instrument = latest.instrument
+        if known is not None:
+            return [_Found(each.instrument) for each in known]
+        for number in range(1 + len(feed.also)):
+            with _noting(problems, "also" if number else "instrument"):
+                if timeframe is not None:
+                    latest = following.history(market_of(feed, number), timeframe, following.LEAST)
+                    found.append(_Found(latest.instrument, latest=latest))
     else:
+        store = None
         with _noting(problems, "feed.version"):
             store = _store(spec, feed)
-        with _noting(problems, "instrument"):
-            if "feed.version" not in problems:
-                instrument = store.instrument(spec.instrument)
+        for number, key in enumerate((spec.instrument, *spec.also)):
+            with _noting(problems, "also" if number else "instrument"):
+                if store is not None:
+                    found.append(_Found(store.instrument(key), store))
+    with _noting(problems, "also"):
+        _one_currency([each.instrument for each in found])
+    return found if found and not {"feed", "feed.version", "instrument", "also"} & set(problems) else None
+
+
+def _one_currency(instruments: Sequence[Instrument]) -> None:
+    """An account is kept in one currency, and has each instrument once."""
+    for each in instruments[1:]:
+        if each.quote != instruments[0].quote:
+            raise UsageError(
+                f"{each.symbol} is quoted in {each.quote}, and {instruments[0].symbol} in {instruments[0].quote}.",
+                "One account trades instruments of one currency; start a session for each currency.",
+            )
+    if len({each.key for each in instruments}) < len(instruments):
+        raise UsageError("An instrument is named twice.", "An account has each one once.")
+
+
+def market_of(feed: Live, number: int) -> Live:
+    """One of the markets of a live session, by its place there."""
+    return feed.model_copy(update={"symbol": (feed.symbol, *feed.also)[number], "also": ()})
+
+
+def _strategy(spec: SessionSpec, problems: dict[str, PregaoError]) -> tuple[Any, Facts | None]:
+    """The strategy, or what its process said of it; None if it cannot be had."""
+    strategy: Any = None
     if spec.isolated:
         try:
-            strategy = made = look_up(spec.strategy, spec.config, Limits(spec.deadline, spec.memory))
+            made = look_up(spec.strategy, spec.config, Limits(spec.deadline, spec.memory))
+            return made, made
         except StrategyFault as error:
             problems[error.field if isinstance(error, UnusableError) else "strategy"] = error
-    else:
-        with _noting(problems, "strategy"):
-            strategy = configured(spec.strategy, {})
-        with _noting(problems, "config"):
-            if strategy is not None:
-                strategy = configured(spec.strategy, spec.config)
-    if instrument is not None and timeframe is not None:
-        with _noting(problems, "entry_value"):
-            plan = _plan(spec, instrument, timeframe)
+            return None, None
+    with _noting(problems, "strategy"):
+        strategy = configured(spec.strategy, {})
+    with _noting(problems, "config"):
         if strategy is not None:
-            with _noting(problems, "model"):
-                model = _model(spec, strategy, instrument, timeframe, model_version)
-    if problems or instrument is None or timeframe is None or plan is None:
-        raise SpecError(problems)
-    name = model.name if model is not None else None
-    with _noting(problems, "take_profit_price"):
-        _price(instrument, spec.take_profit_price, "take profit")
-    with _noting(problems, "stop_loss_price"):
-        _price(instrument, spec.stop_loss_price, "stop loss")
+            strategy = configured(spec.strategy, spec.config)
+    return strategy, None
+
+
+def _played(whole: Assembly, feed: Replay, stores: Sequence[Store | None]) -> Assembly:
+    """With the bars of a replay, of all instruments over one span."""
+    problems: dict[str, PregaoError] = {}
+    every: list[Bars] = []
+    for part, store in zip(whole.parts, stores, strict=True):
+        with _noting(problems, "timeframe"):
+            assert store is not None
+            every.append(store.bars(part.instrument, whole.timeframe))
     if problems:
         raise SpecError(problems)
-    if isinstance(feed, Live | Shadow):
-        if latest is not None:
-            with _noting(problems, "entry_value"):
-                _one_lot(spec, instrument, int(latest.close[-1]))
-            with _noting(problems, "broker"):
-                if isinstance(spec.broker, ExchangeBroker):
-                    join(spec, instrument)
-            if problems:
-                raise SpecError(problems)
-        complete = spec.model_copy(update={"instrument": instrument.key, "model": name})
-        return Assembly(complete, instrument, timeframe, plan, None, None, model, made)
-    with _noting(problems, "timeframe"):
-        every = store.bars(instrument, timeframe)
+    parts = []
+    seen = [int(part.model.meta["train_end_ns"]) for part in whole.parts if part.model is not None
+            and part.model.meta.get("train_end_ns") is not None]  # fmt: skip
+    for part, bars in zip(whole.parts, every, strict=True):
+        with _noting(problems, "feed.start"):
+            played, before = _span(feed, bars, max(seen, default=None))
+            parts.append(replace(part, bars=played, before=before))
     if problems:
         raise SpecError(problems)
-    with _noting(problems, "feed.start"):
-        bars, before = _span(feed, every, model)
+    for part in parts:
+        with _noting(problems, "entry_value"):
+            assert part.bars is not None
+            _one_lot(whole.spec, part.instrument, int(part.bars.open[0]))
     if problems:
         raise SpecError(problems)
-    with _noting(problems, "entry_value"):
-        _one_lot(spec, instrument, int(bars.open[0]))
-    if problems:
-        raise SpecError(problems)
-    start, end = int(bars.open_ns[0]), int(bars.open_ns[-1]) + 1
-    span = feed.model_copy(update={"start": start, "end": end})
-    complete = spec.model_copy(update={"instrument": instrument.key, "feed": span, "model": name})
-    return Assembly(complete, instrument, timeframe, plan, bars, before, model, made)
+    whole = replace(whole, parts=tuple(parts))
+    span = feed.model_copy(update={"start": int(whole.moments[0]), "end": int(whole.moments[-1]) + 1})
+    return replace(whole, spec=whole.spec.model_copy(update={"feed": span}))
 
 
 @contextmanager
@@ -296,7 +433,7 @@ def _store(spec: SessionSpec, feed: Replay, others: Iterable[str] = ()) -> Store
 
     versions = Versions()
     version = versions.find(feed.version)
-    keys = list(dict.fromkeys((spec.instrument, *others)))
+    keys = list(dict.fromkeys((spec.instrument, *spec.also, *others)))
     series = folder_name(f"{'+'.join(keys)}_{spec.timeframe}")
     target = settings().var / "snapshots" / version.short / series
     versions.snapshot(version, target, [(key, spec.timeframe) for key in keys])
@@ -318,34 +455,38 @@ def _plan(spec: SessionSpec, instrument: Instrument, timeframe: Timeframe) -> Pl
 
 
 def _model(
-    spec: SessionSpec, strategy: Any, instrument: Instrument, timeframe: Timeframe, version: str | None
+    named: str, strategy: Any, name: str | None, version: str | None, instrument: Instrument, timeframe: Timeframe
 ) -> Model | None:
+    """The model that a strategy is to ask: the one of this name and version, else the instrument's champion."""
     if not getattr(strategy, "needs_model", False):
-        if spec.model is not None:
-            raise UsageError(f"The strategy {spec.strategy!r} uses no model.", "Leave the model out.")
+        if name is not None:
+            raise UsageError(f"The strategy {named!r} uses no model.", "Leave the model out.")
         return None
     from pregao.learning import registry
 
-    name = spec.model or registry.model_name(instrument, timeframe)
+    name = name or registry.model_name(instrument, timeframe)
     chosen = version or registry.champion(name)
     if chosen is None:
         raise NotFoundError(
-            f"There is no champion of the model {name!r}, which {spec.strategy!r} needs.",
+            f"There is no champion of the model {name!r}, which {named!r} needs.",
             f"Train one with `pregao retrain {instrument.key} --timeframe {timeframe}`, or choose another strategy.",
         )
     return champion.loaded(name, str(chosen))
 
 
-def _span(feed: Replay, every: Bars, model: Model | None) -> tuple[Bars, Bars]:
-    """The bars to play and those before them. A model plays by default only what it has not been trained on."""
+def _span(feed: Replay, every: Bars, seen: int | None) -> tuple[Bars, Bars]:
+    """The bars to play and those before them. A model plays by default only what it has not been trained on.
+
+    Args:
+        seen: end of what the models have been trained on, ns since 1970 UTC.
+    """
     start = feed.start
-    seen = _optional_int(model.meta.get("train_end_ns")) if model is not None else None
     if start is None and seen is not None:
         start = seen
     bars = every.between(start, feed.end)
     if len(bars) == 0:
         raise UsageError(
-            "There are no bars between the replay's start and end.",
+            f"There are no bars of {every.instrument.symbol} between the replay's start and end.",
             f"The store has {every.timeframe} bars from {_day(int(every.open_ns[0]))} to "
             f"{_day(int(every.open_ns[-1]))} UTC"
             + (f"; the model has seen those before {_day(seen)}." if seen is not None else "."),

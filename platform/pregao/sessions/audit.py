@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from pregao.sessions.assembly import assemble
+from pregao.sessions.assembly import assembled
 from pregao.sessions.brokers.orders import Orders
 from pregao.sessions.journal import DamagedError, Journal
 from pregao.sessions.records import Body, JournalRow
@@ -49,7 +49,7 @@ def audit(journal: Journal, session_id: str) -> Audit:
         PregaoError: if a part of it is gone: its strategy, its model, its data.
     """
     row = journal.session(session_id)
-    machine = assemble(row.spec, row.model_version, row.instrument).machine()
+    machine = assembled(row).machine()
     rows = cuts = 0
     fills: list[Body] = []
     account = ""
@@ -70,7 +70,7 @@ def audit(journal: Journal, session_id: str) -> Audit:
         replay(machine, counted())
     except (DamagedError, DivergedError) as error:
         problem, rows = error, error.seq - 1
-    return Audit(rows, machine.desk.digest(), chain, cuts, len(fills), _witnessed(journal, account, fills), problem)
+    return Audit(rows, machine.digest(), chain, cuts, len(fills), _witnessed(journal, account, fills), problem)
 
 
 def _witnessed(journal: Journal, account: str, fills: list[Body]) -> int:

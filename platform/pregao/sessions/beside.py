@@ -59,8 +59,7 @@ class Heard:
     def __init__(self, place: Place, feed: Live, bars: Mapping[str, Bars], after_ns: int) -> None:
         self._others: dict[str, _Other] = {}
         for name, other in bars.items():
-            its = feed.model_copy(update={"symbol": other.instrument.symbol})
-            followed = place.follow(its, other.instrument, other.timeframe, after_ns, False)
+            followed = place.follow(beside_of(feed, other), other.instrument, other.timeframe, after_ns, False)
             self._others[name] = _Other(followed)
 
     def at(self, close_ns: int, late: bool) -> dict[str, Bar]:
@@ -113,6 +112,11 @@ class _Other:
         while self._came and self._came[0].close_ns <= close_ns:
             found = self._came.popleft()
         return found
+
+
+def beside_of(feed: Live, bars: Bars) -> Live:
+    """The market of another instrument at a session's venue."""
+    return feed.model_copy(update={"symbol": bars.instrument.symbol, "also": ()})
 
 
 def row_of(others: Others) -> Body:

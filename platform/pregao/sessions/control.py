@@ -47,10 +47,11 @@ def start(spec: SessionSpec, journal: Journal | None = None, key: str = "") -> s
         if before is None:
             parts = assemble(spec)
             _alone(parts.spec, journal)
-            version = str(parts.model.version) if parts.model is not None else None
+            first, total = parts.first, len(parts.moments)
+            version = str(first.model.version) if first.model is not None else None
             try:
                 return journal.create(
-                    parts.spec, parts.instrument, version, bars_total=parts.total, suffix=mark + asked
+                    parts.spec, first.instrument, version, parts.also(), bars_total=total, suffix=mark + asked
                 )
             except TakenError:  # by the same key, while this one was being checked
                 before = journal.named(f"%-{mark}____")

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pregao.core.bars import Bar, Bars
@@ -28,6 +28,13 @@ LEAST = 10
 _CLOSED_NS = 7 * 86_400_000_000_000
 """No exchange that closes is closed for longer than this, or its last bars are too old to begin with."""
 _PAUSES_S = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
+
+
+@dataclass(frozen=True)
+class Passed:
+    """A bar that came after the account had gone on without it, see `gathering`."""
+
+    bar: Bar
 
 
 def live_source(name: str) -> LiveSource:
@@ -104,12 +111,17 @@ class Asked:
             self.error = error
 
 
+def late_ns(bar: Bar) -> int:
+    """So long after its close a bar comes too late to be traded on, see `LATE_NS`."""
+    return min(LATE_NS, (bar.close_ns - bar.open_ns) // 2)
+
+
 def is_late(bar: Bar, now_ns: int) -> bool:
-    """Whether a bar comes too late to be traded on, see `LATE_NS`."""
-    return now_ns - bar.close_ns > min(LATE_NS, (bar.close_ns - bar.open_ns) // 2)
+    """Whether a bar comes too late to be traded on."""
+    return now_ns - bar.close_ns > late_ns(bar)
 
 
-def told(event: Event) -> Body | None:
+def told(event: Event | Passed) -> Body | None:
     """What a session journals of an event of its feed; None for what it does not."""
     match event:
         case Stale():
@@ -126,6 +138,8 @@ def told(event: Event) -> Body | None:
             return {"state": "skewed", "ms": round(event.seconds * 1_000)}
         case Ended():
             return {"state": "ended", "reason": event.reason}
+        case Passed():
+            return {"state": "passed", "t": event.bar.open_ns, "to": event.bar.close_ns, "bar": _row(event.bar)}
     return None
 
 

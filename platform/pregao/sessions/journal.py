@@ -13,7 +13,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, Select, bindparam, insert, select, up
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from pregao.core.errors import PregaoError, UsageError, unknown
-from pregao.core.instrument import Instrument, folder_name
+from pregao.core.instrument import Instrument, folder_name, quantum_of
 from pregao.sessions import schema
 from pregao.sessions.database import open_database
 from pregao.sessions.records import (
@@ -31,6 +31,7 @@ from pregao.sessions.records import (
     OFFERED,
     Command,
     CommandKind,
+    Further,
     JournalRow,
     Projection,
     Run,
@@ -126,6 +127,7 @@ class Journal:
         spec: SessionSpec,
         instrument: Instrument,
         model_version: str | None = None,
+        also: Sequence[Further] = (),
         *,
         bars_total: int = 0,
         suffix: str = "",
@@ -133,22 +135,27 @@ class Journal:
         """A new session, not yet run; returns its id, such as ``edge-usdt-7f3a``.
 
         Args:
+            also: what it trades besides.
             suffix: the end of the id, in place of four random digits.
 
         Raises:
             TakenError: if there is a session of this id already; only with a ``suffix``.
         """
         cash = int(spec.cash / instrument.quantum)
-        asked = {"spec": canonical(spec.model_dump(mode="json")), "instrument": canonical(instrument.to_json())}
+        asked: dict[str, Any] = {
+            "spec": canonical(spec.model_dump(mode="json")),
+            "instrument": canonical(instrument.to_json()),
+            "model_version": model_version,
+            "also": canonical([(f.instrument.to_json(), f.model, f.version) for f in also]) if also else None,
+        }
         row = {
             "created_ns": self.clock(),
             **asked,
-            "model_version": model_version,
             "epoch": 0,
             "runner": "",
             "heartbeat_ns": 0,
             "last_seq": 0,
-            "chain": genesis(**asked, model_version=model_version),
+            "chain": genesis(**asked),
             "updated_ns": self.clock(),
         }
         row |= Projection("created", None, 0, bars_total, 0, cash, 0, 0, 0, 0, 0)._asdict()
@@ -367,7 +374,8 @@ class Journal:
     def _genesis(self, session_id: str) -> str:
         s = schema.sessions.c
         with self.reading() as connection:
-            asked = connection.execute(select(s.spec, s.instrument, s.model_version).where(s.id == session_id)).one()
+            query = select(s.spec, s.instrument, s.model_version, s.also).where(s.id == session_id)
+            asked = connection.execute(query).one()
         return genesis(*asked)
 
     def _why(self, bad: JournalRow, session: SessionRow) -> str:
@@ -405,7 +413,11 @@ def _command(row: Any) -> Command:
 def _session(row: Any) -> SessionRow:
     values = dict(row)
     values["spec"] = SessionSpec.model_validate_json(values["spec"])
-    values["instrument"] = Instrument.model_validate_json(values["instrument"])
+    first = Instrument.model_validate_json(values["instrument"])
+    also = [Further(Instrument.model_validate(i), *rest) for i, *rest in json.loads(values["also"] or "[]")]
+    quantum = quantum_of([first, *(each.instrument for each in also)])
+    values["instrument"] = first.counted(quantum)
+    values["also"] = tuple(each._replace(instrument=each.instrument.counted(quantum)) for each in also)
     values["proposal"] = json.loads(values["proposal"]) if values["proposal"] else None
     values["details"] = json.loads(values["details"]) if values["details"] else {}
     return SessionRow(**values)

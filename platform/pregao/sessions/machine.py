@@ -13,52 +13,51 @@ from pregao.core.money import PPM
 from pregao.sessions import saving
 from pregao.sessions.batch import Batch
 from pregao.sessions.beside import row_of
+from pregao.sessions.books import Book
 from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.brokers.resting import resting
-from pregao.sessions.corporate import Row, actions_of
-from pregao.sessions.hand import Hand
 from pregao.sessions.intents import Decision, intent_of
 from pregao.sessions.obeying import obey
 from pregao.sessions.proposals import Proposals
 from pregao.sessions.records import Body, Entry, Projection, Status, canonical
 from pregao.sessions.risk import Guard, rules_of
-from pregao.sessions.roundtrips import RoundTrips
-from pregao.sessions.rows import bar_body, event_row
+from pregao.sessions.rows import account_body, bar_body, event_row
 from pregao.sessions.spec import SessionSpec
 from pregao.simulation.engine import Engine
 from pregao.simulation.events import Event
+from pregao.simulation.execution import Execution
 from pregao.strategies.contract import Exit, Model
 from pregao.strategies.desk import Desk
 
 SNAPSHOT_BARS = 100
 """A snapshot is due after so many bars: recovery replays fewer than that."""
 
-Decide = Callable[[Bar], Decision]
+Decide = Callable[[int, Bar], Decision]
+"""What the strategy at an instrument wants after its bar, by the instrument's place."""
+Warm = Mapping[int, tuple[Sequence[Bar], Sequence[Mapping[str, Bar]]]]
+"""Of each instrument bars from before the first, and of each of them those of others that the features look at."""
 
 
 class Machine:
     """One session's state.
 
+    Args:
+        desks: of each instrument the strategy at the account, which they share.
+
     Attributes:
-        desk: the strategy at its account.
+        books: the instruments.
         status: as in the session's row.
-        bars: bars lived through.
-        last: the last of them; None at the beginning.
-        memory: the strategy's own state, canonical JSON.
+        bars: moments lived through, each with the bars of one instrument or more.
+        last: the first bar of the last of them; None at the beginning.
         proposals: entries that wait for a person.
         peak_quanta: the highest equity at a close so far.
         notices: what the person should read, by what it is about.
-        warm_ns: open time of the last bar that it was warmed up on; 0 if that is not its own affair.
-        stale: why the market is not heard; empty if it is.
-        held_ns: open time of a bar that is not believed; 0 without one.
-        known: splits and dividends that the account knows of, see `corporate`.
-        late: bars since the last one that came in time.
-        model_version, offer: of the model that is asked, and of the last champion that was offered.
+        late: moments since the last one that came in time.
     """
 
-    def __init__(self, spec: SessionSpec, desk: Desk, bars_total: int) -> None:
+    def __init__(self, spec: SessionSpec, desks: Sequence[Desk], bars_total: int) -> None:
+        plan = desks[0].plan
         self.spec = spec
-        self.desk = desk
         self.bars_total = bars_total
         self.status: Status = "created"
         self.error: str | None = None
@@ -66,22 +65,18 @@ class Machine:
         self.bars = 0
         self.last: Bar | None = None
         self.start_ns = 0
-        self.peak_quanta = desk.plan.cash_quanta
-        self.memory = canonical(desk.strategy.save())
-        self.trips = RoundTrips(desk.plan.instrument.tick_quanta)
-        self.proposals = Proposals(spec.approval_bars, desk.plan.timeframe.ns, lambda: self.now_ns)
+        self.peak_quanta = self.cash_quanta = plan.cash_quanta
+        self.proposals = Proposals(spec.approval_bars, plan.timeframe.ns, lambda: self.now_ns)
         self.notices: dict[str, str] = {}
-        self.warm_ns = 0
-        self.stale = ""
-        self.held_ns = 0
-        self.gap_ns = 0
-        self.known: list[Row] = []
         self.late = 0
         self.late_from_ns = 0
-        self.guard = Guard(rules_of(spec.risk), desk.plan)
-        self.hand = Hand(spec, desk, self.guard)
-        self.model_version = str(desk.model.version) if desk.model is not None else ""
-        self.offer = self.first_version = self.model_version
+        self.guard = Guard(rules_of(spec.risk), plan)
+        self.books = tuple(Book(spec, number, desk, self.guard) for number, desk in enumerate(desks))
+
+    @property
+    def engine(self) -> Execution:
+        """The account."""
+        return self.books[0].desk.engine
 
     @property
     def ended(self) -> bool:
@@ -93,61 +88,82 @@ class Machine:
         """The market's time: the close of the last bar, or the start."""
         return self.last.close_ns if self.last is not None else self.start_ns
 
-    def start(
-        self, ts_ns: int, facts: Body, warm: Sequence[Bar] = (), beside: Sequence[Mapping[str, Bar]] = ()
-    ) -> Batch:
+    def start(self, ts_ns: int, facts: Body, warm: Warm | None = None) -> Batch:
         """The session begins, with what is known about its parts; a snapshot is due at once.
 
         Args:
-            warm: bars from before its beginning, if no store keeps them for a replay: they are journaled.
-            beside: of each of them the bars of other instruments that the features look at; empty if they do not.
+            warm: what it is warmed up on, if no store keeps it for a replay: it is journaled.
         """
         self.start_ns = ts_ns
         self.status = "running"
         batch = Batch([Entry(ts_ns, "started", facts)])
-        if warm:
-            self.desk.warm(warm, beside)
-            self.warm_ns = warm[-1].open_ns
-            rows = [[bar.open_ns, bar.close_ns, *bar[2:6], repr(bar.volume)] for bar in warm]
-            told = {"bars": rows} | ({"beside": [row_of(others) for others in beside]} if beside else {})
-            batch.entries.append(Entry(ts_ns, "warmed", told))
+        for number, (bars, beside) in (warm or {}).items():
+            if bars:
+                batch.entries.append(Entry(ts_ns, "warmed", self.books[number].warm(bars, beside)))
         self._snapshot(batch)
         return batch
 
-    def bar(self, bar: Bar, decide: Decide, late: bool = False, beside: Mapping[str, Bar] | None = None) -> Batch:
-        """A closed bar: orders fill, the strategy is asked unless the session is paused or stopping.
+    def moment(
+        self,
+        bars: Mapping[int, Bar],
+        decide: Decide,
+        late: bool = False,
+        beside: Mapping[int, Mapping[str, Bar]] | None = None,
+    ) -> Batch:
+        """Bars that closed together: orders fill, the strategies are asked unless the session is paused or stopping.
 
         Args:
-            late: it is caught up on: what was resting at the venue has filled, but nothing is decided on it.
-            beside: bars of other instruments that the features look at, see `pregao.sessions.beside`.
+            bars: by the instruments' places, ascending; not all need to have one.
+            late: they are caught up on: what was resting at the venue has filled, but nothing is decided on them.
+            beside: bars of other instruments that an instrument's features look at, see `pregao.sessions.beside`.
         """
-        batch = Batch()
-        if beside:
-            self.desk.observe(beside)
-        events = self.desk.market(bar)
+        batch, beside = Batch(), beside or {}
+        came = [(self.books[number], bar) for number, bar in bars.items()]
+        self.last = came[0][1]
         self.bars += 1
-        self.last = bar
-        self.peak_quanta = max(self.peak_quanta, self.desk.engine.account.equity_quanta)
-        body = bar_body(bar, self.desk, self.peak_quanta)
-        body |= ({"late": True} if late else {}) | ({"x": row_of(beside)} if beside else {})
-        batch.entries.append(Entry(bar.close_ns, "bar", body))
+        events = self._step(bars, beside)
+        self.peak_quanta = max(self.peak_quanta, self.engine.account.equity_quanta)
+        for book, bar in came:
+            looked = beside.get(book.number)
+            body = bar_body(bar, book) | ({"x": row_of(looked)} if looked else {})
+            if bar is self.last:
+                body |= account_body(self.engine.account, self.fees_quanta, self.cash_quanta, self.peak_quanta)
+                body |= {"late": True} if late else {}
+            batch.entries.append(Entry(bar.close_ns, "bar", body))
         self.record(batch, events)
-        self.proposals.age(batch)
-        self._came(batch, bar, late)
-        for moved in self.hand.trail(bar.close):
-            self.record(batch, moved)
-        self.guard.close(bar.close_ns, self.desk.engine.account.equity_quanta)
+        for book, bar in came:
+            self.proposals.age(batch, book.number)
+            self._believed(book, bar)
+        self._came(batch, self.last, late)
+        for book, bar in came:
+            for moved in book.hand.trail(bar.close):
+                self.record(batch, moved)
+        self.guard.close(self.last.close_ns, self.engine.account.equity_quanta)
         if not late:
             self._watch_losses(batch)
         if self.stopping:
             self.stop_if_flat(batch)
-        elif self.status != "running" or late or self.stale or self.unheard:
-            self.desk.pass_over()
-        else:
-            self._follow(batch, decide(bar))
+        for book, bar in came:
+            if self.stopping:
+                break
+            if self.status != "running" or late or book.stale or self.unheard:
+                book.desk.pass_over()
+            else:
+                self._follow(batch, book, decide(book.number, bar))
         if self.bars % SNAPSHOT_BARS == 0:
             self._snapshot(batch)
         return batch
+
+    def _step(self, bars: Mapping[int, Bar], beside: Mapping[int, Mapping[str, Bar]]) -> list[Event]:
+        """The account meets the bars, and each instrument's desk sees its own."""
+        for number, others in beside.items():
+            self.books[number].desk.observe(others)
+        engine = self.engine
+        events = engine.step_all(bars) if isinstance(engine, Engine) else engine.step(bars[0])
+        for number, bar in bars.items():
+            self.books[number].last = bar
+            self.books[number].desk.saw(bar, [event for event in events if event.book == number])
+        return events
 
     def command(self, kind: str, body: Body) -> Batch:
         """A person's command; one that does not apply is refused, and that is journaled too."""
@@ -163,40 +179,54 @@ class Machine:
         return Batch([Entry(self.now_ns, "finished", self._summary())])
 
     def feed(self, told: Body) -> Batch:
-        """Something happened to the feed, see `following.told`. While the market is not heard nothing is decided."""
+        """Something happened to a feed, see `following.told`. While a market is not heard nothing is decided in it."""
         batch = Batch([Entry(self.now_ns, "feed", told)])
+        book = self.books[told.get("b", 0)]
         match told["state"]:
             case "stale":
-                self.stale = told["reason"]
-                self.notices["feed"] = f"The market is not heard: {told['reason']}"
+                book.stale = told["reason"]
+                self._notice(book, "feed", f"The market is not heard: {told['reason']}")
             case "recovered":
-                self.stale = ""
-                self.notices.pop("feed", None)
+                book.stale = ""
+                self._notice(book, "feed", "")
             case "held":
-                self.held_ns = told["t"]
-                self.notices["feed"] = f"A bar is not believed and held back: {told['reason']}."
+                book.held_ns = told["t"]
+                self._notice(book, "feed", f"A bar is not believed and held back: {told['reason']}.")
             case "gap":
-                self.gap_ns = told["to"]
+                book.gap_ns = told["to"]
+            case "passed":
+                self.record(batch, book.passed(told, self.now_ns))
             case "ended":
-                self.error = told["reason"]
-                if self.status == "running":
-                    self.hold(batch, "feed")
+                book.gone = True
+                if all(each.gone for each in self.books):
+                    self.error = told["reason"]
+                    if self.status == "running":
+                        self.hold(batch, "feed")
+                else:
+                    self._notice(book, "feed", f"The market has ended: {told['reason']}")
         return batch
+
+    def _notice(self, book: Book, about: str, said: str) -> None:
+        """What the person should read of an instrument; nothing any more if it is empty."""
+        key = f"{about} {book.number}" if book.number else about
+        self.notices.pop(key, None)
+        if said:
+            self.notices[key] = f"{book.name}: {said}" if book.name else said
 
     @property
     def unheard(self) -> str:
         """Why the exchange that has the session's orders is not heard; empty if it is, or there is none."""
-        engine = self.desk.engine
+        engine = self.engine
         return engine.away if isinstance(engine, VenueAccount) else ""
 
     def rests(self) -> str:
         """What may be at the exchange that has the session's orders, in sentences; empty if there is none."""
-        account = self.desk.engine
+        account = self.engine
         return resting(account, self.stopping) if isinstance(account, VenueAccount) and account.name else ""
 
     def broker(self, told: Body) -> Batch:
         """What the exchange said, see `brokers.courier`: its fills are inputs, the account follows from them."""
-        account = self.desk.engine
+        account = self.engine
         assert isinstance(account, VenueAccount)
         batch = Batch([Entry(self.now_ns, "broker", told)])
         match told["state"]:
@@ -211,7 +241,7 @@ class Machine:
             case "told":
                 events = account.hear(told["orders"])
                 self.record(batch, events)
-                self.desk.told(events)
+                self.books[0].desk.told(events)
         if account.other_fees:
             beside = ", ".join(f"{fee:f} {name}" for name, fee in sorted(account.other_fees.items()))
             self.notices["fees"] = f"Fees of {beside} were paid too; no figure here has them."
@@ -226,27 +256,22 @@ class Machine:
             told: ``version``, ``was`` and the ``reason`` for which it is refused; empty if it is taken.
             model: the model; None on replay, where it is not asked.
         """
-        self.offer = told["version"]
+        book = self.books[told.get("b", 0)]
+        book.offer = told["version"]
         if told["reason"]:
             who = "challenger" if self.spec.feed.kind == "shadow" else "champion"
-            self.notices["model"] = f"The new {who}, version {told['version']}, is not used: {told['reason']}"
+            self._notice(book, "model", f"The new {who}, version {told['version']}, is not used: {told['reason']}")
         else:
-            self.model_version = told["version"]
-            self.notices.pop("model", None)
-            if model is not None:
-                self.desk.take(model)
+            self._notice(book, "model", "")
+            book.take(told["version"], model)
         return Batch([Entry(self.now_ns, "model", told)])
 
     def actions(self, told: Body) -> Batch:
-        """Splits and dividends of the instrument that are to come; the account applies them when they are due."""
-        self.known += told["actions"]
-        self.learn(told["actions"])
+        """Splits and dividends of an instrument that are to come; the account applies them when they are due."""
+        book = self.books[told.get("b", 0)]
+        book.known += told["actions"]
+        book.learn(told["actions"])
         return Batch([Entry(self.now_ns, "actions", told)])
-
-    def learn(self, rows: list[Row]) -> None:
-        """Tell the account of actions; also after its state was restored."""
-        if isinstance(self.desk.engine, Engine):
-            self.desk.engine.learn(actions_of(rows))
 
     def cut(self, told: Body) -> Batch:
         """The journal was damaged and has been cut back to here; ``told`` says why, see `recovery.recover_and_cut`."""
@@ -257,22 +282,41 @@ class Machine:
         return Batch([Entry(self.now_ns, "cut", told)])
 
     def projection(self) -> Projection:
-        """The session's row as it is now."""
-        account, proposal = self.desk.engine.account, self.proposals.body()
+        """The session's row as it is now; of several instruments its details tell how each of them stands."""
+        account, waiting = self.engine.account, self.proposals.bodies()
         return Projection(
             self.status, self.error, self.bars, self.bars_total, self.last.open_ns if self.last else 0,
-            account.equity_quanta, account.equity_quanta - self.desk.plan.cash_quanta, account.fees_quanta,
-            account.position_lots, self.trips.count, self.trips.wins,
-            canonical(proposal) if proposal is not None else None,
-            self._details(),
+            account.equity_quanta, account.equity_quanta - self.cash_quanta, self.fees_quanta,
+            account.position_lots, sum(book.trips.count for book in self.books),
+            sum(book.trips.wins for book in self.books), canonical(waiting[0]) if waiting else None,
+            self._details(waiting[1:]),
         )  # fmt: skip
 
-    def _details(self) -> str | None:
+    def _details(self, waiting: list[Body]) -> str | None:
         notices = self.notices | ({"orders": self.rests()} if self.unheard else {})
         details: Body = {"notices": notices} if notices else {}
-        if self.desk.model is not None and self.model_version != self.first_version:
-            details["model_version"] = self.model_version
+        first = self.books[0]
+        if first.desk.model is not None and first.model_version != first.first_version:
+            details["model_version"] = first.model_version
+        if len(self.books) > 1:
+            details["books"] = [self._standing(book) for book in self.books]
+        if waiting:
+            details["proposals"] = waiting
         return canonical(details) if details else None
+
+    def _standing(self, book: Book) -> Body:
+        """How an instrument stands: position and its cost, last price, fees, round trips, the model that is asked."""
+        account = self.engine.account_of(book.number)
+        return {
+            "pos": account.position_lots, "cost": account.cost_quanta, "c": account.last_ticks,
+            "fees": account.fees_quanta, "pnl": book.trips.pnl, "trades": book.trips.count, "wins": book.trips.wins,
+            "model_version": book.model_version or None,
+        }  # fmt: skip
+
+    @property
+    def fees_quanta(self) -> int:
+        """Fees paid so far."""
+        return sum(self.engine.account_of(book.number).fees_quanta for book in self.books)
 
     def to_bytes(self) -> bytes:
         """The whole state, see `saving`."""
@@ -285,7 +329,7 @@ class Machine:
     # What a bar causes
 
     def _came(self, batch: Batch, bar: Bar, late: bool) -> None:
-        """Count the bars that came late, and tell how many they were once one is in time again."""
+        """Count the moments that came late, and tell how many they were once one is in time again."""
         if late:
             self.late_from_ns = self.late_from_ns if self.late else bar.open_ns
             self.late += 1
@@ -293,10 +337,14 @@ class Machine:
             missed = {"bars": self.late, "from": self.late_from_ns, "to": bar.open_ns}
             batch.entries.append(Entry(bar.close_ns, "missed", missed))
             self.late = 0
-        if self.held_ns and bar.open_ns >= self.held_ns:
-            self.held_ns = 0
-            if not self.stale:
-                self.notices.pop("feed", None)
+
+    def _believed(self, book: Book, bar: Bar) -> None:
+        """A bar has come: also one that was held back, or one after it."""
+        book.gone = False
+        if book.held_ns and bar.open_ns >= book.held_ns:
+            book.held_ns = 0
+            if not book.stale:
+                self._notice(book, "feed", "")
 
     def _watch_losses(self, batch: Batch) -> None:
         """Act on the limits that need no entry to be reached: see `risk.Rules`."""
@@ -306,15 +354,19 @@ class Machine:
             self._tell_risk(batch, "drawdown", guard.rules.drawdown_ppm, fall)
             self.notices["risk"] = (
                 f"The equity fell {fall / 1e4:.2f} % below its peak: the position was closed and the session paused."
+                if len(self.books) == 1
+                else f"The equity fell {fall / 1e4:.2f} % below its peak: the positions were closed and the session "
+                "paused."
             )
-            self.record(batch, self.hand.apply(Exit("drawdown")))
+            for book in self.books:
+                self.record(batch, book.hand.apply(Exit("drawdown")))
             self.hold(batch, "risk")
         elif guard.day_is_lost and not guard.halted:
             guard.halted = True
             loss = (guard.day_equity - guard.equity) * PPM // guard.day_equity
             self._tell_risk(batch, "daily loss", guard.rules.daily_loss_ppm, loss)
             self.notices["risk"] = f"{loss / 1e4:.2f} % were lost today (UTC): no more entries until tomorrow."
-            self.proposals.end(batch, "withdrawn")
+            self.proposals.withdraw(batch)
             self._cancel_entries(batch)
         elif not guard.halted and self.notices.get("risk", "").endswith("tomorrow."):
             del self.notices["risk"]
@@ -322,71 +374,70 @@ class Machine:
     def _tell_risk(self, batch: Batch, rule: str, limit: int, reached: int) -> None:
         batch.entries.append(Entry(self.now_ns, "risk", {"rule": rule, "limit": limit, "reached": reached}))
 
-    def _follow(self, batch: Batch, decision: Decision) -> None:
+    def _follow(self, batch: Batch, book: Book, decision: Decision) -> None:
         """Journal what the strategy wants, and do what the mode lets it do."""
         for body in decision.intents:
             limits: Body = {}
-            why, events = self._act(batch, body, limits)
-            told = (
-                body | {"acted": not why, "why": why, "t": self.last.open_ns if self.last else self.start_ns} | limits
-            )
-            batch.entries.append(Entry(self.now_ns, "intent", told))
+            why, events = self._act(batch, book, body, limits)
+            told = body | {"acted": not why, "why": why, "t": book.last.open_ns if book.last else self.start_ns}
+            batch.entries.append(Entry(self.now_ns, "intent", book.marked(told | limits)))
             self.record(batch, events)
             if why == "approval":
-                self.proposals.make(batch, body)
-        if decision.memory != self.memory:
-            self.memory = decision.memory
-            batch.entries.append(Entry(self.now_ns, "memory", {"state": decision.memory}))
+                self.proposals.make(batch, body, book.number)
+        if decision.memory != book.memory:
+            book.memory = decision.memory
+            batch.entries.append(Entry(self.now_ns, "memory", book.marked({"state": decision.memory})))
         if decision.error:
-            self.error = decision.error
+            self.error = f"{book.name}: {decision.error}" if book.name else decision.error
             fault = {"where": "strategy", "message": decision.error, "traceback": decision.traceback}
-            batch.entries.append(Entry(self.now_ns, "error", fault))
+            batch.entries.append(Entry(self.now_ns, "error", book.marked(fault)))
             self.hold(batch, "error")
 
-    def _act(self, batch: Batch, body: Body, limits: Body) -> tuple[str, list[Event]]:
+    def _act(self, batch: Batch, book: Book, body: Body, limits: Body) -> tuple[str, list[Event]]:
         """Do what an intent says, or say why not: ``observe``, ``approval``, ``waiting``, ``ignored``, ``note``,
         ``risk``, ``meta`` (the meta-model's veto). Which limit bound an entry, and what it left of it, is put into
         ``limits``."""
-        action = body["action"]
+        action, hand = body["action"], book.hand
         if action == "note":
             return "note", []
         if action == "wait":
-            return "", self.hand.apply(intent_of(body))
+            return "", hand.apply(intent_of(body))
         if self.spec.mode == "observe":
             return "observe", []
         if action == "exit":
-            self.proposals.end(batch, "withdrawn")
+            self.proposals.end(batch, "withdrawn", book.number)
         elif body.get("veto"):
             return "meta", []
         elif self.spec.mode == "approve":
-            if self.hand.busy:
+            if hand.busy:
                 return "ignored", []
-            if self.proposals.waits(body["side"]):
+            if self.proposals.waits(body["side"], book.number):
                 return "waiting", []
-            return ("approval" if self.hand.allowed(body, self.bars, limits) is not None else "risk"), []
+            return ("approval" if hand.allowed(body, self.bars, limits) is not None else "risk"), []
         if action == "exit":
-            events = self.hand.apply(intent_of(body))
+            events = hand.apply(intent_of(body))
             return ("" if events else "ignored"), events
-        if self.hand.busy:
+        if hand.busy:
             return "ignored", []
-        entry = self.hand.allowed(body, self.bars, limits)
+        entry = hand.allowed(body, self.bars, limits)
         if entry is None:
             return "risk", []
-        events = self.hand.apply(entry)
+        events = hand.apply(entry)
         return ("" if events else "ignored"), events
 
     # What bars and commands cause
 
     def hold(self, batch: Batch, by: str) -> None:
         """Pause: no new entry from now on, also not one that was already decided; exits stay."""
-        self.proposals.end(batch, "withdrawn")
+        self.proposals.withdraw(batch)
         self._cancel_entries(batch)
         self.status = "paused"
         batch.entries.append(Entry(self.now_ns, "paused", {"by": by}))
 
     def stop_if_flat(self, batch: Batch) -> None:
-        """A session that is stopping has ended once it holds nothing, and nothing is on its way."""
-        if not self.hand.busy:
+        """A session that is stopping has ended once it holds nothing, and nothing is on its way; what it holds of a
+        market that has ended stays."""
+        if not any(book.hand.busy for book in self.books if not (book.gone and book.name)):
             self.status = "stopped"
             batch.entries.append(Entry(self.now_ns, "stopped", self._summary()))
 
@@ -395,26 +446,33 @@ class Machine:
         bar_ns = self.last.open_ns if self.last is not None else self.start_ns
         for event in events:
             batch.entries.append(event_row(event, bar_ns))
-            trade = self.trips.fill(event) if event.kind == "fill" else None
+            trade = self.books[event.book].trips.fill(event) if event.kind == "fill" else None
             if trade is not None:
-                batch.trades.append(trade)
+                number = sum(book.trips.count for book in self.books)
+                batch.trades.append(trade._replace(number=number, book=event.book))
                 if trade.pnl_quanta < 0:
                     self.guard.lost(self.bars)
 
     def _cancel_entries(self, batch: Batch) -> None:
-        for order_id in self.hand.entries():
-            self.record(batch, self.desk.engine.cancel(order_id))
+        for book in self.books:
+            for order_id in book.hand.entries():
+                self.record(batch, self.engine.cancel(order_id))
 
     # Rows of more than one kind of input
 
     def _summary(self) -> Body:
-        account = self.desk.engine.account
+        account = self.engine.account
+        held = [self.engine.account_of(book.number).position_lots for book in self.books]
         return {
             "status": self.status, "bars": self.bars, "eq": account.equity_quanta,
-            "pnl": account.equity_quanta - self.desk.plan.cash_quanta, "fees": account.fees_quanta,
-            "pos": account.position_lots, "trades": self.trips.count, "wins": self.trips.wins,
-            "digest": self.desk.digest(),
-        }  # fmt: skip
+            "pnl": account.equity_quanta - self.cash_quanta, "fees": self.fees_quanta, "pos": held[0],
+            "trades": sum(book.trips.count for book in self.books),
+            "wins": sum(book.trips.wins for book in self.books), "digest": self.digest(),
+        } | ({"held": held} if len(held) > 1 else {})  # fmt: skip
+
+    def digest(self) -> str:
+        """SHA-256 of the account's state, hexadecimal."""
+        return hashlib.sha256(self.engine.to_bytes()).hexdigest()
 
     def _snapshot(self, batch: Batch) -> None:
         """The state as it is now; the row that names it comes last and is not part of it."""

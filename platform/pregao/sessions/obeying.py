@@ -44,48 +44,63 @@ def _stop(machine: Machine, batch: Batch, body: Body) -> str:
     if machine.stopping:
         return "the session is already stopping"
     machine.stopping = True
-    machine.proposals.end(batch, "withdrawn")
+    machine.proposals.withdraw(batch)
     _leave(machine, batch, body, "stop")
     machine.stop_if_flat(batch)
     return ""
 
 
 def _leave(machine: Machine, batch: Batch, body: Body, reason: str) -> bool:
-    """Close the position: at the price that was heard last, where the command has one, else at the next open; whether
-    there was anything to close."""
-    events = machine.hand.apply(Exit(reason))
-    if "price" in body and not machine.stale and not machine.held_ns:
-        events += machine.desk.engine.leave_now(body["price"], body["at"])
-    machine.record(batch, events)
-    return bool(events)
+    """Close the positions, or that of the one instrument that the command names: at the price that was heard last,
+    where the command has one, else at the next open; whether there was anything to close."""
+    heard = {int(number): price for number, price in body.get("prices", {}).items()}
+    if "price" in body:
+        heard[0] = [body["price"], body["at"]]
+    any_left = False
+    for book in machine.books:
+        if body.get("book", book.number) != book.number:
+            continue
+        events = book.hand.apply(Exit(reason))
+        if book.number in heard and not book.unheard:
+            price, at_ns = heard[book.number]
+            events += machine.engine.leave_now(price, at_ns, book.number)
+        machine.record(batch, events)
+        any_left = any_left or bool(events)
+    return any_left
 
 
 def _flatten(machine: Machine, batch: Batch, body: Body) -> str:
-    machine.proposals.end(batch, "withdrawn")
+    number = body.get("book")
+    if number is None:
+        machine.proposals.withdraw(batch)
+    elif number >= len(machine.books):
+        return "the session has no such instrument"
+    else:
+        machine.proposals.end(batch, "withdrawn", number)
     return "" if _leave(machine, batch, body, "flatten") else "there is nothing to close"
 
 
 def _approve(machine: Machine, batch: Batch, body: Body) -> str:
-    refused = machine.proposals.refuses(body)
-    proposal = machine.proposals.open
+    refused, proposal = machine.proposals.refuses(body), machine.proposals.named(body)
     if refused or proposal is None:
         return refused
-    if machine.stale or machine.held_ns:
+    book = machine.books[proposal.book]
+    if book.unheard:
         return "the market is not heard now"
     if machine.unheard:
         return "the broker is not heard now"
     limits: Body = {}
-    intent = machine.hand.allowed(proposal.intent, machine.bars, limits)
+    intent = book.hand.allowed(proposal.intent, machine.bars, limits)
     if intent is None:
         return f"the limits do not allow it now: {limits['limit']}"
-    machine.proposals.end(batch, "approved")
-    events = machine.hand.apply(intent)
+    machine.proposals.end(batch, "approved", book.number)
+    events = book.hand.apply(intent)
     machine.record(batch, events)
     return "" if events else "a position is already open"
 
 
 def _reject(machine: Machine, batch: Batch, body: Body) -> str:
-    refused = machine.proposals.refuses(body)
-    if not refused:
-        machine.proposals.end(batch, "rejected")
+    refused, proposal = machine.proposals.refuses(body), machine.proposals.named(body)
+    if proposal is not None:
+        machine.proposals.end(batch, "rejected", proposal.book)
     return refused

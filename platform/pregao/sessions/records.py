@@ -37,17 +37,18 @@ def canonical(body: Any) -> str:
     return _spelled(body)
 
 
-def genesis(spec: str, instrument: str, model_version: str | None) -> str:
+def genesis(spec: str, instrument: str, model_version: str | None, also: str | None = None) -> str:
     """The chain's value before the first row: SHA-256 of what the session was asked to do.
 
     The session's id is not part of it, so two sessions that were asked the same and lived through the same have
     the same chain, row for row.
 
     Args:
-        spec, instrument: canonical JSON as it is stored: read and written again by a later release, which knows more
-            fields, it could be another text.
+        spec, instrument, also: canonical JSON as it is stored: read and written again by a later release, which knows
+            more fields, it could be another text. A session of one instrument has no ``also``.
     """
-    asked = f'{{"instrument":{instrument},"model_version":{canonical(model_version)},"spec":{spec}}}'
+    further = f'"also":{also},' if also is not None else ""
+    asked = f'{{{further}"instrument":{instrument},"model_version":{canonical(model_version)},"spec":{spec}}}'
     return hashlib.sha256(f"pregao.journal.1\n{asked}".encode()).hexdigest()
 
 
@@ -121,6 +122,8 @@ class Trade(NamedTuple):
     exit_role: str
     exit_rule: str
     ambiguous: bool
+    book: int = 0
+    """The instrument's place in the session."""
 
 
 class Command(NamedTuple):
@@ -146,14 +149,28 @@ class Run(NamedTuple):
     outcome: str | None
 
 
+class Further(NamedTuple):
+    """A further instrument of a session, with the model that it is traded by, and that one's version at the
+    beginning; None without one."""
+
+    instrument: Instrument
+    model: str | None
+    version: str | None
+
+
 @dataclass(frozen=True)
 class SessionRow:
-    """A session as it stands. Money properties are floats in the instrument's quote currency."""
+    """A session as it stands. Money properties are floats in the instruments' quote currency.
+
+    Attributes:
+        instrument: the first that it trades, with its money counted in the account's quanta; `instruments` has all.
+    """
 
     id: str
     created_ns: int
     spec: SessionSpec
     instrument: Instrument
+    also: tuple[Further, ...]
     model_version: str | None
     status: Status
     error: str | None
@@ -176,7 +193,19 @@ class SessionRow:
     """The body of the open proposal's row, see `pregao.sessions.views`; None if none waits for the person."""
     details: Body
     """``notices``: sentences that the person should read, by what they are about; ``model_version``: of the model that
-    is asked now, if it is another one than at the beginning."""
+    is asked now, if it is another one than at the beginning; ``books``: of a session of several instruments how each
+    stands, see `Machine.projection`."""
+
+    @cached_property
+    def instruments(self) -> tuple[Instrument, ...]:
+        """What it trades; an instrument's place here is the ``book`` of its rows and trades."""
+        return (self.instrument, *(each.instrument for each in self.also))
+
+    @property
+    def market(self) -> str:
+        """What it trades, in short: ``BTC/USDT``, or ``BTC/USDT, ETH/USDT and 3 more``."""
+        names = [each.symbol for each in self.instruments]
+        return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
     @property
     def model_name(self) -> str | None:

@@ -23,7 +23,8 @@ from pregao.sessions.writer import Writer
 
 _MANY = 10**9
 _INPUTS = ("started", "bar", "command", "finished", "cut", "feed", "model", "broker", "actions")
-"""The kinds that begin an event; all rows up to the next of them were caused by it."""
+"""The kinds that begin an event; all rows up to the next of them were caused by it. Of bars that closed together only
+the first does: it has the account."""
 
 
 class DivergedError(PregaoError):
@@ -129,7 +130,7 @@ def _events(rows: Iterable[JournalRow]) -> Iterator[list[JournalRow]]:
     """The rows of each event together."""
     event: list[JournalRow] = []
     for row in rows:
-        if row.kind in _INPUTS and event:
+        if event and row.kind in _INPUTS and (row.kind != "bar" or "eq" in row.body):
             yield event
             event = []
         event.append(row)
@@ -141,9 +142,7 @@ def _again(machine: Machine, event: Sequence[JournalRow]) -> Batch:
     first = event[0]
     body = first.body
     if first.kind == "started":
-        warmed: Body = next((row.body for row in event if row.kind == "warmed"), {"bars": []})
-        warm = [Bar._make([*row[:-1], float(row[-1])]) for row in warmed["bars"]]
-        return machine.start(first.ts_ns, body, warm, [of_row(others) for others in warmed.get("beside", [])])
+        return machine.start(first.ts_ns, body, warmed(event))
     if first.kind == "finished":
         return machine.finish()
     if first.kind == "command":
@@ -159,22 +158,43 @@ def _again(machine: Machine, event: Sequence[JournalRow]) -> Batch:
     if first.kind == "broker":
         return machine.broker(body)
     if first.kind == "bar":
-        bar = Bar(body["t"], first.ts_ns, body["o"], body["h"], body["l"], body["c"], float(body["v"]))
-        beside = of_row(body.get("x", {}))
-        return machine.bar(bar, lambda _: _recorded(machine, bar, event), body.get("late", False), beside)
+        came = [row for row in event if row.kind == "bar"]
+        bars = {row.body.get("b", 0): bar_of(row) for row in came}
+        beside = {row.body.get("b", 0): of_row(row.body["x"]) for row in came if "x" in row.body}
+        return machine.moment(
+            bars, lambda book, bar: _recorded(machine, book, bar, event), body.get("late", False), beside
+        )
     raise DivergedError(first, "nothing: no event begins with such a row")
 
 
-def _recorded(machine: Machine, bar: Bar, event: Sequence[JournalRow]) -> Decision:
-    """What the strategy decided when it was asked."""
-    machine.desk.due(bar)
+def bar_of(row: JournalRow) -> Bar:
+    """The bar of a journal's row."""
+    body = row.body
+    return Bar(body["t"], row.ts_ns, body["o"], body["h"], body["l"], body["c"], float(body["v"]))
+
+
+def warmed(rows: Iterable[JournalRow]) -> dict[int, tuple[list[Bar], list[dict[str, Bar]]]]:
+    """What a session was warmed up on, as `Machine.start` takes it."""
+    found = {}
+    for row in rows:
+        if row.kind == "warmed":
+            bars = [Bar._make([*values[:-1], float(values[-1])]) for values in row.body["bars"]]
+            found[row.body.get("b", 0)] = bars, [of_row(others) for others in row.body.get("beside", [])]
+    return found
+
+
+def _recorded(machine: Machine, number: int, bar: Bar, event: Sequence[JournalRow]) -> Decision:
+    """What the strategy at an instrument decided when it was asked."""
+    book = machine.books[number]
+    book.desk.due(bar)
+    own = [row for row in event if row.kind in ("intent", "memory", "error") and row.body.get("b", 0) == number]
     intents = tuple(
-        {name: value for name, value in row.body.items() if name not in ("acted", "why", "t", "limit", "left")}
-        for row in event
+        {name: value for name, value in row.body.items() if name not in ("acted", "why", "t", "limit", "left", "b")}
+        for row in own
         if row.kind == "intent"
     )
-    memory = next((str(row.body["state"]) for row in event if row.kind == "memory"), machine.memory)
-    if memory != machine.memory:
-        machine.desk.strategy.load(json.loads(memory))
-    fault = next((row.body for row in event if row.kind == "error"), {"message": "", "traceback": ""})
+    memory = next((str(row.body["state"]) for row in own if row.kind == "memory"), book.memory)
+    if memory != book.memory:
+        book.desk.strategy.load(json.loads(memory))
+    fault = next((row.body for row in own if row.kind == "error"), {"message": "", "traceback": ""})
     return Decision(intents, memory, fault["message"], fault["traceback"])

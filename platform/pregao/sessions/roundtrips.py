@@ -9,16 +9,21 @@ from pregao.simulation.events import Event
 
 
 class RoundTrips:
-    """From a flat account into a position and back. Only the open trip is kept.
+    """From no position in an instrument into one and back. Only the open trip is kept.
 
     Args:
         tick_quanta: quanta in one tick of one lot.
+
+    Attributes:
+        count, wins: closed trips, and those of them that won.
+        pnl: of all of them, net of fees, in quanta.
     """
 
     def __init__(self, tick_quanta: int) -> None:
         self._tick_quanta = tick_quanta
         self.count = 0
         self.wins = 0
+        self.pnl = 0
         self._open: dict[str, Any] | None = None
 
     def fill(self, event: Event) -> Trade | None:
@@ -44,6 +49,7 @@ class RoundTrips:
         pnl = trip["side"] * (trip["received"] - trip["paid"]) - trip["fees"]
         self.count += 1
         self.wins += pnl > 0
+        self.pnl += pnl
         return Trade(
             self.count, trip["entry_ns"], event.ts_ns, trip["side"], trip["lots"], trip["paid"], trip["received"],
             trip["fees"], pnl, event.role, event.rule, trip["ambiguous"],
@@ -51,8 +57,8 @@ class RoundTrips:
 
     def state(self) -> dict[str, Any]:
         """As JSON, for a snapshot."""
-        return {"count": self.count, "wins": self.wins, "open": self._open}
+        return {"count": self.count, "wins": self.wins, "pnl": self.pnl, "open": self._open}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` gave."""
-        self.count, self.wins, self._open = state["count"], state["wins"], state["open"]
+        self.count, self.wins, self.pnl, self._open = (state[name] for name in ("count", "wins", "pnl", "open"))

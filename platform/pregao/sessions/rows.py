@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from pregao.core.bars import Bar
+from pregao.sessions.books import Book
 from pregao.sessions.records import Body, Entry
+from pregao.simulation.accounts import AccountState
 from pregao.simulation.events import Event
-from pregao.strategies.desk import Desk
 
 
-def bar_body(bar: Bar, desk: Desk, peak_quanta: int) -> Body:
-    """A closed bar and the account after it."""
-    account = desk.engine.account
-    levels = {order.role: order.price_ticks for order in desk.engine.open_orders()}
-    return {
+def bar_body(bar: Bar, book: Book) -> Body:
+    """A closed bar and what is held of its instrument after it."""
+    engine = book.desk.engine
+    account = engine.account_of(book.number)
+    levels = {order.role: order.price_ticks for order in engine.open_orders() if order.book == book.number}
+    return book.marked({
         "t": bar.open_ns, "o": bar.open, "h": bar.high, "l": bar.low, "c": bar.close, "v": repr(bar.volume),
-        "eq": account.equity_quanta, "pnl": account.equity_quanta - desk.plan.cash_quanta,
-        "peak": peak_quanta, "cash": account.cash_quanta, "fees": account.fees_quanta,
         "pos": account.position_lots, "cost": account.cost_quanta, "held": account.bars_held,
         "tp": levels.get("take_profit"), "sl": levels.get("stop_loss"),
+    })  # fmt: skip
+
+
+def account_body(account: AccountState, fees_quanta: int, cash_at_start: int, peak_quanta: int) -> Body:
+    """The account after a moment: the first bar of each has it."""
+    return {
+        "eq": account.equity_quanta, "pnl": account.equity_quanta - cash_at_start, "peak": peak_quanta,
+        "cash": account.cash_quanta, "fees": fees_quanta,
     }  # fmt: skip
 
 
@@ -29,7 +37,7 @@ def event_row(event: Event, bar_ns: int) -> Entry:
     """
     e = event
     body: Body = {"t": bar_ns, "id": e.order_id, "order": e.order_kind, "role": e.role, "side": e.side,
-                  "qty": e.qty_lots, "price": e.price_ticks}  # fmt: skip
+                  "qty": e.qty_lots, "price": e.price_ticks} | ({"b": e.book} if e.book else {})  # fmt: skip
     if e.kind == "fill":
         body |= {
             "ref": e.reference_ticks, "slip": e.slippage_ticks, "fee": e.fee_quanta, "pnl": e.realised_quanta,

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import DBAPIError
 
-from pregao.core.bars import Bar
+from pregao.core.bars import Bar, Bars
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
 from pregao.features.beside import STALE
 from pregao.learning.registry import CHALLENGER, CHAMPION
 from pregao.market.feeds.sequence import JUMP
 from pregao.market.store import Store
 from pregao.sessions.advice import Adviser
-from pregao.sessions.assembly import assemble
+from pregao.sessions.assembly import Part, assembled, market_of
 from pregao.sessions.batch import Batch
-from pregao.sessions.beside import Stored
+from pregao.sessions.beside import Stored, beside_of
 from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.brokers.courier import Courier, Stand
 from pregao.sessions.brokers.joining import join
@@ -131,21 +131,23 @@ class _Session:
         self._on_tick = on_tick
         self._place = place
         row = journal.session(writer.session_id)
-        self._parts = assemble(row.spec, row.model_version, row.instrument)
-        if self._parts.instrument != row.instrument:
-            raise PregaoError(
-                f"The trading rules of {row.instrument.symbol} in the store are not those that the session began with.",
-                "Ingest it with the same tick and lot size, or start a new session.",
-            )
+        self._parts = assembled(row)
+        for part, began_with in zip(self._parts.parts, row.instruments, strict=True):
+            if part.instrument != began_with:
+                raise PregaoError(
+                    f"The trading rules of {began_with.symbol} in the store are not those that the session began with.",
+                    "Ingest it with the same tick and lot size, or start a new session.",
+                )
         self._instrument = row.instrument
         self.machine = recover_and_cut(journal, writer, self._parts.machine)
         writer.refresh(self.machine.projection())
-        if self.machine.desk.model is not None and self.machine.model_version != self.machine.first_version:
-            self.machine.desk.take(loaded(self.machine.desk.model.name, self.machine.model_version))
-        self._watch: Watch | None = None
+        for book in self.machine.books:
+            if book.desk.model is not None and book.model_version != book.first_version:
+                book.desk.take(loaded(book.desk.model.name, book.model_version))
+        self._watches: dict[int, Watch] = {}
         self._round: Round | None = None
         self._courier: Courier | None = None
-        self._adviser = Adviser() if row.spec.meta == "veto" else None
+        self._advisers = [Adviser() for _ in self.machine.books] if row.spec.meta == "veto" else []
         self._beside: Beside | None = None
 
     def live(self, stop: Callable[[], bool]) -> str:
@@ -153,21 +155,22 @@ class _Session:
         if self.machine.status == "created" and not self._begin(stop):
             return self.machine.status if self.machine.ended else "let go"
         apart = self._isolated()
-        if apart is not None:
-            apart.prepare()
+        for strategy in apart:
+            strategy.prepare()
         self._learn()
         self._round = self._open()
-        model = self.machine.desk.model
-        if model is not None:
-            shadows = isinstance(self._parts.spec.feed, Shadow)
-            self._watch = Watch(model, self.machine.offer, CHALLENGER if shadows else CHAMPION)
-            if self._parts.spec.shadow and not shadows:
-                self._beside = Beside(self._journal, self._writer.session_id, run)
+        shadows = isinstance(self._parts.spec.feed, Shadow)
+        for book in self.machine.books:
+            if book.desk.model is not None:
+                alias = CHALLENGER if shadows else CHAMPION
+                self._watches[book.number] = Watch(book.desk.model, book.offer, alias)
+        if self._watches and self._parts.spec.shadow and not shadows and len(self.machine.books) == 1:
+            self._beside = Beside(self._journal, self._writer.session_id, run)
         self._courier = self._sent_out()
         try:
             return self._loop(stop)
         finally:
-            for part in (self._courier, self._beside, self._round, self._watch, apart):
+            for part in (self._courier, self._beside, self._round, *self._watches.values(), *apart):
                 if part is not None:
                     part.close()
 
@@ -199,20 +202,23 @@ class _Session:
         return machine.status
 
     def _swap(self) -> None:
-        """Take the registry's new champion, if there is one, from the next bar on."""
-        offer = self._watch.take() if self._watch is not None else None
-        if offer is not None:
-            told = {"version": offer.version, "was": self.machine.model_version, "reason": offer.reason}
-            self._commit(self.machine.offered(told, offer.model))
+        """Take the registry's new champions, if there are any, from the next bar on."""
+        for number, watch in self._watches.items():
+            offer, book = watch.take(), self.machine.books[number]
+            if offer is not None:
+                told = {"version": offer.version, "was": book.model_version, "reason": offer.reason}
+                self._commit(self.machine.offered(book.marked(told), offer.model))
 
     def _learn(self) -> None:
         """Journal the splits and dividends that the store knows and the session does not."""
         machine = self.machine
-        if self._instrument.asset_class == "crypto" and not self._instrument.synthetic:
-            return
-        rows = rows_of(Store().actions(self._instrument), machine.now_ns, machine.known)
-        if rows:
-            self._commit(machine.actions({"actions": rows}))
+        for book in machine.books:
+            instrument = book.desk.plan.instrument
+            if instrument.asset_class == "crypto" and not instrument.synthetic:
+                continue
+            rows = rows_of(Store().actions(instrument), machine.now_ns, book.known)
+            if rows:
+                self._commit(machine.actions(book.marked({"actions": rows})))
 
     # The broker
 
@@ -229,7 +235,7 @@ class _Session:
     def _stand(self) -> Stand | None:
         """How the session stands towards its exchange; None if it has none. No order may be worth more than the limits
         allow: that is held against it before the wire."""
-        account = self.machine.desk.engine
+        account = self.machine.engine
         if not isinstance(account, VenueAccount):
             return None
         most = self.machine.guard.most() * self._instrument.quantum
@@ -242,9 +248,9 @@ class _Session:
         if told is not None:
             self._commit(self.machine.broker(told))
 
-    def _isolated(self) -> Isolated | None:
-        strategy = self.machine.desk.strategy
-        return strategy if isinstance(strategy, Isolated) else None
+    def _isolated(self) -> list[Isolated]:
+        strategies = (book.desk.strategy for book in self.machine.books)
+        return [strategy for strategy in strategies if isinstance(strategy, Isolated)]
 
     def _beat(self) -> None:
         with suppress(*LOST):  # a database that stays away shows at the next bar
@@ -255,22 +261,37 @@ class _Session:
     def _begin(self, stop: Callable[[], bool]) -> bool:
         """Journal the beginning; a live market that cannot be reached is waited for. False if it was not begun."""
         parts, machine = self._parts, self.machine
-        if parts.bars is not None:
-            self._commit(machine.start(int(parts.bars.open_ns[0]), parts.facts()))
+        if len(parts.moments):
+            self._commit(machine.start(int(parts.moments[0]), parts.facts()))
             return True
         feed = parts.spec.feed
         if isinstance(feed, Shadow):
-            warm, beside = before(self._journal, feed.of, feed.after, machine.desk.history)
+            warm, beside = before(self._journal, feed.of, feed.after, machine.books[0].desk.history)
             began = int(warm[-1].close_ns) if warm else self._journal.session(feed.of).created_ns
-            self._commit(machine.start(began, parts.facts(), warm, beside))
+            self._commit(machine.start(began, parts.facts(), {0: (warm, beside)}))
             return True
         assert isinstance(feed, Live)
+        given: dict[int, tuple[list[Bar], Sequence[Mapping[str, Bar]]]] = {}
+        for book, part in zip(machine.books, parts.parts, strict=True):
+            its = market_of(feed, book.number)
+            found = self._history(its, book.desk.history, stop)
+            if found is None:
+                return False
+            bars = [found.bar(i) for i in range(len(found))]
+            given[book.number] = bars, self._along(its, part, bars, stop)
+        began = max(bars[-1].close_ns for bars, _ in given.values())
+        self._commit(machine.start(began, parts.facts(), given))
+        return True
+
+    def _history(self, feed: Live, count: int, stop: Callable[[], bool]) -> Bars | None:
+        """The last bars of a live market, asked for until they come; None if the session was not begun."""
         failures, wait_until, beat_at = 0, 0.0, 0.0
-        asked = self._place.history(feed, parts.timeframe, machine.desk.history)
+        machine, timeframe = self.machine, self._parts.timeframe
+        asked = self._place.history(feed, timeframe, count)
         while (given := asked.get(self._place.poll_s)) is None:
             self._obey()
             if machine.ended or stop():
-                return False
+                return None
             now = time.monotonic()
             if now - beat_at > HEARTBEAT_S:
                 beat_at = now
@@ -283,25 +304,21 @@ class _Session:
                     self._writer.refresh(waits)
                 elif now > wait_until:
                     wait_until = 0.0
-                    asked = self._place.history(feed, parts.timeframe, machine.desk.history)
+                    asked = self._place.history(feed, timeframe, count)
                 else:
                     time.sleep(self._place.poll_s)
             elif asked.error is not None:
                 raise asked.error
-        bars = [given.bar(i) for i in range(len(given))]
-        self._commit(machine.start(bars[-1].close_ns, parts.facts(), bars, self._along(feed, bars, stop)))
-        return True
+        return given
 
-    def _along(self, feed: Live, bars: list[Bar], stop: Callable[[], bool]) -> Sequence[Mapping[str, Bar]]:
+    def _along(self, feed: Live, part: Part, bars: list[Bar], stop: Callable[[], bool]) -> Sequence[Mapping[str, Bar]]:
         """What the features look at besides, along the bars that a live session is warmed up on.
 
         What the venue does not give is missing, as it would be at a bar.
         """
         asked = {
-            name: self._place.history(
-                feed.model_copy(update={"symbol": other.instrument.symbol}), other.timeframe, len(bars) + STALE
-            )
-            for name, other in self._parts.others.items()
+            name: self._place.history(beside_of(feed, other), other.timeframe, len(bars) + STALE)
+            for name, other in part.others.items()
         }
         found = {}
         for name, one in asked.items():
@@ -309,7 +326,7 @@ class _Session:
                 self._obey()
             if given is not None:
                 found[name] = given
-        return Stored(found).along(bars) if self._parts.others else ()
+        return Stored(found).along(bars) if part.others else ()
 
     def _open(self) -> Round | None:
         """The feed, from the bar after the last one journaled on; None if there is nothing more to live through."""
@@ -322,10 +339,11 @@ class _Session:
             return LiveRound(self._parts, feed, machine, self._asked, place, self._commit)
         return ReplayRound(self._parts, feed, machine, self._asked, place.poll_s)
 
-    def _asked(self, bar: Bar) -> Decision:
+    def _asked(self, number: int, bar: Bar) -> Decision:
         """What the strategy wants, with the meta-model's advice where that is wanted."""
-        decision = ask(self.machine.desk, bar, self.machine.memory)
-        return self._adviser.advised(decision, self.machine.desk) if self._adviser is not None else decision
+        book = self.machine.books[number]
+        decision = ask(book.desk, bar, book.memory)
+        return self._advisers[number].advised(decision, book.desk) if self._advisers else decision
 
     def _obey(self) -> None:
         """Carry out the commands that wait, each in a transaction of its own."""
@@ -342,14 +360,18 @@ class _Session:
             self._commit(batch, (command.id, batch.outcome))
 
     def _price_now(self, kind: str) -> Body:
-        """What an exit that a person asks for between two bars of a live market fills at."""
-        heard = self._round.last_price if isinstance(self._round, LiveRound) else None
-        last = self.machine.last
-        if kind not in ("stop", "flatten") or heard is None or last is None:
+        """What exits that a person asks for between two bars of live markets fill at."""
+        if kind not in ("stop", "flatten") or not isinstance(self._round, LiveRound):
             return {}
-        if abs(math.log(max(heard[0], 1) / last.close)) > JUMP:
-            return {}  # hard to believe: the next open decides
-        return {"price": heard[0], "at": heard[1]}
+        heard = {}
+        for book in self.machine.books:
+            price = self._round.last_price(book.number)
+            if price is None or book.last is None or abs(math.log(max(price[0], 1) / book.last.close)) > JUMP:
+                continue  # not heard, or hard to believe: the next open decides
+            heard[book.number] = price
+        if len(self.machine.books) == 1:
+            return {"price": heard[0][0], "at": heard[0][1]} if heard else {}
+        return {"prices": {str(number): list(price) for number, price in heard.items()}} if heard else {}
 
     def _commit(self, batch: Batch, command: tuple[int, str] | None = None) -> None:
         projection = self.machine.projection()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any
 
 from pregao.core.bars import Bar
@@ -12,41 +13,38 @@ from pregao.sessions.records import canonical
 if TYPE_CHECKING:
     from pregao.sessions.machine import Machine
 
-STATE = 4
+STATE = 5
 """Version of a snapshot's bytes; one of another version is passed over, and the journal replayed instead."""
 _MAGIC = b"PRGS%d\n" % STATE
-_PLAIN = (
-    "status", "error", "stopping", "bars", "start_ns", "memory", "notices", "warm_ns", "stale", "held_ns", "gap_ns",
-    "late", "late_from_ns", "model_version", "offer",
-)  # fmt: skip
+_PLAIN = ("status", "error", "stopping", "bars", "start_ns", "notices", "late", "late_from_ns")
 """What is saved as it is."""
 
 
 def to_bytes(machine: Machine) -> bytes:
     """The state; `restore` goes on from it."""
     last = machine.last
-    proposal, proposals = machine.proposals.state()
+    proposals, count = machine.proposals.state()
     own: dict[str, Any] = {name: getattr(machine, name) for name in _PLAIN} | {
         "last": None if last is None else [*last[:-1], repr(last.volume)], "peak": machine.peak_quanta,
-        "trips": machine.trips.state(), "proposal": proposal, "proposals": proposals, "risk": machine.guard.state(),
+        "proposals": proposals, "proposed": count, "risk": machine.guard.state(),
+        "engine": b64encode(machine.engine.to_bytes()).decode(), "books": [book.state() for book in machine.books],
     }  # fmt: skip
-    if machine.known:
-        own["known"] = machine.known
-    return _MAGIC + canonical(own).encode() + b"\n" + machine.desk.to_bytes()
+    return _MAGIC + canonical(own).encode()
 
 
 def restore(machine: Machine, raw: bytes) -> None:
     """Take back what `to_bytes` gave; raises `PregaoError` if it is not a state of this version."""
     if not raw.startswith(_MAGIC):
         raise PregaoError("This is not a saved session of this version of Pregão.")
-    own, desk = raw[len(_MAGIC) :].split(b"\n", 1)
-    state: dict[str, Any] = json.loads(own)
-    machine.desk.restore(desk)
-    machine.known = state.get("known", [])
-    machine.learn(machine.known)
+    state: dict[str, Any] = json.loads(raw[len(_MAGIC) :])
+    engine = machine.engine
+    plans = [book.desk.plan for book in machine.books]
+    restored = engine.from_bytes(plans if len(plans) > 1 else plans[0], b64decode(state["engine"]))
+    for book, saved in zip(machine.books, state["books"], strict=True):
+        book.desk.engine = restored
+        book.restore(saved)
     machine.guard.restore(state["risk"])
-    machine.trips.restore(state["trips"])
-    machine.proposals.restore(state["proposal"], state["proposals"])
+    machine.proposals.restore(state["proposals"], state["proposed"])
     machine.peak_quanta = state["peak"]
     last = state["last"]
     machine.last = None if last is None else Bar._make([*last[:-1], float(last[-1])])

@@ -1,11 +1,13 @@
 """The tables of the sessions' database, one schema for SQLite and PostgreSQL.
 
-Money is in quanta of the instrument's quote currency, prices in ticks, quantities in lots, times in ns since
+Money is in quanta of the instruments' quote currency, prices in ticks, quantities in lots, times in ns since
 1970 UTC; all integers. ``journal`` is the only truth; ``sessions`` (but for the epoch and the heartbeat), and
-``trades`` are projections of it, written in the same transaction. ``commands`` is the inbox of each session and
-``runs`` tells which process ran it when: facts of the wall clock, which never enter the chained journal.
-``quarantine`` keeps what was cut off a damaged journal. ``broker_orders`` and ``broker_fills`` remember, before it is
-sent, each order to a broker outside, and what became of it. ``hosts`` are the processes that run many sessions each.
+``trades`` are projections of it, written in the same transaction. ``also`` has the further instruments of a session,
+each with its model and the version of it, and ``book`` says to which of all a round trip belongs. ``commands`` is the
+inbox of each session and ``runs`` tells which process ran it when: facts of the wall clock, which never enter the
+chained journal. ``quarantine`` keeps what was cut off a damaged journal. ``broker_orders`` and ``broker_fills``
+remember, before it is sent, each order to a broker outside, and what became of it. ``hosts`` are the processes that run
+many sessions each.
 
 A change of these tables needs a revision in `pregao.sessions.migrations`; a test holds the two together.
 """
@@ -26,7 +28,7 @@ from sqlalchemy import (
     Text,
 )
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """The revisions of the schema, oldest first; a database at any other is of a newer Pregão."""
 HEAD = REVISIONS[-1]
 
@@ -48,6 +50,7 @@ sessions = Table(
     Column("spec", Text, nullable=False),
     Column("instrument", Text, nullable=False),
     Column("model_version", Text),
+    Column("also", Text),
     Column("status", String(20), nullable=False),
     Column("error", Text),
     Column("epoch", BigInteger, nullable=False),
@@ -137,6 +140,7 @@ trades = Table(
     metadata,
     Column("session_id", ForeignKey("sessions.id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("book", Integer, nullable=False, server_default="0"),
     Column("seq", BigInteger, nullable=False),
     Column("entry_ns", BigInteger, nullable=False),
     Column("exit_ns", BigInteger, nullable=False),

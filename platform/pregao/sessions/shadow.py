@@ -21,11 +21,12 @@ from pregao.core.bars import Bar
 from pregao.core.errors import PregaoError
 from pregao.learning import registry
 from pregao.sessions import champion
-from pregao.sessions.assembly import assemble
+from pregao.sessions.assembly import assemble, assembled
 from pregao.sessions.beside import Others, Stored, of_row
 from pregao.sessions.corporate import Row
 from pregao.sessions.journal import Journal
-from pregao.sessions.records import ENDED, JournalRow
+from pregao.sessions.records import ENDED, Further, JournalRow
+from pregao.sessions.recovery import bar_of, warmed
 from pregao.sessions.spec import PaperBroker, Shadow
 
 POLL_S = 5.0
@@ -83,39 +84,32 @@ class ShadowFeed:
         self.finished = ended and not rows
 
 
-def bar_of(row: JournalRow) -> Bar:
-    """The bar of a journal's row."""
-    body = row.body
-    return Bar(body["t"], row.ts_ns, body["o"], body["h"], body["l"], body["c"], float(body["v"]))
-
-
 def before(journal: Journal, of: str, after_ns: int, count: int) -> tuple[list[Bar], list[Others]]:
     """The last ``count`` bars that the followed session knows of, up to the one that opened at ``after_ns``: of its
     journal, and, of a replay, of the store. And what its features looked at besides at each, empty if nothing."""
     row = journal.session(of)
     lived: list[Bar] = []
-    warmed: Sequence[Bar] = ()
+    warm: Sequence[Bar] = ()
     beside: list[Others] = []
     looked: Sequence[Others] = ()
     for found in every_row(journal, of):
         if found.kind == "warmed":
-            warmed = [Bar._make([*values[:-1], float(values[-1])]) for values in found.body["bars"]]
-            looked = [of_row(body) for body in found.body.get("beside", [])]
+            warm, looked = warmed([found])[0]
         elif found.kind == "bar" and found.body["t"] <= after_ns:
             lived.append(bar_of(found))
             beside.append(of_row(found.body.get("x", {})))
-    if not warmed and len(lived) < count:
-        parts = assemble(row.spec, row.model_version, row.instrument)
-        if parts.before is not None:
-            tail = parts.before[max(len(parts.before) - count, 0) :]
-            warmed = [tail.bar(i) for i in range(len(tail))]
-            looked = Stored(parts.others).along(warmed) if parts.others else ()
+    if not warm and len(lived) < count:
+        part = assembled(row).first
+        if part.before is not None:
+            tail = part.before[max(len(part.before) - count, 0) :]
+            warm = [tail.bar(i) for i in range(len(tail))]
+            looked = Stored(part.others).along(warm) if part.others else ()
     every = [*looked, *beside]
     if not any(every):
-        return [*warmed, *lived][-count:], []
+        return [*warm, *lived][-count:], []
     earlier = {name: bar for others in every[:-count] for name, bar in others.items()}
     every[-count:] = [earlier | dict(every[-count:][0]), *every[-count:][1:]]
-    return [*warmed, *lived][-count:], every[-count:]
+    return [*warm, *lived][-count:], every[-count:]
 
 
 def every_row(journal: Journal, session_id: str) -> Iterator[JournalRow]:
@@ -128,6 +122,7 @@ def every_row(journal: Journal, session_id: str) -> Iterator[JournalRow]:
 
 def cast(journal: Journal, session_id: str) -> str | None:
     """The shadow of a session, made if there is a challenger that could take the session's model's place; else None.
+    A session of several instruments has none: each of its models would have a challenger of its own.
 
     Raises:
         PregaoError: if the registry cannot be reached.
@@ -138,7 +133,7 @@ def cast(journal: Journal, session_id: str) -> str | None:
     row = journal.session(session_id)
     name = row.spec.model
     version = champion.current(name, registry.CHALLENGER) if name is not None else None
-    if name is None or version is None or row.trading_version is None:
+    if name is None or version is None or row.trading_version is None or row.also:
         return None
     try:
         challenger = champion.loaded(name, version)
@@ -152,7 +147,7 @@ def cast(journal: Journal, session_id: str) -> str | None:
     seen_ns = challenger.meta.get("train_end_ns")
     feed = Shadow(of=session_id, after=_last_seen(journal, session_id, int(seen_ns) if seen_ns is not None else 0))
     spec = row.spec.model_copy(update={"feed": feed, "mode": "auto", "shadow": False, "broker": PaperBroker()})
-    parts = assemble(spec, version, row.instrument)
+    parts = assemble(spec, [Further(row.instrument, name, version)])
     return journal.create(parts.spec, row.instrument, version)
 
 

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+MOST = 16
+"""Instruments that one account trades at most."""
 Mode = Literal["observe", "approve", "auto"]
 Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), max_digits=24, decimal_places=8, allow_inf_nan=False)]
 Percent = Annotated[Decimal, Field(gt=0, lt=100, decimal_places=4, allow_inf_nan=False)]
@@ -36,6 +38,7 @@ class Live(BaseModel):
     Attributes:
         source: the name of a source that can be followed, such as ``ccxt`` or ``yfinance``.
         symbol: the market, as the source spells it.
+        also: further markets that the same account trades.
         options: the source's own options, such as ``{"exchange": "binance"}``; never credentials.
         stale_s: silence after which the market counts as unheard, in seconds; None is the source's own.
         poll_s: seconds between questions where there is no stream; None is the source's own.
@@ -46,6 +49,7 @@ class Live(BaseModel):
     kind: Literal["live"] = "live"
     source: str = Field(min_length=1)
     symbol: str = Field(min_length=1)
+    also: tuple[Annotated[str, Field(min_length=1)], ...] = Field(default=(), max_length=MOST - 1)
     options: dict[str, Any] = Field(default_factory=dict)
     stale_s: float | None = Field(default=None, gt=0, le=86_400)
     poll_s: float | None = Field(default=None, gt=0, le=3_600)
@@ -140,15 +144,23 @@ class Risk(BaseModel):
     cool_down: int | None = Field(default=None, ge=0, le=100_000)
 
 
-class SessionSpec(BaseModel):
-    """One strategy trading one account on one instrument; the account is simulated unless ``broker`` says otherwise.
+Key = Annotated[str, Field(pattern=r"^[^/]+/[^/]+/[^/]+$")]
 
-    Money is in the instrument's quote currency, rates in per cent, fees and slippage each side.
+
+class SessionSpec(BaseModel):
+    """One strategy trading one account on one or more instruments; the account is simulated unless ``broker`` says
+    otherwise.
+
+    Money is in the instruments' quote currency, rates in per cent, fees and slippage each side. Entry value, exits and
+    horizon hold for each operation, the limits of the risk for the account.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    instrument: str = Field(description="Key of the instrument: source/venue/symbol", pattern=r"^[^/]+/[^/]+/[^/]+$")
+    instrument: Key = Field(description="Key of the instrument: source/venue/symbol")
+    also: tuple[Key, ...] = Field(
+        default=(), max_length=MOST - 1, description="Keys of further instruments that the same account trades"
+    )
     timeframe: str
     strategy: str = Field(min_length=1)
     config: dict[str, Any] = Field(default_factory=dict, description="The strategy's settings")
@@ -187,6 +199,19 @@ class SessionSpec(BaseModel):
     def _same_market(self) -> SessionSpec:
         if self.broker.kind == "exchange" and self.feed.kind != "live":
             raise ValueError("an exchange takes orders for a market that is followed live, not for a replay")
+        return self
+
+    @model_validator(mode="after")
+    def _several(self) -> SessionSpec:
+        followed = self.feed.also if isinstance(self.feed, Live) else ()
+        if not self.also and not followed:
+            return self
+        if len({self.instrument, *self.also}) <= len(self.also):
+            raise ValueError("an instrument is named twice: an account has each one once")
+        if self.take_profit_price is not None or self.stop_loss_price is not None:
+            raise ValueError("several instruments have their exits at distances, not at one price")
+        if self.broker.kind == "exchange":
+            raise ValueError("an exchange takes the orders of one instrument a session: start a session for each")
         return self
 
     @model_validator(mode="after")

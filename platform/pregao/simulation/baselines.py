@@ -46,6 +46,13 @@ def buy_and_hold_all(
     return run_portfolio(bars, bare, signals, cash, reporting)
 
 
+def held_beside(result: Result | PortfolioResult) -> Result | PortfolioResult:
+    """`buy_and_hold` over the bars of a result, of all its instruments."""
+    if isinstance(result, Result):
+        return buy_and_hold(result.bars, result.plan)
+    return buy_and_hold_all(result.bars, result.plans, result.began_with, result.currency)
+
+
 def random_entries(bars: Bars, plan: Plan, entries: int, seed: int, runs: int) -> NDArray[np.float64]:
     """Net returns of entries at random bars with the plan's own brackets and costs.
 

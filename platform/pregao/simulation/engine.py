@@ -219,13 +219,17 @@ class Engine:
         live.convert(self._world, self._setting, self._log, m, whole, fee_ppm)
         return self._drain()
 
-    def learn(self, actions: Sequence[Action]) -> None:
-        """Splits and dividends that are to come, of the only instrument, ascending and none before one that is known.
+    def learn(self, actions: Sequence[Action], book: int = 0) -> None:
+        """Splits and dividends of an instrument that are to come, ascending and none before one that is known.
 
         They are no part of the state: an engine of saved bytes has to learn them again, from the first on.
         """
-        self._actions = np.concatenate([self._actions, encode(actions, self.plan.instrument)])
-        self._rules[0]["actions_end"] = len(self._actions)
+        learnt, end = encode(actions, self.plans[book].instrument), int(self._rules[book]["actions_end"])
+        self._actions = np.concatenate([self._actions[:end], learnt, self._actions[end:]])
+        self._rules[book]["actions_end"] += len(learnt)
+        for later in range(book + 1, len(self.plans)):
+            self._rules[later]["actions"] += len(learnt)
+            self._rules[later]["actions_end"] += len(learnt)
 
     def set_stale(self, stale: bool) -> None:
         """While the feed is stale new orders are rejected."""

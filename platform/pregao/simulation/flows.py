@@ -191,20 +191,21 @@ def expire(w: Record, s: Record, log: Record, b: int, until_ns: int) -> None:
 
 
 @inner
-def await_action(w: Record, b: int, actions: Any, end: int) -> None:
-    """Note when the next action of an instrument is due."""
+def await_action(w: Record, b: int, actions: Any, first: int, end: int) -> None:
+    """Note when the next action of an instrument, whose rows are ``first`` to ``end``, is due."""
     book = w["books"][b]
-    book["action_ns"] = actions[book["next_action"]]["ts_ns"] if book["next_action"] < end else NEVER
+    at = first + book["next_action"]
+    book["action_ns"] = actions[at]["ts_ns"] if at < end else NEVER
 
 
 @inner
 def before_open(w: Record, s: Record, log: Record, b: int, actions: Any) -> None:
     """Everything that is due before an instrument's next open."""
-    book, end = w["books"][b], s["rules"][b]["actions_end"]
+    book, first, end = w["books"][b], s["rules"][b]["actions"], s["rules"][b]["actions_end"]
     now = w["account"]["open_ns"]
-    await_action(w, b, actions, end)
+    await_action(w, b, actions, first, end)
     while book["action_ns"] <= now:
-        action = actions[book["next_action"]]
+        action = actions[first + book["next_action"]]
         book["next_action"] += 1
         if action["kind"] == SPLIT:
             _split(w, s, log, b, action["a"], action["b"], action["ts_ns"])
@@ -212,6 +213,6 @@ def before_open(w: Record, s: Record, log: Record, b: int, actions: Any) -> None
             _dividend(w, s, log, b, action["a"], action["b"], action["ts_ns"])
         else:
             _funding(w, s, log, b, action["a"], action["ts_ns"])
-        await_action(w, b, actions, end)
+        await_action(w, b, actions, first, end)
     _interest(w, s, log, b)
     expire(w, s, log, b, now)

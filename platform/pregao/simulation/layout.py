@@ -74,7 +74,7 @@ BOOK = _record(
     "worst",  # what the worse path would have taken away in them
     "used_lots",  # of this bar's liquidity
     "orders_made",
-    "next_action",  # row of the table of actions
+    "next_action",  # how many of its actions are past
     "action_ns",  # when it is due
     "borrow_day",  # days since 1970 up to which borrowing is paid
     "closed",  # 1: its exchange is closed now

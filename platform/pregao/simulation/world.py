@@ -164,9 +164,8 @@ def build(plans: Sequence[Plan], cash: Mapping[str, Decimal] | None, reporting: 
         for name, value in encode_slippage(terms.slippage).items():
             r[{"half_spread_ppm": "spread_ppm"}.get(name, name)] = value
         r["lot_size"] = float(instrument.lot_size)
-        table = encode_actions(terms.actions, instrument)
+        table = encode_actions(terms.actions, instrument.counted(quantum))
         r["actions"] = row
-        w["books"][b]["next_action"] = row
         row += len(table)
         r["actions_end"] = row
         actions.append(table)

@@ -32,18 +32,20 @@ def desk_for(
     model: Model | None = None,
     account: Execution | None = None,
     others: Collection[str] = (),
+    book: int = 0,
 ) -> Desk:
     """A desk with the features that the model, or else the strategy, asks for.
 
     Args:
         account: what executes its orders; by default a simulated account of its own.
         others: the other instruments whose bars it will be given (`Desk.observe`), by what they are to the features.
+        book: the instrument's place in the account.
 
     Raises:
         UsageError: if the strategy needs a model and there is none, or its features look at an instrument that is not
             among the others.
     """
-    return Desk(plan, strategy, seed, _features(plan, strategy, model, others), model, account)
+    return Desk(plan, strategy, seed, _features(plan, strategy, model, others), model, account, book)
 
 
 def signals_of(strategy: Any, bars: Bars, before: Bars | None = None) -> NDArray[np.int8] | None:

@@ -208,10 +208,9 @@ class Desk:
 
     # The state
 
-    def to_bytes(self) -> bytes:
-        """The whole state: account, orders, features, the strategy's own. `restore` goes on from it."""
-        state = {
-            "engine": b64encode(self.engine.to_bytes()).decode(),
+    def state(self) -> dict[str, Any]:
+        """Its own state as JSON: features, what it waits for, the strategy's own; the account is not part of it."""
+        return {
             "features": b64encode(self._features.to_bytes()).decode() if self._features is not None else "",
             "vector": b64encode(self._vector.tobytes()).decode(),
             "window": self._window.state(),
@@ -221,6 +220,10 @@ class Desk:
             "missed": self._missed,
             "strategy": self.strategy.save(),
         }
+
+    def to_bytes(self) -> bytes:
+        """The whole state: account, orders, and its own. `restore` goes on from it."""
+        state = self.state() | {"engine": b64encode(self.engine.to_bytes()).decode()}
         return json.dumps(state, sort_keys=True, separators=(",", ":")).encode()
 
     def restore(self, raw: bytes) -> None:
@@ -228,6 +231,13 @@ class Desk:
         try:
             state = json.loads(raw)
             self.engine = self.engine.from_bytes(self.plan, b64decode(state["engine"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise _unreadable(error) from error
+        self.restore_state(state)
+
+    def restore_state(self, state: Mapping[str, Any]) -> None:
+        """Take back what `state` gave; raises `PregaoError` likewise."""
+        try:
             if self._features is not None:
                 self._features.from_bytes(b64decode(state["features"]))
             self._vector = np.frombuffer(b64decode(state["vector"]), np.float64).copy()
@@ -241,11 +251,15 @@ class Desk:
             self._missed = int(state["missed"])
             self.strategy.load(state["strategy"])
         except (ValueError, KeyError, TypeError) as error:
-            raise PregaoError(f"A saved state of this session cannot be read: {error}.") from error
+            raise _unreadable(error) from error
 
     def digest(self) -> str:
         """SHA-256 of the engine's state, hexadecimal."""
         return hashlib.sha256(self.engine.to_bytes()).hexdigest()
+
+
+def _unreadable(error: Exception) -> PregaoError:
+    return PregaoError(f"A saved state of this session cannot be read: {error}.")
 
 
 def account_of(engine: Execution, book: int) -> Account:

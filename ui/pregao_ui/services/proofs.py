@@ -101,7 +101,7 @@ class Proofs:
             from pregao.reporting.gather import sheet_of
             from pregao.reporting.tearsheet import tearsheet
             from pregao.sessions.as_backtest import result_of
-            from pregao.simulation.baselines import buy_and_hold
+            from pregao.simulation.baselines import held_beside
 
             result = result_of(self.journal, session_id)
             model = f"{row.model_name} {row.trading_version}" if row.model_name else ""
@@ -109,7 +109,7 @@ class Proofs:
             sheet = sheet_of(
                 result,
                 row.spec.strategy,
-                held=buy_and_hold(result.bars, result.plan),
+                held=held_beside(result),
                 data_version=str(first.get("data_version") or ""),
                 model=model,
                 settings=row.spec.config,
