@@ -111,7 +111,10 @@ class Instrument(BaseModel):
 
     def counted(self, quantum: Decimal) -> Instrument:
         """The same with money in the quanta of an account that it shares: as fine as the finest of its instruments."""
-        return self if quantum == self.quantum else self.model_validate({**dict(self), "counted_in": quantum})
+        if quantum == self.quantum:
+            return self
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return Instrument(**{**fields, "counted_in": quantum})
 
     def price(self, ticks: int) -> Decimal:
         """A price in ticks as a decimal number."""
