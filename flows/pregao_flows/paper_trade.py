@@ -164,14 +164,14 @@ def _page(row: SessionRow) -> str:
     quote = row.instrument.quote
     figures: list[list[object]] = [
         ["State", row.status],
-        ["Market", f"{row.instrument.key}, {row.spec.timeframe}"],
+        ["Market", f"{', '.join(each.key for each in row.instruments)}, {row.spec.timeframe}"],
         ["Strategy", f"{row.spec.strategy} ({row.spec.mode})"],
         ["Model", f"{row.model_name} version {row.trading_version}" if row.model_name else "none"],
         ["Bars", f"{row.bars:,}" + (f" of {row.bars_total:,}" if row.bars_total else "")],
         ["Equity", f"{row.equity:,.2f} {quote}"],
         ["P&L", f"{row.pnl:+,.2f} {quote} ({row.pnl_percent:+.2f} %)"],
         ["Fees", f"{row.fees:,.2f} {quote}"],
-        ["Position", f"{row.position:g}"],
+        ["Position", _position(row)],
         ["Trades", f"{row.trades_count}, {row.win_count} won"],
     ]
     notes = [row.error or "", *row.details.get("notices", {}).values()]
@@ -179,6 +179,15 @@ def _page(row: SessionRow) -> str:
     broker = broker_of(row.spec)
     money = "Simulated money" if broker == "paper" else f"Orders go to {broker}"
     return f"# Session {row.id}\n\n{table(['', money], figures)}\n\n{told}\n"
+
+
+def _position(row: SessionRow) -> str:
+    """The quantity held, of each instrument."""
+    books = row.details.get("books")
+    if not books:
+        return f"{row.position:g}"
+    held = zip(row.instruments, books, strict=False)
+    return ", ".join(f"{instrument.quantity(body['pos']):f} {instrument.base}" for instrument, body in held)
 
 
 def _attend(loop: Loop, client: SyncPrefectClient, page: Page) -> None:

@@ -24,7 +24,8 @@ from pregao.features.sets import feature_set
 from pregao.learning import judging, labels, pipeline, registry
 from pregao.learning.decision import enters, expected_value
 from pregao.learning.gate import judge
-from pregao.learning.model import LoadedModel, model_name
+from pregao.learning.model import LoadedModel
+from pregao.learning.naming import model_name
 from pregao.learning.pipeline import Workspace
 from pregao.learning.plots import PLOTS
 from pregao.learning.portrait import side_by_side

@@ -36,7 +36,7 @@ def list_(every: bool, as_json: bool) -> None:
     columns = ("Session", "Status", "Instrument", "Timeframe", "Strategy", "Mode", "Bars", "Equity", "P&L", "Trades")
     cells = [
         (
-            row.id, row.status, row.instrument.symbol, row.spec.timeframe, row.spec.strategy, row.spec.mode,
+            row.id, row.status, row.market, row.spec.timeframe, row.spec.strategy, row.spec.mode,
             f"{row.bars}/{row.bars_total or 'live'}", f"{row.equity:,.2f}", f"{row.pnl:+,.2f}", row.trades_count,
         )
         for row in shown
@@ -57,7 +57,7 @@ def show(session_id: str, as_json: bool) -> None:
 
     with closing(Journal()) as journal:
         row = journal.session(session_id)
-        trades = [trade_view(t, row.instrument) for t in journal.trades(session_id, None if as_json else 20)]
+        trades = [trade_view(t, *row.instruments) for t in journal.trades(session_id, None if as_json else 20)]
         duel = _duel(journal, row)
     if as_json:
         print_json(session_view(row) | {"round_trips": trades, "shadow": duel})
@@ -65,28 +65,49 @@ def show(session_id: str, as_json: bool) -> None:
     quote = row.instrument.quote
     click.echo(state_of(row))
     model = f", model {row.model_name} version {row.trading_version}" if row.trading_version else ""
-    click.echo(f"{row.spec.strategy} ({row.spec.mode}) on {row.instrument.key} {row.spec.timeframe}{model}")
+    markets = ", ".join(instrument.key for instrument in row.instruments)
+    click.echo(f"{row.spec.strategy} ({row.spec.mode}) on {markets} {row.spec.timeframe}{model}")
     spec = row.spec
     click.echo(f"Entry {spec.entry_value:,} {quote}, take profit {spec.take_profit} %, stop loss {spec.stop_loss} %")
     broker = broker_of(spec)
     whose = "Simulated money." if broker == "paper" else f"Its orders go to {broker}; fills and fees are what it says."
-    click.echo(whose + (" Synthetic data." if row.instrument.synthetic else ""))
+    click.echo(whose + (" Synthetic data." if any(each.synthetic for each in row.instruments) else ""))
     if isinstance(spec.feed, Shadow):
         click.echo(f"In shadow: it trades the bars of session {spec.feed.of}, and an account of its own.")
     if duel is not None:
         click.echo(_told(duel))
-    if row.proposal:
-        click.echo(f"Proposal {row.proposal['id']} to go {row.proposal['side']} waits for you: approve or reject.")
-    price, quantity = row.instrument.price_text, row.instrument.quantity_text
-    columns = ("#", "Opened", "Closed", "Side", "Quantity", "Entry", "Exit", "P&L", "Because of")
+    for proposal in row.proposals:
+        which = f" {row.instruments[proposal.get('b', 0)].symbol}" if row.also else ""
+        click.echo(f"Proposal {proposal['id']} to go {proposal['side']}{which} waits for you: approve or reject.")
+    if row.also:
+        print_table("Instruments", *_standings(row), "")
+    grid = {each.symbol: each for each in row.instruments}
+    columns = ("#", "Instrument", "Opened", "Closed", "Side", "Quantity", "Entry", "Exit", "P&L", "Because of")
     cells = [
         (
-            t["number"], moment(t["entry"]), moment(t["exit"]), t["side"], quantity(t["qty"]), price(t["entry_price"]),
-            price(t["exit_price"]), f"{t['pnl']:+,.2f}", t["role"].replace("_", " "),
+            t["number"], t["symbol"], moment(t["entry"]), moment(t["exit"]), t["side"],
+            grid[t["symbol"]].quantity_text(t["qty"]), grid[t["symbol"]].price_text(t["entry_price"]),
+            grid[t["symbol"]].price_text(t["exit_price"]), f"{t['pnl']:+,.2f}", t["role"].replace("_", " "),
         )
         for t in trades
     ]  # fmt: skip
     print_table("Last trades", columns, cells, "No trades yet.")
+
+
+def _standings(row: SessionRow) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """How each of several instruments stands, as a table."""
+    from pregao.sessions.views import standings
+
+    columns = ("Instrument", "Position", "Entry", "Price", "Open P&L", "Closed P&L", "Trades", "Won", "Model")
+    cells = []
+    for instrument, shown in zip(row.instruments, standings(row), strict=False):
+        price = instrument.price_text
+        cells.append((
+            instrument.symbol, instrument.quantity_text(shown["pos"]), price(shown["ent"]) if shown["ent"] else "",
+            price(shown["c"]) if shown["c"] else "", f"{shown['upnl']:+,.2f}", f"{shown['pnl']:+,.2f}",
+            shown["trades"], shown["wins"], shown["model_version"] or "",
+        ))  # fmt: skip
+    return columns, cells
 
 
 @click.command()
@@ -118,8 +139,8 @@ def watch(session_id: str, tail: int, after: int | None, no_follow: bool, lines:
             row = journal.session(session_id)
             while rows := journal.rows(session_id, seq):
                 seq = rows[-1].seq
-                for shown in (view(r, row.instrument) for r in rows):
-                    told = json.dumps(shown, default=plain) if as_json else line(shown, row.instrument)
+                for shown in (view(r, *row.instruments) for r in rows):
+                    told = json.dumps(shown, default=plain) if as_json else line(shown, *row.instruments)
                     if told is not None:
                         click.echo(told)
             if no_follow or (not row.active and seq >= row.last_seq):

@@ -16,10 +16,16 @@ from pregao.core.errors import UsageError
 
 
 @click.command()
-@click.argument("symbol", required=False)
+@click.argument("symbols", nargs=-1, metavar="[SYMBOL]...")
 @click.option("--strategy", required=True, help="Name of an installed strategy; see `pregao plugins`.")
-@click.option("--data", "instrument", metavar="KEY", help="Replay these bars of the store: source/venue/symbol.")
-@click.option("--source", default=None, help="Follow the market of SYMBOL live: ccxt, yfinance, a plugin's.")
+@click.option(
+    "--data",
+    "keys",
+    metavar="KEY",
+    multiple=True,
+    help="Replay these bars of the store: source/venue/symbol; again for each further instrument of the account.",
+)
+@click.option("--source", default=None, help="Follow the markets of SYMBOL live: ccxt, yfinance, a plugin's.")
 @click.option("--venue", default=None, help="ccxt: which exchange; binance unless given.")
 @click.option("--option", "options", type=Pair(), multiple=True, help="Live: any other option of the source.")
 @click.option("--timeframe", default=None, help="Default: the finest in the store; live 1m.")
@@ -65,8 +71,8 @@ from pregao.core.errors import UsageError
 @set_option
 @json_option
 def start(
-    symbol: str | None,
-    instrument: str | None,
+    symbols: tuple[str, ...],
+    keys: tuple[str, ...],
     source: str | None,
     venue: str | None,
     options: tuple[tuple[str, str], ...],
@@ -95,6 +101,12 @@ def start(
     pregao trade start BTC/USDT --source ccxt --venue binance --timeframe 1m --strategy ma-cross
     pregao trade start --data sample/binance/BTC-USDT --strategy ma-cross
 
+    Several markets of one currency share one account: the entry value and the exits are each operation's, the limits
+    of the risk the account's.
+
+    \b
+    pregao trade start BTC/USDT ETH/USDT SOL/USDT --source ccxt --strategy ma-cross --max-exposure 30
+
     It runs under the servers of `pregao up`, and this command returns at once with its id. With --here it runs in
     this terminal: Ctrl-C lets go of it, `pregao trade resume ID --here` goes on.
     """
@@ -105,19 +117,20 @@ def start(
     from pregao_flows.starting import require_runner
 
     if source is not None:
-        replayed = {"--data": instrument, "--since": since, "--until": until, "--data-version": data_version}
-        key, timeframe, feed = _live_feed(symbol, source, venue, options, timeframe, replayed)
+        replayed = {"--data": keys, "--since": since, "--until": until, "--data-version": data_version}
+        key, timeframe, feed = _live_feed(symbols, source, venue, options, timeframe, replayed)
+        also: list[str] = []
     else:
         if venue is not None or options:
             raise UsageError("--venue and --option are of a live market.", "Name its source: --source ccxt.")
-        key, timeframe = _stored(instrument or symbol, timeframe)
+        key, also, timeframe = _stored(keys or symbols, timeframe)
         feed = {"start": parse_time(since), "end": parse_time(until), "speed": speed, "version": data_version}
     settings = strategy_settings(pairs)
     risk = {
         "profile": profile, "max_position": max_position, "max_exposure": max_exposure, "kelly": kelly,
         "daily_loss": daily_loss, "max_drawdown": max_drawdown, "cool_down": cool_down,
     }  # fmt: skip
-    asked = {"instrument": key, "timeframe": timeframe, "config": settings, "feed": feed, "risk": risk,
+    asked = {"instrument": key, "also": also, "timeframe": timeframe, "config": settings, "feed": feed, "risk": risk,
              "broker": _broker(broker, real_money)}  # fmt: skip
     spec = spec_of({**values, **asked})
     with closing(Journal()) as journal:
@@ -143,34 +156,40 @@ def _broker(name: str, real_money: str | None) -> dict[str, Any]:
     return {"kind": "exchange", "exchange": name, "sandbox": real_money is None, "confirmation": real_money}
 
 
-def _stored(name: str | None, timeframe: str | None) -> tuple[str, str]:
-    """The key of a stored instrument, and the timeframe to replay."""
+def _stored(names: tuple[str, ...], timeframe: str | None) -> tuple[str, list[str], str]:
+    """The keys of stored instruments, and the timeframe to replay: the finest that there is of all of them."""
     from pregao.market.store import Store
 
-    if name is None:
+    if not names:
         raise UsageError(
             "No market is named.", "Give --data with a stored one, or SYMBOL with --source to follow it live."
         )
     store = Store()
-    chosen = store.instrument(name)
-    return chosen.key, timeframe or min(store.timeframes(chosen), key=lambda t: t.seconds).name
+    chosen = [store.instrument(name) for name in names]
+    key, *also = (each.key for each in chosen)
+    if timeframe is None:
+        common = set.intersection(*(set(store.timeframes(each)) for each in chosen))
+        if not common:
+            raise UsageError(f"The store has no timeframe of all of {', '.join(names)}.", "Ingest one of each.")
+        timeframe = min(common, key=lambda each: each.seconds).name
+    return key, also, timeframe
 
 
 def _live_feed(
-    symbol: str | None,
+    symbols: tuple[str, ...],
     source: str,
     venue: str | None,
     options: tuple[tuple[str, str], ...],
     timeframe: str | None,
-    replayed: dict[str, str | None],
+    replayed: dict[str, Any],
 ) -> tuple[str, str, dict[str, Any]]:
-    """The key, the timeframe and the feed of a market to follow."""
+    """The key, the timeframe and the feed of markets to follow."""
     from pregao.core.instrument import folder_name
 
     for option, given in replayed.items():
-        if given is not None:
+        if given not in (None, ()):
             raise UsageError(f"{option} is of a replay, and --source follows a market live.", "Leave one of them out.")
-    if symbol is None:
+    if not symbols:
         raise UsageError("No market is named.", "Name it, such as BTC/USDT.")
     known: dict[str, Any] = dict(options)
     if source == "ccxt":
@@ -178,6 +197,7 @@ def _live_feed(
         known["exchange"] = venue
     elif venue is not None:
         raise UsageError(f"The source {source} has no venues to choose from.", "Leave --venue out.")
-    progress(f"Asking {venue or source} for {symbol}")
-    key = f"{source}/{venue or 'yahoo'}/{folder_name(symbol)}"
-    return key, timeframe or "1m", {"kind": "live", "source": source, "symbol": symbol, "options": known}
+    progress(f"Asking {venue or source} for {', '.join(symbols)}")
+    key = f"{source}/{venue or 'yahoo'}/{folder_name(symbols[0])}"
+    feed = {"kind": "live", "source": source, "symbol": symbols[0], "also": symbols[1:], "options": known}
+    return key, timeframe or "1m", feed

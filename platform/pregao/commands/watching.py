@@ -39,14 +39,15 @@ class Scene:
     def __init__(self, events: int = 12) -> None:
         self.equity: deque[float] = deque(maxlen=_KEPT)
         self.events: deque[str] = deque(maxlen=events)
-        self.bar: dict[str, Any] = {}
+        self.bars: dict[int, dict[str, Any]] = {}
 
-    def hear(self, shown: dict[str, Any], instrument: Instrument) -> None:
+    def hear(self, shown: dict[str, Any], row: SessionRow) -> None:
         """A row of the journal, as `pregao.sessions.views.view` shows it."""
         if shown["k"] == "bar":
-            self.bar = shown
-            self.equity.append(shown["eq"])
-        told = line(shown, instrument)
+            self.bars[shown.get("b", 0)] = shown
+            if "eq" in shown:
+                self.equity.append(shown["eq"])
+        told = line(shown, *row.instruments)
         if told is not None:
             self.events.append(told.split("\n", 1)[0])
 
@@ -63,20 +64,24 @@ class Scene:
 
         quote = row.instrument.quote
         parts: list[RenderableType] = [self._money(row, quote), Text("")]
-        parts += [self._curve(width - 4), Text(""), self._position(row, quote)]
-        if row.proposal:
+        parts += [self._curve(width - 4), Text("")]
+        parts += [
+            self._position(each, self.bars.get(number), bool(row.also)) for number, each in enumerate(row.instruments)
+        ]
+        for proposal in row.proposals:
+            which = f" of {row.instruments[proposal.get('b', 0)].symbol}" if row.also else ""
             parts.append(
-                Text(f"Proposal {row.proposal['id']} waits: pregao trade approve {row.id}", style="bold yellow")
+                Text(f"Proposal {proposal['id']}{which} waits: pregao trade approve {row.id}", style="bold yellow")
             )
         parts += [Text(notice, style="yellow") for notice in row.details.get("notices", {}).values()]
         if row.error:
             parts.append(Text(row.error.splitlines()[0], style="bold red"))
         parts += [Text(""), *(Text(event, no_wrap=True, overflow="ellipsis") for event in self.events)]
         state = row.status if attended or not row.active else f"{row.status}, but no process runs it"
-        title = f" {row.instrument.symbol} {row.spec.timeframe} · {row.spec.strategy} · {row.spec.mode} · {state} "
+        title = f" {row.market} {row.spec.timeframe} · {row.spec.strategy} · {row.spec.mode} · {state} "
         broker = broker_of(row.spec)
         money = "simulated money" if broker == "paper" else f"orders go to {broker}"
-        simulated = f"synthetic data, {money}" if row.instrument.synthetic else money
+        simulated = f"synthetic data, {money}" if any(each.synthetic for each in row.instruments) else money
         return Panel(Group(*parts), title=title, title_align="left", subtitle=f" {row.id} · {simulated} ",
                      subtitle_align="left", border_style="dim" if attended else "yellow")  # fmt: skip
 
@@ -99,14 +104,19 @@ class Scene:
             return Text("waiting for the first bar", style="dim")
         return Text.assemble((marks, "cyan"), ("  equity", "dim"))
 
-    def _position(self, row: SessionRow, quote: str) -> RenderableType:
+    def _position(self, instrument: Instrument, bar: dict[str, Any] | None, named: bool) -> RenderableType:
+        """What is held of an instrument.
+
+        Args:
+            named: it is one of several.
+        """
         from rich.text import Text
 
-        bar = self.bar
         if not bar:
             return Text("")
-        price, quantity = row.instrument.price_text, row.instrument.quantity_text
-        head = f"{moment(bar['t'])} UTC   price {price(bar['c'])} {quote}   "
+        price, quantity, quote = instrument.price_text, instrument.quantity_text, instrument.quote
+        whose = f"{instrument.symbol:<10} " if named else ""
+        head = f"{whose}{moment(bar['t'])} UTC   price {price(bar['c'])} {quote}   "
         if not bar["pos"]:
             return Text(f"{head}no position")
         levels = "   ".join(
@@ -148,7 +158,7 @@ def follow(journal: Journal, session_id: str, after: int, sleep: Callable[[float
             while rows := journal.rows(session_id, seq):
                 seq, fresh = rows[-1].seq, True
                 for found in rows:
-                    scene.hear(view(found, row.instrument), row.instrument)
+                    scene.hear(view(found, *row.instruments), row)
             ended = not row.active and seq >= row.last_seq
             if fresh or ended or time.monotonic() - drawn_at > _STILL_S:
                 row = journal.session(session_id)

@@ -9,8 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pregao.core.errors import NotFoundError, PregaoError
-from pregao.core.instrument import Instrument
-from pregao.core.timeframe import Timeframe
 from pregao.features.sets import feature_set
 from pregao.learning import reasons
 from pregao.learning.inference.trees import NotCoveredError, Trees, chance, chances, document_of, proven, raw_values
@@ -26,14 +24,6 @@ NEEDED = ("features", "feature_set", "feature_hash", "digest", "threshold", "pay
 """What a model's meta must tell before it can be used."""
 _LOG = logging.getLogger("pregao.model")
 Floats = NDArray[np.float64]
-
-
-def model_name(instrument: Instrument, timeframe: Timeframe) -> str:
-    """The name under which the models of a series are registered: ``pregao.<source>.<venue>.<symbol>.<timeframe>``.
-
-    Source and venue are in it because the same symbol at two venues is two markets.
-    """
-    return f"pregao.{instrument.key.replace('/', '.')}.{timeframe}"
 
 
 class UnusableError(PregaoError):

@@ -25,7 +25,7 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.features.sets import feature_set
 from pregao.learning import others
-from pregao.learning.model import model_name
+from pregao.learning.naming import model_name
 from pregao.learning.params import Dataset, Params, read_params
 from pregao.market import stages
 from pregao.market.atomic import write_atomic

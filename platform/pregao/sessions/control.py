@@ -8,7 +8,7 @@ from typing import Any, get_args
 from pregao.core.errors import UsageError, unknown
 from pregao.sessions.assembly import SpecError, assemble, spec_of
 from pregao.sessions.journal import Journal, TakenError
-from pregao.sessions.records import COMMANDS, CommandKind, canonical
+from pregao.sessions.records import COMMANDS, CommandKind, SessionRow, canonical
 from pregao.sessions.spec import ExchangeBroker, SessionSpec
 
 __all__ = ["OtherStartError", "SpecError", "command", "left_alone", "spec_of", "start"]
@@ -86,17 +86,18 @@ def command(session_id: str, kind: str, body: dict[str, Any] | None = None, jour
 
     Args:
         kind: pause, resume, stop, flatten, approve or reject.
-        body: ``{"proposal": number}`` for approve and reject; without it the open proposal is meant.
+        body: ``{"proposal": number}`` for approve and reject; without it the oldest open proposal is meant.
+            ``{"instrument": name}`` for flatten: a symbol or key of the session; without it all positions are closed.
 
     Raises:
-        NotFoundError: if there is no such session or command.
+        NotFoundError: if there is no such session, command or instrument in it.
         UsageError: if the session has ended, or the body is not what the command takes.
     """
     if kind not in get_args(CommandKind):
         raise unknown("command", kind, list(COMMANDS))
     body = body or {}
     proposal = body.get("proposal")
-    takes = {"proposal"} if kind in ("approve", "reject") else set()
+    takes = {"approve": {"proposal"}, "reject": {"proposal"}, "flatten": {"instrument"}}.get(kind, set())
     if set(body) - takes:
         raise UsageError(f"The command {kind} does not take {', '.join(sorted(set(body) - takes))}.")
     if proposal is not None and (isinstance(proposal, bool) or not isinstance(proposal, int) or proposal < 1):
@@ -104,10 +105,20 @@ def command(session_id: str, kind: str, body: dict[str, Any] | None = None, jour
     owned = journal is None
     journal = journal or Journal()
     try:
+        if "instrument" in body:
+            body = {"book": _book(journal.session(session_id), body["instrument"])}
         return journal.command(session_id, kind, body)  # type: ignore[arg-type]
     finally:
         if owned:
             journal.close()
+
+
+def _book(row: SessionRow, name: Any) -> int:
+    """The place of an instrument in a session, by its symbol or key."""
+    for number, instrument in enumerate(row.instruments):
+        if name in (instrument.key, instrument.symbol):
+            return number
+    raise unknown("instrument", str(name), [instrument.symbol for instrument in row.instruments])
 
 
 def left_alone(session_id: str, journal: Journal) -> bool:

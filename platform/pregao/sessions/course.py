@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from pregao.core.errors import UsageError
 from pregao.core.timeframe import Timeframe
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import Body, SessionRow, Trade
+from pregao.simulation.moments import Moments
 from pregao.simulation.report import metrics
 
 
@@ -43,31 +45,40 @@ def course_of(journal: Journal, session_id: str) -> Course:
         DamagedError: if a row of the journal does not follow from the one before.
     """
     session = journal.session(session_id)
-    bodies = [row.body for row in journal.verified(session_id) if row.kind == "bar"]
+    every = [row.body for row in journal.verified(session_id) if row.kind == "bar"]
+    bodies = [body for body in every if "eq" in body]
     if not bodies:
         raise UsageError(f"Session {session_id} has lived through no bar yet.", "Wait for its first.")
-    bars = _bars(session, bodies)
+    timeframe = Timeframe.parse(session.spec.timeframe)
+    opened = np.array([body["t"] for body in bodies], np.int64)
+    moments = Moments(timeframe, opened, opened + timeframe.ns)
     quanta = np.array([body["eq"] for body in bodies], np.int64)
     equity = np.asarray(quanta * float(session.instrument.quantum), np.float64)
-    exposed = np.array([body["pos"] for body in bodies], np.int64) != 0
+    exposed = _exposed(every)
     trades = pd.DataFrame([_trade(trade, session) for trade in journal.trades(session_id)], columns=_TRADE)
-    return Course(bars.close_ns, equity, metrics(equity, bars, trades, exposed))
+    return Course(moments.close_ns, equity, metrics(equity, cast(Bars, moments), trades, exposed))
+
+
+def _exposed(bodies: list[Body]) -> NDArray[np.bool_]:
+    """Whether anything was held after each moment, shape ``(n,)``; an instrument without a bar keeps what it has."""
+    held: dict[int, bool] = {}
+    exposed: list[bool] = []
+    for body in bodies:
+        held[body.get("b", 0)] = body["pos"] != 0
+        if "eq" in body:
+            exposed.append(False)
+        exposed[-1] = any(held.values())
+    return np.array(exposed, bool)
 
 
 _TRADE = ["pnl", "net_return", "quantity", "entry_price", "exit_price", "fees"]
 
 
 def _trade(trade: Trade, session: SessionRow) -> tuple[float, ...]:
-    instrument = session.instrument
+    instrument = session.instruments[trade.book]
     quantity = float(instrument.quantity(trade.lots))
     money = [float(instrument.money(quanta)) for quanta in (trade.paid_quanta, trade.received_quanta)]
     return (
         float(instrument.money(trade.pnl_quanta)), trade.pnl_quanta / trade.paid_quanta, quantity,
         money[0] / quantity, money[1] / quantity, float(instrument.money(trade.fees_quanta)),
     )  # fmt: skip
-
-
-def _bars(session: SessionRow, bodies: list[Body]) -> Bars:
-    at, opened, high, low, close = (np.array([body[key] for body in bodies], np.int64) for key in "tohlc")
-    volume = np.array([float(body["v"]) for body in bodies])
-    return Bars(session.instrument, Timeframe.parse(session.spec.timeframe), at, opened, high, low, close, volume)

@@ -23,9 +23,10 @@ _PLAN = {"cash", "entry_value", "take_profit", "stop_loss", "horizon", "fee", "s
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """The decisions of one session.
+    """The decisions of one session on one of its instruments.
 
     Attributes:
+        model: the name of the model that was asked; None without one.
         last_seq: the last row of the journal that was read.
         bars: what it lived through, as it saw them, from the journal; None before the first bar.
         warmed: bars from before, if the journal keeps them (a live session); None for a replay.
@@ -37,6 +38,7 @@ class Decided:
 
     session_id: str
     spec: SessionSpec
+    model: str | None
     instrument: Instrument
     timeframe: Timeframe
     last_seq: int
@@ -62,8 +64,11 @@ class Decided:
         return max(int(strategy.warmup()), feature_set(features).warmup)
 
 
-def decisions(journal: Journal, session_id: str) -> Decided:
+def decisions(journal: Journal, session_id: str, book: int = 0) -> Decided:
     """Read a session's decisions; every row is held against the hash chain on the way.
+
+    Args:
+        book: the instrument's place in the session.
 
     Raises:
         NotFoundError: if there is no such session.
@@ -74,12 +79,16 @@ def decisions(journal: Journal, session_id: str) -> Decided:
     rows: list[dict[str, Any]] = []
     bars: list[list[Any]] = []
     warm: list[list[Any]] = []
-    version, seq = session.model_version, 0
+    model, version, seq = session.model_name, session.model_version, 0
+    if book:
+        _, model, version = session.also[book - 1]
     wanted: dict[str, Any] | None = None
     orders: dict[int, dict[str, Any]] = {}
     entered: dict[int, dict[str, Any]] = {}
     for row in journal.verified(session_id):
         body, seq = row.body, row.seq
+        if body.get("b", 0) != book:
+            continue
         match row.kind:
             case "bar":
                 bars.append([body["t"], body["o"], body["h"], body["l"], body["c"], float(body["v"])])
@@ -98,13 +107,13 @@ def decisions(journal: Journal, session_id: str) -> Decided:
             case "fill" if body["role"] == "entry" and body["id"] in orders:
                 entered.setdefault(row.ts_ns, orders.pop(body["id"]))
     for trade in journal.trades(session_id):
-        if trade.entry_ns in entered:
+        if trade.book == book and trade.entry_ns in entered:
             made = entered[trade.entry_ns]
             made["realised"], made["exit_ns"] = trade.pnl_quanta / trade.paid_quanta, trade.exit_ns
     frame = pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
     return Decided(
-        session_id, session.spec, session.instrument, timeframe, seq,
-        _bars(session.instrument, timeframe, bars), _bars(session.instrument, timeframe, warm), frame,
+        session_id, session.spec, model, session.instruments[book], timeframe, seq,
+        _bars(session.instruments[book], timeframe, bars), _bars(session.instruments[book], timeframe, warm), frame,
     )  # fmt: skip
 
 

@@ -121,12 +121,12 @@ def export(
                 for row in rows:
                     if row.kind in _TABLE_OF:
                         name = _TABLE_OF[row.kind]
-                        tables.setdefault(name, []).append(_line(name, view(row, session.instrument), row))
+                        tables.setdefault(name, []).append(_line(name, view(row, *session.instruments), row))
                 for name, lines in tables.items():
                     write(name, lines)
                 if progress is not None:
                     progress(counts["journal"], max(session.last_seq, counts["journal"]))
-            write("trades", [_trade(trade_view(t, session.instrument), t) for t in journal.trades(session_id)])
+            write("trades", [_trade(trade_view(t, *session.instruments), t) for t in journal.trades(session_id)])
         for name, part in parts.items():
             part.replace(folder / f"{name}.{form}")
     except OSError as error:

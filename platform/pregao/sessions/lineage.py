@@ -45,7 +45,8 @@ def lineage(journal: Journal, session_id: str, seq: int | None = None) -> list[S
     if not 1 <= wanted <= rows[-1].seq:
         raise NotFoundError(f"Session {session_id} has no row {wanted}.", f"Its rows are 1 to {rows[-1].seq}.")
     rows = rows[:wanted]
-    fill = _last(rows, "fill")
+    book = rows[-1].body.get("b")
+    fill = _last(rows, "fill", book)
     order = None if fill is None else _accepted(rows, fill)
     decision = None if fill is None else _decision(rows, fill)
     return [
@@ -57,27 +58,28 @@ def lineage(journal: Journal, session_id: str, seq: int | None = None) -> list[S
         _step(
             "decision", decision, session, "" if fill is None else "a person asked for it, or the end of the session"
         ),
-        *_made_of(rows[0], session, _version_at(rows if decision is None else rows[: decision.seq], session)),
+        *_made_of(rows[0], *_model_at(rows if decision is None else rows[: decision.seq], session, fill)),
     ]
 
 
 def _figure(rows: list[JournalRow], session: SessionRow) -> Step:
-    bar = _last(rows, "bar")
+    bar = next((row for row in reversed(rows) if row.kind == "bar" and "eq" in row.body), None)
     if bar is None:
         return Step("figure", None, {}, "no bar has been lived through yet")
-    shown = view(bar, session.instrument)
+    shown = view(bar, *session.instruments)
     return Step("figure", bar.seq, {name: shown[name] for name in ("t", "pnl", "eq", "pos", "fees")})
 
 
 def _step(what: str, row: JournalRow | None, session: SessionRow, note: str) -> Step:
     if row is None:
         return Step(what, None, {}, note)
-    shown = view(row, session.instrument)
+    shown = view(row, *session.instruments)
     return Step(what, row.seq, {k: v for k, v in shown.items() if k not in ("s", "k") and v is not None})
 
 
-def _last(rows: list[JournalRow], kind: str) -> JournalRow | None:
-    return next((row for row in reversed(rows) if row.kind == kind), None)
+def _last(rows: list[JournalRow], kind: str, book: int | None) -> JournalRow | None:
+    """The last row of a kind; where the row that was asked for is of a further instrument, of that."""
+    return next((r for r in reversed(rows) if r.kind == kind and book in (None, r.body.get("b", 0))), None)
 
 
 def _accepted(rows: list[JournalRow], fill: JournalRow) -> JournalRow | None:
@@ -95,9 +97,11 @@ def _decision(rows: list[JournalRow], fill: JournalRow) -> JournalRow | None:
     wanted = fill.body["role"] == "exit" and (order is None or order.body["reason"] != "horizon reached")
     actions = ("exit",) if wanted else ("enter",)
     until = fill.seq if order is None else order.seq
+    book = fill.body.get("b", 0)
     for row in reversed(rows[:until]):
         if (
             row.kind == "intent"
+            and row.body.get("b", 0) == book
             and row.body["action"] in actions
             and (row.body["acted"] or row.body["why"] == "approval")
         ):
@@ -107,30 +111,37 @@ def _decision(rows: list[JournalRow], fill: JournalRow) -> JournalRow | None:
     return None
 
 
-def _version_at(rows: list[JournalRow], session: SessionRow) -> str | None:
-    """The version of the model that was asked in the last of these rows: champions take over while a session runs."""
-    taken = (row.body["version"] for row in reversed(rows) if row.kind == "model" and not row.body["reason"])
-    return next(taken, session.model_version)
+def _model_at(
+    rows: list[JournalRow], session: SessionRow, fill: JournalRow | None
+) -> tuple[int, str | None, str | None]:
+    """The place of the instrument of a fill, the name of the model that was asked for it in the last of these rows, and
+    its version: champions take over while a session runs."""
+    book = fill.body.get("b", 0) if fill is not None else 0
+    own = (row.body for row in reversed(rows) if row.kind == "model" and row.body.get("b", 0) == book)
+    name, began_with = session.model_name, session.model_version
+    if book:
+        _, name, began_with = session.also[book - 1]
+    return book, name, next((body["version"] for body in own if not body["reason"]), began_with)
 
 
-def _made_of(started: JournalRow, session: SessionRow, version: str | None) -> list[Step]:
+def _made_of(started: JournalRow, book: int, name: str | None, version: str | None) -> list[Step]:
     """Strategy, model, run, data and code."""
-    facts = started.body
+    facts = started.body | (started.body["also"][book - 1] if book else {})
     model: dict[str, Any] = {"strategy": facts.get("strategy"), "strategy_version": facts.get("strategy_version")}
     code = {"pregao": facts.get("pregao")}
     data = {"version": facts.get("data_version"), "instrument": facts.get("instrument")}
-    if session.model_name is None:
+    if name is None:
         return [
             Step("model", 1, model, "the strategy uses none"),
             Step("run", None, {}, "without a model there was no training"),
             Step("data", 1, data, "" if data["version"] else _unversioned(facts)),
             Step("code", 1, code),
         ]
-    model |= {"name": session.model_name, "version": version}
+    model |= {"name": name, "version": version}
     try:
         from pregao.learning import registry
 
-        found = [m for m in registry.list_models(session.model_name) if m.version == version]
+        found = [m for m in registry.list_models(name) if m.version == version]
     except PregaoError as error:
         return [
             Step("model", 1, model),
@@ -139,7 +150,7 @@ def _made_of(started: JournalRow, session: SessionRow, version: str | None) -> l
             Step("code", 1, code),
         ]
     if not found:
-        missing = f"version {version} of {session.model_name} is not in the registry any more"
+        missing = f"version {version} of {name} is not in the registry any more"
         return [
             Step("model", 1, model, missing), Step("run", None, {}, missing),
             Step("data", 1, data | {"trained_on": facts.get("trained_on")}), Step("code", 1, code),

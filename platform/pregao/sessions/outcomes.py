@@ -10,6 +10,7 @@ import pandas as pd
 
 from pregao.core.bars import Bars
 from pregao.core.errors import NotFoundError
+from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.learning import outcomes, skew
 from pregao.learning.model import LoadedModel, UnusableError
@@ -17,7 +18,6 @@ from pregao.learning.others import bars_of, keys_of
 from pregao.market.store import Store
 from pregao.sessions.decisions import Decided, decisions
 from pregao.sessions.journal import Journal
-from pregao.sessions.records import SessionRow
 
 Progress = Callable[[str], None]
 
@@ -39,16 +39,20 @@ def collect(journal: Journal, store: Store, progress: Progress | None = None) ->
     tell = progress or (lambda line: None)
     told: list[dict[str, Any]] = []
     unchanged = 0
-    for session in reversed(journal.sessions()):
+    every = [(session, book) for session in reversed(journal.sessions()) for book in range(len(session.instruments))]
+    for session, book in every:
         if session.model_name is None or session.bars == 0:
             continue
-        path = outcomes.path_of(store.root, session.instrument.key, session.spec.timeframe, session.id)
-        until = _until(store, session)
+        instrument = session.instruments[book]
+        path = outcomes.path_of(store.root, instrument.key, session.spec.timeframe, session.id)
+        until = _until(store, instrument, session.spec.timeframe)
         before = outcomes.note_of(path)
         if before in (f"{session.last_seq} all known", f"{session.last_seq} until {until}"):
             unchanged += 1
             continue
-        decided = decisions(journal, session.id)
+        decided = decisions(journal, session.id, book)
+        if decided.bars is None:
+            continue
         frame = frame_of(decided, store)
         known = not (frame["how"] == "").any()
         note = f"{decided.last_seq} " + ("all known" if known else f"until {until}")
@@ -67,7 +71,7 @@ def frame_of(decided: Decided, store: Store) -> pd.DataFrame:
     frame = frame.drop(columns="exit_ns")
     key = {
         "session": decided.session_id, "instrument": decided.instrument.key, "timeframe": decided.timeframe.name,
-        "strategy": decided.spec.strategy, "model": decided.spec.model or "",
+        "strategy": decided.spec.strategy, "model": decided.model or "",
     }  # fmt: skip
     for place, (name, value) in enumerate(key.items()):
         frame.insert(place, name, value)
@@ -131,8 +135,8 @@ def _seen(decided: Decided, frame: pd.DataFrame, store: Store) -> pd.DataFrame:
 def _model(decided: Decided, version: str) -> LoadedModel:
     from pregao.learning import registry
 
-    assert decided.spec.model is not None
-    return registry.load(decided.spec.model, version)
+    assert decided.model is not None
+    return registry.load(decided.model, version)
 
 
 def _from_warm(decided: Decided, store: Store, features: str, *, lived: bool) -> Bars | None:
@@ -159,9 +163,9 @@ def _stored(decided: Decided, store: Store, start_ns: int | None) -> Bars | None
         return None
 
 
-def _until(store: Store, session: SessionRow) -> int:
-    """Open time of the newest stored bar of a session's series; 0 if there is none."""
+def _until(store: Store, instrument: Instrument, timeframe: str) -> int:
+    """Open time of the newest stored bar of a series; 0 if there is none."""
     try:
-        return store.coverage(session.instrument, Timeframe.parse(session.spec.timeframe)).last_ns
+        return store.coverage(instrument, Timeframe.parse(timeframe)).last_ns
     except NotFoundError:
         return 0

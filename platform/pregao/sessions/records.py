@@ -11,6 +11,8 @@ from typing import Any, Literal, NamedTuple
 from pydantic_core import from_json
 
 from pregao.core.instrument import Instrument
+from pregao.core.timeframe import Timeframe
+from pregao.learning.naming import model_name
 from pregao.sessions.spec import SessionSpec
 
 Status = Literal["created", "running", "paused", "stopped", "finished", "failed"]
@@ -208,9 +210,16 @@ class SessionRow:
         return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
     @property
+    def proposals(self) -> list[Body]:
+        """The bodies of all open proposals, one an instrument at most, oldest first."""
+        return [*([self.proposal] if self.proposal else []), *self.details.get("proposals", ())]
+
+    @property
     def model_name(self) -> str | None:
-        """The registered model that it trades with; None without one."""
-        return self.spec.model
+        """The registered model that its first instrument is traded with; None without one."""
+        if self.spec.model is not None or self.model_version is None:
+            return self.spec.model
+        return model_name(self.instrument, Timeframe.parse(self.spec.timeframe))
 
     @property
     def shadow_of(self) -> str | None:

@@ -18,6 +18,7 @@ _FEED = {
     "revised": "the venue has changed a bar that was traded on",
     "skewed": "the venue's clock and this machine's differ by {ms} ms",
     "ended": "the market has ended: {reason}",
+    "passed": "a bar came after the account had gone on without it",
 }
 
 
@@ -33,10 +34,11 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
-def line(row: View, instrument: Instrument) -> str | None:
+def line(row: View, *instruments: Instrument) -> str | None:
     """One event as one line; None for what a person need not see (bars, working orders, snapshots, memory)."""
-    told = _told(row, instrument)
-    return None if told is None else f"{moment(row['t'] if 't' in row else row['ts'])}  {told}"
+    told = _told(row, instruments[row.get("b", 0)])
+    whose = f"{row['symbol']} " if told is not None and "symbol" in row else ""
+    return None if told is None else f"{moment(row['t'] if 't' in row else row['ts'])}  {whose}{told}"
 
 
 def _told(row: View, instrument: Instrument) -> str | None:
@@ -62,9 +64,8 @@ def _told(row: View, instrument: Instrument) -> str | None:
             return f"command {row['command']}: {row['outcome']}"
         case "started":
             model = f", model {row['model']} version {row['model_version']}" if row["model"] else ""
-            return (
-                f"started: {row['strategy']} {row['strategy_version']} on {row['instrument']} {row['timeframe']}{model}"
-            )
+            markets = ", ".join([row["instrument"], *(each["instrument"] for each in row.get("also", ()))])
+            return f"started: {row['strategy']} {row['strategy_version']} on {markets} {row['timeframe']}{model}"
         case "paused" | "resumed":
             return f"{row['k']} by {row['by']}"
         case "stopped" | "finished":

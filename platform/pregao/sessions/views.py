@@ -1,11 +1,13 @@
 """Journal rows as the panel, the API and `trade watch` show them: floats in the quote currency, JSON-ready.
 
 Every view has ``s`` (seq), ``ts`` (the market's time, unix seconds) and ``k`` (kind). ``t`` is the open time of the
-bar that the row belongs to, unix seconds: where a chart puts it. By kind:
+bar that the row belongs to, unix seconds: where a chart puts it. In a session of several instruments a row of one of
+them has its ``symbol``, and its place ``b`` unless that is the first. By kind:
 
-- ``bar``: ``o h l c v``; the account after it: ``eq`` equity, ``pnl`` since the start, ``dd`` drawdown from the highest
-  equity (fraction, 0 or less), ``cash``, ``fees`` so far, ``pos`` signed quantity, ``ent`` mean entry price, ``tp`` and
-  ``sl`` prices (null without), ``upnl`` of the open position before fees, ``held`` bars.
+- ``bar``: ``o h l c v``; what is held after it: ``pos`` signed quantity, ``ent`` mean entry price, ``tp`` and ``sl``
+  prices (null without), ``upnl`` of the open position before fees, ``held`` bars; and the account: ``eq`` equity,
+  ``pnl`` since the start, ``dd`` drawdown from the highest equity (fraction, 0 or less), ``cash``, ``fees`` so far. Of
+  bars that closed together only the first has the account.
 - ``fill``: ``id order role side qty price ref`` (price before slippage) ``slip fee pnl`` (realised, gross of fees)
   ``pos cash rule amb`` (both exits in reach of one bar).
 - ``order``: ``id order role side qty price state`` (accepted, cancelled, rejected) ``reason``.
@@ -34,7 +36,7 @@ bar that the row belongs to, unix seconds: where a chart puts it. By kind:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 from pregao.core.instrument import Instrument
@@ -54,22 +56,41 @@ _PLAIN = ("started", "command", "error", "snapshot", "paused", "resumed", "cut",
 """Kinds whose bodies are shown as they are."""
 _SILENT = ("memory", "warmed")
 """Kinds that only recovery reads."""
+_OF_THE_ACCOUNT = (
+    "started",
+    "stopped",
+    "finished",
+    "paused",
+    "resumed",
+    "command",
+    "risk",
+    "missed",
+    "snapshot",
+    "cut",
+)
+"""Kinds that are of no one instrument."""
 
 
-def view(row: JournalRow, instrument: Instrument) -> View:
-    """One journal row for the screen; see the module."""
-    return views([row], instrument)[0]
+def view(row: JournalRow, *instruments: Instrument) -> View:
+    """One journal row for the screen, of a session that trades these; see the module."""
+    return views([row], *instruments)[0]
 
 
-def views(rows: Iterable[JournalRow], instrument: Instrument) -> list[View]:
+def views(rows: Iterable[JournalRow], *instruments: Instrument) -> list[View]:
     """Journal rows for the screen; a page asks for thousands of them at once."""
-    ratios = _ratios(instrument)
-    return [_view(row, instrument, ratios) for row in rows]
+    ratios = [_ratios(instrument) for instrument in instruments]
+    return [_view(row, instruments, ratios) for row in rows]
 
 
-def shown_body(body: Body, instrument: Instrument) -> View:
+def shown_body(body: Body, *instruments: Instrument) -> View:
     """A body's integers and exact texts as floats; also for `SessionRow.proposal`."""
-    return _body(body, instrument, _ratios(instrument))
+    instrument = instruments[body.get("b", 0)]
+    return _named(body, instruments) | _body(body, instrument, _ratios(instrument))
+
+
+def _named(body: Body, instruments: Sequence[Instrument]) -> View:
+    """Which of several instruments a row is of."""
+    return {"symbol": instruments[body.get("b", 0)].symbol} if len(instruments) > 1 else {}
 
 
 _Ratios = dict[str, tuple[int, int]]
@@ -80,14 +101,18 @@ def _ratios(instrument: Instrument) -> _Ratios:
     return {name: ratios[unit] for name, unit in _UNITS.items()}
 
 
-def _view(row: JournalRow, instrument: Instrument, ratios: _Ratios) -> View:
+def _view(row: JournalRow, instruments: Sequence[Instrument], ratios: Sequence[_Ratios]) -> View:
     shown: View = {"s": row.seq, "ts": row.ts_ns / _NS, "k": row.kind}
     if row.kind in _SILENT:
         return shown
     body = row.body
+    number = body.get("b", 0)
+    if row.kind not in _OF_THE_ACCOUNT:
+        shown |= _named(body, instruments)
     if row.kind in _PLAIN:
         return shown | body
-    shown |= _body(body, instrument, ratios)
+    instrument = instruments[number]
+    shown |= _body(body, instrument, ratios[number])
     if row.kind == "bar":
         shown |= _open_position(body, instrument)
     return shown
@@ -125,22 +150,25 @@ _SHOWN: dict[str, Callable[[Any, Instrument], Any]] = {
 
 def _open_position(body: Body, instrument: Instrument) -> View:
     """What a bar's account says about the open position."""
-    lots, cost, equity, peak = body["pos"], body["cost"], body["eq"], body["peak"]
-    shown: View = {"dd": (equity - peak) / peak if peak > 0 else 0.0, "ent": None, "upnl": 0.0}
+    lots, cost = body["pos"], body["cost"]
     n, d = instrument.ratios[2]
-    shown["peak"] = peak * n / d
-    shown["cost"] = cost * n / d
+    shown: View = {"ent": None, "upnl": 0.0, "cost": cost * n / d}
+    if "eq" in body:
+        equity, peak = body["eq"], body["peak"]
+        shown |= {"dd": (equity - peak) / peak if peak > 0 else 0.0, "peak": peak * n / d}
     if lots:
         shown["ent"] = float(instrument.tick_size) * cost / (lots * instrument.tick_quanta)
         shown["upnl"] = (lots * body["c"] * instrument.tick_quanta - cost) * n / d
     return shown
 
 
-def trade_view(trade: Trade, instrument: Instrument) -> View:
+def trade_view(trade: Trade, *instruments: Instrument) -> View:
     """A round trip: times in unix seconds, prices are means, ``return`` is a fraction of the money put in."""
+    instrument = instruments[trade.book]
     units = float(instrument.quantity(trade.lots))
     return {
         "number": trade.number,
+        "symbol": instrument.symbol,
         "entry": trade.entry_ns / _NS,
         "exit": trade.exit_ns / _NS,
         "side": "long" if trade.side > 0 else "short",
@@ -175,9 +203,22 @@ def money_of(spec: SessionSpec) -> Money:
     return "sandbox" if broker.sandbox else "real"
 
 
+def standings(row: SessionRow) -> list[View]:
+    """How each of several instruments stands; empty of a session of one. ``pos`` is the signed quantity, ``ent`` the
+    mean entry price, ``c`` the last price (null before the first), ``upnl`` of the open position before fees, ``pnl``
+    of the closed round trips net of fees, ``fees`` paid."""
+    shown = []
+    for instrument, body in zip(row.instruments, row.details.get("books", ()), strict=False):
+        figures = _open_position(body, instrument) | _body(body, instrument, _ratios(instrument))
+        figures["c"] = figures["c"] or None
+        shown.append({"instrument": instrument.key, "symbol": instrument.symbol, **figures})
+    return shown
+
+
 def session_view(row: SessionRow) -> View:
     """A session as it stands: money in the quote currency, times in unix seconds, rates in per cent."""
     spec, instrument = row.spec, row.instrument
+    waiting = [shown_body(body, *row.instruments) for body in row.proposals]
     return {
         "id": row.id,
         "status": row.status,
@@ -185,6 +226,7 @@ def session_view(row: SessionRow) -> View:
         "created": row.created_ns / _NS,
         "instrument": instrument.key,
         "symbol": instrument.symbol,
+        "books": standings(row),
         "asset_class": instrument.asset_class,
         "quote": instrument.quote,
         "synthetic": instrument.synthetic,
@@ -205,7 +247,8 @@ def session_view(row: SessionRow) -> View:
         "bars": row.bars,
         "bars_total": row.bars_total,
         "bar": row.bar_ns / _NS if row.bars else None,
-        "proposal": shown_body(row.proposal, instrument) if row.proposal else None,
+        "proposal": waiting[0] if waiting else None,
+        "proposals": waiting,
         "notices": row.details.get("notices", {}),
         "last_seq": row.last_seq,
         "chain": row.chain,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,8 +11,25 @@ from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.sessions.records import Command, CommandKind, SessionRow, Status, Trade
 from pregao.sessions.spec import Mode, Replay
-from pregao.sessions.views import Money, broker_of, money_of, shown_body, trade_view
+from pregao.sessions.views import Money, broker_of, money_of, shown_body, standings, trade_view
 from pregao_ui.schemas.market import InstrumentOut
+
+
+class BookOut(BaseModel):
+    """How one of several instruments of a session stands; money in the quote currency."""
+
+    instrument: str = Field(description="Its key; its rows and trades have its symbol")
+    symbol: str
+    pos: float = Field(description="Signed quantity")
+    ent: float | None = Field(description="Mean entry price")
+    c: float | None = Field(description="Last price")
+    cost: float
+    upnl: float = Field(description="Profit or loss of the open position, before fees")
+    pnl: float = Field(description="Of the closed round trips, net of fees")
+    fees: float
+    trades: int
+    wins: int
+    model_version: str | None
 
 
 class SessionOut(BaseModel):
@@ -21,7 +39,8 @@ class SessionOut(BaseModel):
     created: float
     status: Status
     error: str | None
-    instrument: InstrumentOut
+    instrument: InstrumentOut = Field(description="The first that it trades")
+    also: list[InstrumentOut] = Field(description="The further ones, in the same account")
     timeframe: str
     seconds: int = Field(description="Length of a bar")
     strategy: str
@@ -56,7 +75,9 @@ class SessionOut(BaseModel):
     bars: int
     bars_total: int = Field(description="0 if it follows the market live")
     notices: list[str] = Field(description="Sentences that the person should read")
+    books: list[BookOut] = Field(description="How each of several instruments stands; empty of a session of one")
     proposal: dict[str, Any] | None = Field(description="The entry that waits for a person, if one does")
+    proposals: list[dict[str, Any]] = Field(description="All that wait, one an instrument at most, oldest first")
     heartbeat: float | None = Field(description="When its runner last showed itself, by the wall clock")
     updated: float
     last_seq: int
@@ -65,12 +86,14 @@ class SessionOut(BaseModel):
     def of(cls, row: SessionRow) -> SessionOut:
         """The shape for a session's row."""
         spec, feed = row.spec, row.spec.feed
+        waiting = [shown_body(body, *row.instruments) for body in row.proposals]
         return cls(
             id=row.id,
             created=row.created_ns / 1e9,
             status=row.status,
             error=row.error,
             instrument=InstrumentOut.of(row.instrument),
+            also=[InstrumentOut.of(each.instrument) for each in row.also],
             timeframe=spec.timeframe,
             seconds=Timeframe.parse(spec.timeframe).seconds,
             strategy=spec.strategy,
@@ -105,7 +128,9 @@ class SessionOut(BaseModel):
             wins=row.win_count,
             bars=row.bars,
             bars_total=row.bars_total,
-            proposal=None if row.proposal is None else shown_body(row.proposal, row.instrument),
+            proposal=waiting[0] if waiting else None,
+            proposals=waiting,
+            books=[BookOut.model_validate(each) for each in standings(row)],
             heartbeat=row.heartbeat_ns / 1e9 or None,
             updated=row.updated_ns / 1e9,
             last_seq=row.last_seq,
@@ -116,6 +141,7 @@ class TradeOut(BaseModel):
     """A closed round trip; ``pnl`` is net of fees, ``return_percent`` of what was put in, ``role`` why it ended."""
 
     number: int
+    symbol: str
     entry: float
     exit: float
     side: Literal["long", "short"]
@@ -129,19 +155,21 @@ class TradeOut(BaseModel):
     ambiguous: bool
 
     @classmethod
-    def of(cls, trade: Trade, instrument: Instrument) -> TradeOut:
+    def of(cls, trade: Trade, instruments: Sequence[Instrument]) -> TradeOut:
         """The shape for a trade."""
-        shown = trade_view(trade, instrument)
+        shown = trade_view(trade, *instruments)
         return cls(**{**shown, "quantity": shown["qty"], "return_percent": 100 * shown["return"]})
 
 
 class CommandIn(BaseModel):
-    """A command to a session; ``proposal`` names what is accepted or refused."""
+    """A command to a session; ``proposal`` names what is accepted or refused, ``instrument`` the one position that is
+    to be closed, by its symbol or key."""
 
     model_config = ConfigDict(extra="forbid")
 
     kind: CommandKind
     proposal: int | None = Field(default=None, ge=1)
+    instrument: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 class EquityOut(BaseModel):

@@ -32,9 +32,10 @@ class Wanted(NamedTuple):
 
     def fits(self, row: SessionRow) -> bool:
         """Whether a session is among them; ``text`` is a part of its id, symbol, key, strategy or model."""
-        said = " ".join((row.id, row.instrument.symbol, row.instrument.key, row.spec.strategy, row.spec.model or ""))
+        names = [name for each in row.instruments for name in (each.symbol, each.key)]
+        said = " ".join((row.id, *names, row.spec.strategy, row.spec.model or ""))
         return (
-            self.instrument in (None, row.instrument.key, row.instrument.symbol)
+            self.instrument in (None, *names)
             and self.strategy in (None, row.spec.strategy)
             and self.mode in (None, row.spec.mode)
             and (self.text is None or self.text.casefold() in said.casefold())
@@ -55,7 +56,7 @@ class Sessions:
     def __init__(self, journal: Journal, flows: Flows) -> None:
         self.journal = journal
         self.flows = flows
-        self._instruments: dict[str, Instrument] = {}
+        self._instruments: dict[str, tuple[Instrument, ...]] = {}
 
     def all(self) -> list[SessionOut]:
         """All sessions, newest first."""
@@ -80,10 +81,9 @@ class Sessions:
 
     def rows(self, session_id: str, after: int, limit: int) -> list[dict[str, Any]]:
         """The rows with a number above ``after``, as `pregao.sessions.views` shows them."""
-        if session_id not in self._instruments:  # a session's instrument never changes
-            self._instruments[session_id] = self.journal.session(session_id).instrument
-        instrument = self._instruments[session_id]
-        return views(self.journal.rows(session_id, after, limit), instrument)
+        if session_id not in self._instruments:  # a session's instruments never change
+            self._instruments[session_id] = self.journal.session(session_id).instruments
+        return views(self.journal.rows(session_id, after, limit), *self._instruments[session_id])
 
     def tail_start(self, session_id: str, n: int) -> int:
         """The number after which the last ``n`` rows come."""
@@ -92,7 +92,7 @@ class Sessions:
     def trades(self, session_id: str, limit: int) -> list[TradeOut]:
         """The last ``limit`` round trips, oldest first; those that ended because their time was over say so."""
         row = self.journal.session(session_id)
-        found = [TradeOut.of(trade, row.instrument) for trade in self.journal.trades(session_id, limit)]
+        found = [TradeOut.of(trade, row.instruments) for trade in self.journal.trades(session_id, limit)]
         over = self._timed_out(session_id, limit) if row.spec.horizon else set()
         return [
             trade.model_copy(update={"role": "horizon"}) if trade.role == "exit" and trade.exit in over else trade
@@ -118,8 +118,10 @@ class Sessions:
         query = select(j.ts_ns, j.body).where(j.session_id == session_id, j.kind == "bar").order_by(j.seq)
         with self.journal.reading() as connection:
             for ts_ns, body in connection.execute(query):
-                closes.append(ts_ns)
-                quanta.append(json.loads(body)["eq"])
+                worth = json.loads(body).get("eq")
+                if worth is not None:
+                    closes.append(ts_ns)
+                    quanta.append(worth)
         if not closes:
             return EquityOut(session=session_id, times=[], equity=[])
         times, equity = np.array(closes, np.int64), np.array(quanta, np.float64) * float(session.instrument.quantum)
@@ -138,7 +140,7 @@ class Sessions:
 
     def command(self, session_id: str, command: CommandIn) -> int:
         """Put a command into a session's inbox; its number."""
-        body = {} if command.proposal is None else {"proposal": command.proposal}
+        body = command.model_dump(include={"proposal", "instrument"}, exclude_none=True)
         return control.command(session_id, command.kind, body, journal=self.journal)
 
     def start(self, spec: SessionSpec, key: str = "") -> Launched:

@@ -24,7 +24,7 @@ from pregao.learning.lineage import ModelInfo as ModelInfo
 from pregao.learning.lineage import info_of, tags_of
 from pregao.learning.model import LoadedModel as LoadedModel
 from pregao.learning.model import UnusableError, inference_of
-from pregao.learning.model import model_name as model_name
+from pregao.learning.naming import model_name as model_name
 from pregao.learning.pipeline import Workspace
 from pregao.learning.registry import aliases, connection, runs
 from pregao.learning.registry.aliases import CHALLENGER as CHALLENGER

@@ -129,7 +129,7 @@ class Courier:
 
     def _tell_session(self, target: Target, plan: Plan, session: SessionRow, after: int, seen: dict[str, int]) -> None:
         rows, last = self._news(session.id, after)
-        shown = [view(row, session.instrument) for row in rows]
+        shown = [view(row, *session.instruments) for row in rows]
         message = messages.of_session(session, shown, plan.topics, plan.language)
         if message is not None:
             targets.send(target.id, message.title, message.body)

@@ -78,7 +78,7 @@ def of_session(
     """One message on what a session lived through; None if nothing of it is asked for."""
     words = _WORDS[language]
     told = [
-        _sentence(row, session.instrument, language)
+        _sentence(row, session.instruments, language)
         for row in rows
         if TOPIC_OF.get(row["k"]) in topics and (row["k"] != "proposal" or row["state"] == "open")
     ]
@@ -88,7 +88,7 @@ def of_session(
         left_out = words["more"].format(count=len(told) - LINES)
         told = [*told[: LINES // 2], left_out, *told[-LINES // 2 :]]
     money = words[money_of(session.spec)].format(broker=broker_of(session.spec))
-    title = words["title"].format(symbol=session.instrument.symbol, money=money)
+    title = words["title"].format(symbol=session.market, money=money)
     return Message(title, "\n".join([*told, f"({session.id})"]))
 
 
@@ -105,8 +105,8 @@ def test(language: Language) -> Message:
     return Message(_WORDS[language]["test_title"], _WORDS[language]["test"])
 
 
-def _sentence(row: View, instrument: Instrument, language: Language) -> str:
-    words = _WORDS[language]
+def _sentence(row: View, instruments: Sequence[Instrument], language: Language) -> str:
+    words, instrument = _WORDS[language], instruments[row.get("b", 0)]
     figures: dict[str, str] = {}
     if row["k"] == "fill":
         figures = {"qty": instrument.quantity_text(row["qty"]), "price": instrument.price_text(row["price"])}
@@ -116,4 +116,5 @@ def _sentence(row: View, instrument: Instrument, language: Language) -> str:
     more = {"quote": instrument.quote}
     if row["k"] == "fill":
         more |= {"did": words["buy" if row["side"] > 0 else "sell"], "role": words[row["role"]]}
-    return words[row["k"]].format(**{**row, **figures, **more})
+    whose = f"{row['symbol']}: " if "symbol" in row else ""
+    return whose + words[row["k"]].format(**{**row, **figures, **more})
