@@ -75,7 +75,7 @@ def say(stocked: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFix
         (("--fee", "50"), "fee"),
         (("--horizon", "-3"), "horizon"),
         (("--speed", "-1"), "speed"),
-        (("--since", "2031-01-01"), "no bars between"),
+        (("--since", "2031-01-01"), "no bars of"),
         (("--set", "slow=2"), "slow"),
     ],
 )

@@ -53,8 +53,8 @@ def test_a_value_out_of_range_is_named_by_its_field(changes: dict[str, Any], fie
         ({"config": {"speed": 1}}, "config", "speed: Extra inputs"),
         ({"model": "pregao.X.1m"}, "model", "uses no model"),
         ({"entry_value": 5}, "entry_value", "below the least order"),
-        ({"feed": {"start": START_NS + 10**15}}, "feed.start", "no bars between"),
-        ({"feed": {"start": START_NS + 60 * 10**9, "end": START_NS}}, "feed.start", "no bars between"),
+        ({"feed": {"start": START_NS + 10**15}}, "feed.start", "no bars of"),
+        ({"feed": {"start": START_NS + 60 * 10**9, "end": START_NS}}, "feed.start", "no bars of"),
         ({"feed": {"version": "abcdef"}}, "feed.version", "no version named"),
     ],
 )

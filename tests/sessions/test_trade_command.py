@@ -161,7 +161,7 @@ def test_ctrl_c_lets_go_and_resume_goes_on(market: Bars, no_servers: None, home:
         ([*HERE, "--set", "every"], 2, "not name=value"),
         ([*HERE, "--set", "never=1"], 2, "never"),
         ([*HERE, "--since", "yesterday"], 2, "is not a date"),
-        ([*HERE, "--since", "2099-01-01"], 2, "no bars between"),
+        ([*HERE, "--since", "2099-01-01"], 2, "no bars of"),
         ([*HERE, "--timeframe", "1w"], 2, "no 1w bars"),
         (["trade", "start", "--strategy", "probe", "--data", "GOLD", "--here"], 2, "no instrument named 'GOLD'"),
         (["trade", "start", "--strategy", "wish", "--data", "TEST/USDT", "--here"], 2, "no strategy named 'wish'"),

@@ -30,7 +30,7 @@ def screen(journal: Journal, session_id: str, attended: bool = True, width: int 
     row = journal.session(session_id)
     scene = Scene()
     for found in journal.rows(session_id, 0, 100_000):
-        scene.hear(view(found, row.instrument), row.instrument)
+        scene.hear(view(found, *row.instruments), row)
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(scene.drawn(row, attended, width))
     return console.export_text()

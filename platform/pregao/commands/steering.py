@@ -73,10 +73,11 @@ def resume(session_id: str, here: bool, as_json: bool) -> None:
 
 @click.command()
 @click.argument("session_id", metavar="SESSION")
+@click.option("--instrument", metavar="NAME", default=None, help="Only this one's, by symbol or key; default all.")
 @json_option
-def flatten(session_id: str, as_json: bool) -> None:
-    """Close the position and go on: live at the last price heard, of a replay at the next bar's open."""
-    _command(session_id, "flatten", {}, as_json)
+def flatten(session_id: str, instrument: str | None, as_json: bool) -> None:
+    """Close the positions and go on: live at the last price heard, of a replay at the next bar's open."""
+    _command(session_id, "flatten", {} if instrument is None else {"instrument": instrument}, as_json)
 
 
 @click.command()
@@ -108,7 +109,10 @@ def _command(session_id: str, kind: str, body: dict[str, Any], as_json: bool) ->
 def _left(journal: Journal, session_id: str) -> dict[str, Any]:
     """What a session that was told to close its position still holds, and what it warns of."""
     row = journal.session(session_id)
-    return {"status": row.status, "position": row.position, "notices": row.details.get("notices", {})}
+    books = row.details.get("books", ())
+    held = {each.symbol: float(each.quantity(body["pos"])) for each, body in zip(row.instruments, books, strict=False)}
+    held = held or {row.instrument.symbol: row.position}
+    return {"status": row.status, "held": held, "notices": row.details.get("notices", {})}
 
 
 def _send(journal: Journal, session_id: str, kind: str, body: dict[str, Any], wait: bool = True) -> dict[str, Any]:
@@ -139,7 +143,8 @@ def _tell(told: dict[str, Any], as_json: bool) -> None:
         click.echo(f"Go on with `pregao trade resume {session_id}`.")
     else:
         click.echo(f"Session {told['session']}: {told['command']}, {told['outcome']}.")
-        if told.get("position"):
-            click.echo(f"It still holds {told['position']:g}: that is closed as soon as it can be.")
+        held = ", ".join(f"{quantity:g} {symbol}" for symbol, quantity in told.get("held", {}).items() if quantity)
+        if held:
+            click.echo(f"It still holds {held}: that is closed as soon as it can be.")
             for notice in told["notices"].values():
                 click.echo(f"Note: {notice}")

@@ -211,7 +211,7 @@ class Machine:
         key = f"{about} {book.number}" if book.number else about
         self.notices.pop(key, None)
         if said:
-            self.notices[key] = f"{book.name}: {said}" if book.name else said
+            self.notices[key] = f"About {book.name}: {said}" if book.name else said
 
     @property
     def unheard(self) -> str:
