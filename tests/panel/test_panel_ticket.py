@@ -362,6 +362,7 @@ def test_a_venue_is_asked_what_it_trades_and_what_is_typed_is_compared(
     markets = [VenueMarket("BTC/USDT"), VenueMarket("TUCANO/USDT"), VenueMarket("PAUSED/USDT", status="BREAK")]
     with Venue(markets, start="2024-03-01") as venue:
         monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", venue.url)
+        filling.ask(ticket, services)
         assert filling.listed(ticket, services).choices == [(name, name) for name in ("BTC/USDT", "TUCANO/USDT")]
         before = len(venue.requests)
         found = told(services, **asked, instrument="tucano-usdt")
@@ -370,7 +371,7 @@ def test_a_venue_is_asked_what_it_trades_and_what_is_typed_is_compared(
         assert found.hints["instrument"] == "2 markets: type to search"
         wrong = told(services, "pt-BR", **asked, instrument="TUCAN/USDT")
         assert wrong.errors == {"instrument": "Binance não negocia TUCAN/USDT. Parecidos: TUCANO/USDT, BTC/USDT."}
-        filling.listed(ticket, services)
+        filling.ask(ticket, services)
         assert len(venue.requests) == before  # asked once
 
 
@@ -380,6 +381,7 @@ def test_a_venue_that_cannot_be_asked_leaves_the_well_known_markets(
     monkeypatch.setenv("PREGAO_CCXT_BINANCE_URL", "http://127.0.0.1:9")
     monkeypatch.setattr("pregao.market.sources.ccxt.patience.Patience.wait_s", lambda *_: 0.0)
     ticket = Ticket(**(GOOD | {"feed": "live", "venue": "ccxt/binance", "instrument": "BTC/USDT"}))
+    filling.ask(ticket, services)
     assert ("ETH/USDT", "ETH/USDT") in filling.listed(ticket, services).choices
     found = told(services, feed="live", venue="ccxt/binance", instrument="ANY/USDT")
     assert found.errors == {}

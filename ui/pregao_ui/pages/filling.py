@@ -187,12 +187,18 @@ def _converted(ticket: Ticket, services: Services) -> dict[str, Any]:
     return found
 
 
+def ask(ticket: Ticket, services: Services) -> None:
+    """Ask a live market's venue what it trades, which may take a while."""
+    place = venue(ticket.venue) if ticket.live else None
+    if place is not None and place.listed:
+        services.listings.ask(place.source, place.options)
+
+
 def listed(ticket: Ticket, services: Services) -> Any:
-    """The instruments of a live market's venue, once it has said what it trades: what is chosen stays."""
+    """The instruments of a live market's venue, as far as it has said what it trades: what is chosen stays."""
     place = venue(ticket.venue) if ticket.live else None
     if place is None or not place.listed:
         return gr.skip()
-    services.listings.ask(place.source, place.options)
     return gr.Dropdown(choices=_followed(place, str(ticket.asset_class), _stored(services), services))
 
 

@@ -184,14 +184,20 @@ def _wire(
 
         return fill
 
+    def ask(*values: Any) -> None:
+        filling.ask(_ticket(values), services)
+
     def listed(*values: Any) -> Any:
         return filling.listed(_ticket(values), services)
 
     def ask_venue(after: Any) -> None:
-        """Once the form is there: what a live market's venue trades, which may take a while."""
-        after.then(listed, inputs, form.instrument, preprocess=False, **QUIET).then(
-            check, inputs, verdict, preprocess=False, **QUIET
-        )
+        """Once the form is there: what a live market's venue trades, which may take a while.
+
+        Another venue may have been chosen meanwhile: what is listed is that of the form as it is then.
+        """
+        answered = after.then(ask, inputs, None, preprocess=False, **QUIET)
+        filled = answered.then(listed, inputs, form.instrument, preprocess=False, **QUIET)
+        filled.then(check, inputs, verdict, preprocess=False, **QUIET)
 
     for name in NAMES:
         component = getattr(form, name)
