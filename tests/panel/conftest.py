@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from panel_process import PASSWORD, Events, Panel
 from probe_market import random_walk
 from yahoo import YahooServer
 
+from pregao.market.feeds import Watch
+from pregao.market.sources.yfinance import YFinance
+from pregao.market.sources.yfinance_live import YahooWire
 from pregao.market.store import Store
 from pregao.operations.ports import free_port
 from pregao.settings import settings
@@ -84,6 +88,18 @@ def locked(panel: Panel) -> Iterator[Panel]:
     access.set_password(PASSWORD)
     yield panel
     access.remove_password()
+
+
+@pytest.fixture
+def trading(yahoo: YahooServer, monkeypatch: pytest.MonkeyPatch) -> YahooServer:
+    """Yahoo amid a session of NEWCO's exchange, for runners in this process, too; time passes only by ``now``."""
+    minutes = yahoo.stocks["NEWCO"].minutes["time"]
+    some = range(int(minutes.searchsorted(time.time() - 4 * 86_400)), len(minutes) - 30)
+    amid = next(i for i in some if minutes[i + 30] - minutes[i - 30] == 3_600)
+    monkeypatch.setattr(yahoo, "now", float(minutes[amid]))
+    monkeypatch.setattr(YahooWire.__init__, "__defaults__", (lambda: int((yahoo.now or 0) * 1e9),))
+    monkeypatch.setattr(YFinance, "watch", Watch(stale_s=30.0, poll_s=0.2, settle_s=0.0, check_s=60.0, late_s=120.0))
+    return yahoo
 
 
 @pytest.fixture

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT, START_NS
+from waiting import wait
 from yahoo import YahooServer
 
+from pregao.core.bars import COLUMNS
 from pregao.sessions import control
 from pregao.sessions.spec import SessionSpec
 
@@ -105,6 +107,43 @@ def test_a_session_as_it_stands(panel: Any, finished: str) -> None:
     assert told["equity"] == pytest.approx(told["cash"] + told["pnl"])
     assert told["trades"] > 0
     assert finished in [s["id"] for s in panel.http.get("/api/sessions").json()]
+
+
+def test_a_replay_begins_after_stored_bars(panel: Any) -> None:
+    start_ns = START_NS + 300 * 60_000_000_000
+    session_id = panel.session(feed={"speed": 0, "start": start_ns})
+    told = panel.http.get(f"/api/sessions/{session_id}/before", params={"end": start_ns / 1e9, "limit": 220}).json()
+    query = {"instrument": INSTRUMENT.key, "timeframe": "1m", "end": start_ns / 1e9, "limit": 220}
+    assert told == panel.http.get("/api/bars", params=query).json()
+    assert len(told) == 220
+    far = {"end": 1e11, "limit": 1}  # more than 64 bits of ns
+    (last,) = panel.http.get(f"/api/sessions/{session_id}/before", params=far).json()
+    assert last["t"] == 1_700_000_040 + 60 * 1_499
+    assert panel.http.get(f"/api/sessions/{session_id}/before").json() == []  # where it begins is not told
+    assert panel.http.get("/api/sessions/gone/before").status_code == 404
+
+
+def test_a_live_session_begins_after_the_bars_that_it_was_warmed_up_on(panel: Any, trading: YahooServer) -> None:
+    feed = {"kind": "live", "source": "yfinance", "symbol": "NEWCO"}
+    values = {"instrument": "yfinance/yahoo/NEWCO", "timeframe": "1m", "feed": feed}
+    session_id = panel.session(config={"fast": 3, "slow": 40}, **values)
+    before = f"/api/sessions/{session_id}/before"
+    assert panel.http.get(before).json() == []  # not begun, and not in the store
+    panel.run(session_id)
+    wait(lambda: panel.journal.session(session_id).status == "running")
+    told = panel.http.get(before, params={"limit": 1_000}).json()
+    (warmed,) = (row.body["bars"] for row in panel.journal.rows(session_id) if row.kind == "warmed")
+    assert len(told) == len(warmed) >= 40
+    assert [bar["t"] * 10**9 for bar in told] == [bar[0] for bar in warmed]
+    assert told[-1]["t"] + 60 <= trading.now
+    minutes = trading.stocks["NEWCO"].minutes
+    at = int(minutes["time"].searchsorted(told[-1]["t"]))
+    true = {short: round(int(minutes[name][at]) * 0.01, 2) for short, name in zip("ohlc", COLUMNS, strict=True)}
+    assert {name: told[-1][name] for name in "ohlc"} == true
+    assert told[-1]["v"] == minutes["volume"][at]
+    assert panel.http.get(before, params={"limit": 5}).json() == told[-5:]
+    assert panel.http.get(before, params={"end": told[-5]["t"], "limit": 10}).json() == told[-15:-5]
+    panel.let_go()
 
 
 def test_trades_add_up_to_the_result(panel: Any, finished: str) -> None:

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from waiting import wait
 from yahoo import YahooServer
-
-from pregao.market.feeds import Watch
-from pregao.market.sources.yfinance import YFinance
-from pregao.market.sources.yfinance_live import YahooWire
 
 pytestmark = pytest.mark.browser
 
@@ -41,16 +36,8 @@ def typed(page: Any, words: str) -> None:
     page.keyboard.type(words, delay=40)
 
 
-def test_a_company_is_found_by_its_name_followed_and_stopped(
-    panel: Any, visit: Any, yahoo: YahooServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    minutes = yahoo.stocks["NEWCO"].minutes["time"]
-    some = range(int(minutes.searchsorted(time.time() - 4 * 86_400)), len(minutes) - 30)
-    monkeypatch.setattr(
-        yahoo, "now", float(minutes[next(i for i in some if minutes[i + 30] - minutes[i - 30] == 3_600)])
-    )
-    monkeypatch.setattr(YahooWire.__init__, "__defaults__", (lambda: int(yahoo.now * 1e9),))
-    monkeypatch.setattr(YFinance, "watch", Watch(stale_s=30.0, poll_s=0.2, settle_s=0.0, check_s=60.0, late_s=120.0))
+def test_a_company_is_found_by_its_name_followed_and_stopped(panel: Any, visit: Any, trading: YahooServer) -> None:
+    yahoo = trading
     yahoo.searched.clear()
     visitor = visit()
     page = stocks(visitor)
@@ -68,13 +55,19 @@ def test_a_company_is_found_by_its_name_followed_and_stopped(
     assert (spec.instrument, spec.feed.symbol) == ("yfinance/yahoo/NEWCO", "NEWCO")
     panel.run(session_id)
     visitor.wait_text("status", "running")
-    wait(lambda: panel.journal.session(session_id).status == "running")
+    page.wait_for_selector("[data-bind=title] >> text=NEWCO · 1m")
+    bars = "() => Number(document.querySelector('.pg-live')?.dataset.bars)"
+    page.wait_for_function(f"({bars})() > 0")  # those that it was warmed up on: the market is not in the store
+    before = page.evaluate(bars)
+    page.wait_for_selector("[data-chart=note] >> text=paler: before the session")
     yahoo.now += 10
     for count in (1, 2):
         yahoo.now += 60
         wait(lambda: panel.journal.session(session_id).bars >= count)  # noqa: B023
-    page.wait_for_function("() => Number(document.querySelector('.pg-live').dataset.bars) >= 2")
-    page.wait_for_selector("[data-bind=title] >> text=NEWCO · 1m")
+    page.wait_for_function(f"n => ({bars})() === n", arg=before + 2)
+    page.reload()
+    page.wait_for_function(f"n => ({bars})() === n", arg=before + 2)
+    page.wait_for_selector("[data-chart=note] >> text=paler: before the session")
     page.click("[data-command=stop]")
     visitor.wait_text("status", "stopped")
 

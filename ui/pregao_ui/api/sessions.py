@@ -16,6 +16,7 @@ from pregao_ui.api.events import STREAM_HEADERS
 from pregao_ui.api.problems import CONFLICT, NOT_FOUND, ConflictError
 from pregao_ui.api.tagged import TaggedRoute
 from pregao_ui.refusals import refusal
+from pregao_ui.schemas.market import BarOut
 from pregao_ui.schemas.sessions import Accepted, CommandIn, CommandOut, EquityOut, Launched, SessionOut, TradeOut
 from pregao_ui.services import Services
 from pregao_ui.services.sessions import Wanted
@@ -117,6 +118,15 @@ def router(services: Services, hub: Hub) -> APIRouter:
     def equity(session_id: str, points: Annotated[int, Query(ge=10, le=4_000)] = 500) -> EquityOut:
         """The equity after each bar, thinned for a picture of so many columns; no extreme is lost."""
         return services.sessions.equity(session_id, points)
+
+    @api.get("/{session_id}/before", responses=NOT_FOUND)
+    def before(
+        session_id: str,
+        end: Annotated[float | None, Query(ge=0, le=1e11, description="Only bars that open before this time")] = None,
+        limit: Annotated[int, Query(ge=1, le=5_000)] = 300,
+    ) -> list[BarOut]:
+        """The last bars from before the session, oldest first: stored ones, and those it was warmed up on live."""
+        return services.before.bars(session_id, end, limit)
 
     @api.get("/{session_id}/commands/{number}", responses=NOT_FOUND)
     def answer(session_id: str, number: Annotated[int, Path(ge=1)]) -> CommandOut:

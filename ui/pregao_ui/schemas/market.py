@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel
 
+from pregao.core.bars import Bar
 from pregao.core.instrument import Instrument
 
 
@@ -58,3 +59,9 @@ class BarOut(BaseModel):
     l: float  # noqa: E741  # the field's usual name
     c: float
     v: float
+
+    @classmethod
+    def of(cls, bar: Bar, instrument: Instrument) -> BarOut:
+        """The shape for a bar."""
+        o, h, low, c = (float(instrument.price(ticks)) for ticks in bar[2:6])
+        return cls(t=bar.open_ns // 10**9, o=o, h=h, l=low, c=c, v=bar.volume)

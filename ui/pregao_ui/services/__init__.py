@@ -12,6 +12,7 @@ import contextlib
 from pregao.core.errors import PregaoError
 from pregao.market.store import Store
 from pregao.sessions.journal import Journal
+from pregao_ui.services.before import Before
 from pregao_ui.services.data import Data
 from pregao_ui.services.flows import Flows
 from pregao_ui.services.health import HealthCheck
@@ -39,6 +40,7 @@ class Services:
         self.sessions = Sessions(self.journal, self.flows)
         self.proofs = Proofs(self.journal)
         self.market = Market(self.store)
+        self.before = Before(self.journal, self.market)
         self.listings = Listings()
         self.data = Data(self.store)
         self.strategies = Strategies()

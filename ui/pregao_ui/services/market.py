@@ -54,7 +54,9 @@ class Market:
         have = self.store.coverage(instrument, length)
         if end_ns is not None and end_ns <= have.first_ns:
             return []
-        last_ns = have.last_ns if end_ns is None else min(end_ns, have.last_ns)
+        if end_ns is not None and end_ns > have.last_ns:  # perhaps beyond what the store can reckon with
+            end_ns = None
+        last_ns = have.last_ns if end_ns is None else end_ns
         # Twice the span, and two weeks: room for nights, weekends and holidays without reading all there is.
         start_ns = last_ns - 2 * limit * length.ns - 14 * 86_400 * 10**9
         bars = self.store.bars(instrument, length, start_ns, end_ns)

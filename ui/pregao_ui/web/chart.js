@@ -227,9 +227,18 @@
       legend(null);
     }
 
-    async function before(instrument, timeframe, time) {
-      const query = new URLSearchParams({ instrument, timeframe, limit: CONTEXT, ...(time === null ? {} : { end: time }) });
-      return request(`/api/bars?${query}`);
+    const before = (id, time) => request(`/api/sessions/${encodeURIComponent(id)}/before?${new URLSearchParams({ limit: CONTEXT, ...(time === null ? {} : { end: time }) })}`).catch(() => []);
+
+    /* All that there is, in one drawing: the bars from before the session paler, without its equity. */
+    function draw(session, early, own) {
+      bars.clear();
+      for (const bar of [...early, ...own]) bars.set(bar.t, bar);
+      candles.setData([...early.map(pale), ...own.map(point)]);
+      volume.setData([...early.map((bar) => amount(bar, true)), ...own.map((bar) => amount(bar, false))]);
+      equity.applyOptions({ baseValue: { type: "price", price: session.cash } });
+      equity.setData([...early.map((bar) => ({ ...UNSEEN, time: bar.t, value: session.cash })), ...own.map(worth)]);
+      last = own[own.length - 1] ?? early[early.length - 1] ?? null;
+      put(at("note"), early.length ? T("before") : "");
     }
 
     const chart = {
@@ -238,7 +247,7 @@
         clear(instrument);
         alone(true);
         const mine = generation;
-        const rows = await before(instrument.key, timeframe, null).catch(() => []);
+        const rows = await request(`/api/bars?${new URLSearchParams({ instrument: instrument.key, timeframe, limit: CONTEXT })}`).catch(() => []);
         if (mine !== generation || !rows.length) return;
         for (const bar of rows) bars.set(bar.t, bar);
         last = rows[rows.length - 1];
@@ -255,21 +264,24 @@
         const mine = generation;
         const market = rows.filter((row) => row.k === "bar");
         const start = market.length ? market[0].t : session.start;
-        const early = start === null ? [] : await before(session.instrument.key, session.timeframe, start).catch(() => []);
+        const early = await before(session.id, start);
         if (mine !== generation) return false;
-        for (const bar of [...early, ...market]) bars.set(bar.t, bar);
-        candles.setData([...early.map(pale), ...market.map(point)]);
-        volume.setData([...early.map((bar) => amount(bar, true)), ...market.map((bar) => amount(bar, false))]);
-        equity.applyOptions({ baseValue: { type: "price", price: session.cash } });
-        equity.setData([...early.map((bar) => ({ ...UNSEEN, time: bar.t, value: session.cash })), ...market.map(worth)]);
-        last = market[market.length - 1] ?? early[early.length - 1] ?? null;
+        draw(session, early, market);
         for (const row of rows) if (row.k === "fill") mark(row);
         if (market.length) setLevels(market[market.length - 1]);
-        put(at("note"), early.length ? T("before") : "");
         chart.flush();
         legend(null);
         toEdge();
         return true;
+      },
+      async warm(session) {                          // a live session that was already looked at has begun
+        const mine = generation;
+        const early = await before(session.id, null);
+        const own = [...bars.values()].filter((bar) => bar.k === "bar");
+        if (mine !== generation || !early.length || !own.every((bar) => bar.t > early[early.length - 1].t)) return;
+        draw(session, early, own);
+        grown = true;
+        chart.flush();
       },
       add(row) {
         if (row.k === "fill") { mark(row); return; }

@@ -50,7 +50,7 @@
         if (row.k === "intent") row.held = Boolean(shown.row?.pos);
         decisions.add(row);
         position.add(row);
-        if (!shown.pending) chart.add(row);
+        if (!shown.pending) { if (row.k === "warmed") chart.warm(shown.session); else chart.add(row); }
         if (row.k === "fill" && row.role !== "entry") trades.soon(shown.session);
       }
       soon();
