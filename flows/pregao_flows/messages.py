@@ -87,8 +87,8 @@ PREFECT: dict[str, str] = {
 }
 """What Prefect itself says of a run."""
 WORDS: dict[str, str] = {
-    "stopped": "encerrada", "finished": "terminada", "running": "rodando", "paused": "pausada", "created": "criada",
-    "stopping": "encerrando", "starting": "iniciando", "failed": "falhou", "unknown": "desconhecido",
+    "stopped": "parada", "finished": "concluída", "running": "rodando", "paused": "em pausa", "created": "na fila",
+    "failed": "falhou", "unknown": "desconhecido",
     "prediction": "previsões", "lost skill": "habilidade perdida", "ic": "correlação", "calibration":
     "calibração",
 }  # fmt: skip

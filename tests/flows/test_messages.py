@@ -58,7 +58,7 @@ def test_each_is_told_in_portuguese_with_its_figures(kind: str) -> None:
     assert blanks == set(BLANK.findall(into))
     figures = {name: FIGURES.get(name) or NAMES.get(name) or "7" for name in blanks}
     commas = {name: value.translate(str.maketrans(",.", ".,")) for name, value in figures.items() if name in FIGURES}
-    words = {"figure": "previsões", "status": "encerrada"}
+    words = {"figure": "previsões", "status": "parada"}
     expected = into.format(**figures | commas | words)
     message = said(kind, **figures)
     assert portuguese(message) == expected != str(message)

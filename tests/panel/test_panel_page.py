@@ -320,7 +320,7 @@ def test_a_strategy_and_its_settings_are_told_in_portuguese(panel: Any, visit: A
     page.click("#settings button")
     page.wait_for_selector("#settings >> text=Segue a tendência: comprada enquanto")
     page.wait_for_selector("#f-settings-fast >> text=Média rápida")
-    page.wait_for_selector("#f-settings-fast >> text=Período em barras")
+    page.wait_for_selector("#f-settings-slow >> text=Período em barras · 3 – 1.000 barras")
 
 
 def test_sessions_are_compared_audited_traced_and_cloned(panel: Any, visit: Any) -> None:

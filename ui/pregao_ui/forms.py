@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from pregao_ui.fast_gradio import gr
+from pregao_ui.numbers import number
 from pregao_ui.texts import of_plugin
 
 Schema = Mapping[str, Any]
@@ -69,9 +70,10 @@ def _bounds(rules: Schema, language: str) -> str:
     unit = f" {of_plugin(language, rules['unit'])}" if rules.get("unit") else ""
     if low is None and high is None:
         return unit.strip()
-    if low is None:
-        return f"≤ {high:g}{unit}"
-    return f"≥ {low:g}{unit}" if high is None else f"{low:g} – {high:g}{unit}"
+    least, most = (None if bound is None else number(language, bound, None) for bound in (low, high))
+    if least is None:
+        return f"≤ {most}{unit}"
+    return f"≥ {least}{unit}" if most is None else f"{least} – {most}{unit}"
 
 
 def _component(rules: Schema) -> Callable[..., Any]:

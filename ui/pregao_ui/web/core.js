@@ -27,7 +27,7 @@
     return formats.get(key).format(value);
   };
   const MINUS = "\u2212";
-  const signed = (value, text) => (value > 0 ? "+" : value < 0 ? MINUS : "") + text;
+  const signed = (value, text) => (!/[1-9]/.test(text) ? "" : value > 0 ? "+" : MINUS) + text;   // what is shown as 0 has no sign
   const format = {
     number,
     money: (value) => number(value, 2).replace("-", MINUS),
