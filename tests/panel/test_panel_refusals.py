@@ -80,6 +80,20 @@ def test_whatever_the_panel_may_show_of_the_platforms_refusals_is_known_in_portu
     assert [(name, one) for name, one in sentences if not known_(one) and one not in alike] == []
 
 
+def test_whatever_may_be_unknown_has_a_name_in_portuguese() -> None:
+    kinds = set()
+    for part in ("platform", "flows", "ui"):
+        for path in (ROOT / part).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
+                if isinstance(node, ast.Call) and name == "unknown" and isinstance(node.args[0], ast.Constant):
+                    kinds.add(str(node.args[0].value))
+                if isinstance(node, ast.Call) and name == "pick":  # of the symbols that a source offers
+                    kinds.add(f"{_said(node.args[2])} symbol")
+    assert len(kinds) > 20
+    assert kinds - known("pt-BR")[0].keys() == set()
+
+
 @pytest.mark.parametrize(
     ("english", "portuguese"),
     [
