@@ -162,6 +162,32 @@ def test_what_is_wrong_with_a_row_and_what_a_version_did_is_told_in_portuguese(p
     )
 
 
+def _notes() -> Iterator[str]:
+    """What watching a model may note beside its findings, ``7`` for each figure."""
+    path = MARKET.parent / "learning" / "watching.py"
+    functions = {one.name: one for one in ast.parse(path.read_text()).body if isinstance(one, ast.FunctionDef)}
+    for statement in (
+        one for name in ("watch", "_short") for one in functions[name].body[1:]
+    ):  # after what it documents
+        inside = {id(part) for node in ast.walk(statement) if isinstance(node, ast.JoinedStr) for part in node.values}
+        for node in ast.walk(statement):
+            if isinstance(node, ast.JoinedStr):
+                said = "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in node.values)
+                if " " in said:  # no format of a figure
+                    yield said.removesuffix("; 7")
+            elif isinstance(node, ast.Constant) and " " in str(node.value) and id(node) not in inside:
+                yield str(node.value)
+
+
+def test_what_watching_a_model_notes_is_told_in_portuguese(panel: Any, visit: Any) -> None:
+    notes = list(_notes())
+    assert len(notes) == 6
+    page = visit(locale="pt-BR").open("/settings")
+    page.wait_for_function("() => Boolean(window.Pregao?.told)")
+    told = page.evaluate("all => all.map(Pregao.told)", notes)
+    assert [one for one in told if re.search(r"\b(the|there|is|it|of|and|seen|only|more|since|showed)\b", one)] == []
+
+
 @pytest.mark.parametrize(
     ("english", "portuguese"),
     [

@@ -65,6 +65,7 @@ FAMILIES = (
     "step",
     "short",
     "differ",
+    "drift",
     "topic",
     "cap",
     "risk",

@@ -3,7 +3,7 @@
 (() => {
   "use strict";
   if (Pregao.modelsPage) return;
-  const { T, told, has, format, make, request } = Pregao;
+  const { T, told, refusal, has, format, make, request } = Pregao;
   const { empty } = Pregao.page;
   const { words, pill, panel, loading, broken, outside, form, dialog, cancel, say } = Pregao.room;
   const { lines, bars } = Pregao.plots;
@@ -175,13 +175,18 @@
       if (!checks.length) return [panel(T("drift"), make("p", { class: "pg-hint" }, words(T("drift_none"))))];
       const last = checks.at(-1);
       const drifted = last.findings.filter((found) => found.drifted);
-      const limit = ({ low, high }) => [low, high].map((value) => (Number.isFinite(value) ? format.number(value, 0, 3) : "")).join(" – ");
-      return [panel(T("drift"), make("p", {}, pill(T(drifted.length ? "drifted" : "drift_calm"), drifted.length ? "bad" : "good"), ` ${T("drift_when", { when: format.local(last.at_ns / 1e9), n: checks.length })}`),
-        last.note ? make("p", { class: "pg-hint" }, last.note) : null,
+      const figure = (value) => format.number(value, 0, 3).replace("-", "\u2212");
+      const limit = ({ low, high }) => (low === null ? (high === null ? "–" : `≤ ${figure(high)}`) : high === null ? `≥ ${figure(low)}` : `${figure(low)} – ${figure(high)}`);
+      const called = (found) => { const key = `drift_${found.replace(" ", "_")}`; return has(key) ? T(key) : found.replace(/^feature /, `${T("drift_feature")} `); };
+      const note = told(last.note) === last.note ? refusal(last.note) : told(last.note);
+      const when = T("drift_when", { when: format.local(last.at_ns / 1e9), n: checks.length });
+      if (!last.findings.length) return [panel(T("drift"), make("p", {}, when), make("p", { class: "pg-hint" }, note))];
+      return [panel(T("drift"), make("p", {}, pill(T(drifted.length ? "drifted" : "drift_calm"), drifted.length ? "bad" : "good"), ` ${when}`),
+        note ? make("p", { class: "pg-hint" }, note) : null,
         make("table", { class: "pg-table pg-figures" },
           make("thead", {}, make("tr", {}, make("th", { scope: "col" }, T("drift_what")), make("th", { scope: "col", class: "n" }, T("drift_value")), make("th", { scope: "col", class: "n" }, T("drift_usual")))),
           make("tbody", {}, ...last.findings.slice(0, 12).map((found) => make("tr", { class: found.drifted ? "no" : "" },
-            make("th", { scope: "row" }, found.name), make("td", { class: "n" }, format.number(found.value, 0, 3)), make("td", { class: "n" }, limit(found)))))),
+            make("th", { scope: "row" }, called(found.name)), make("td", { class: "n" }, figure(found.value)), make("td", { class: "n" }, limit(found)))))),
         lines({
           title: T("drift_history"), x: (s) => format.day(s), y: (value) => format.number(value, 0), xTicks: 3, yFrom: 0,
           series: [{ name: T("drift_count"), tone: "one", dots: checks.length < 40, points: checks.map((check) => [check.at_ns / 1e9, check.findings.filter((found) => found.drifted).length]) }],
