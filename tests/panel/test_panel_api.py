@@ -141,7 +141,8 @@ def test_a_live_session_begins_after_the_bars_that_it_was_warmed_up_on(panel: An
     true = {short: round(int(minutes[name][at]) * 0.01, 2) for short, name in zip("ohlc", COLUMNS, strict=True)}
     assert {name: told[-1][name] for name in "ohlc"} == true
     assert told[-1]["v"] == minutes["volume"][at]
-    assert panel.http.get(before, params={"limit": 5}).json() == told[-5:]
+    assert panel.http.get(before, params={"limit": 5, "instrument": "NEWCO"}).json() == told[-5:]
+    assert panel.http.get(before, params={"instrument": "AAPL"}).status_code == 404
     assert panel.http.get(before, params={"end": told[-5]["t"], "limit": 10}).json() == told[-15:-5]
     panel.let_go()
 

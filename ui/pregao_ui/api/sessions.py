@@ -124,9 +124,12 @@ def router(services: Services, hub: Hub) -> APIRouter:
         session_id: str,
         end: Annotated[float | None, Query(ge=0, le=1e11, description="Only bars that open before this time")] = None,
         limit: Annotated[int, Query(ge=1, le=5_000)] = 300,
+        instrument: Annotated[
+            str | None, Query(max_length=200, description="Of several, by key or symbol; else the first")
+        ] = None,
     ) -> list[BarOut]:
         """The last bars from before the session, oldest first: stored ones, and those it was warmed up on live."""
-        return services.before.bars(session_id, end, limit)
+        return services.before.bars(session_id, end, limit, instrument)
 
     @api.get("/{session_id}/commands/{number}", responses=NOT_FOUND)
     def answer(session_id: str, number: Annotated[int, Path(ge=1)]) -> CommandOut:

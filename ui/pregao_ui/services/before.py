@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pregao.core.bars import Bar
-from pregao.core.errors import NotFoundError
+from pregao.core.errors import NotFoundError, unknown
+from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import SessionRow
+from pregao.sessions.recovery import warmed
 from pregao_ui.schemas.market import BarOut
 from pregao_ui.services.market import Market
-
-FIRST = 8
-"""Among the first so many rows of a journal are those of the start."""
 
 
 class Before:
@@ -21,35 +19,47 @@ class Before:
         self.journal = journal
         self.market = market
 
-    def bars(self, session_id: str, end: float | None, limit: int) -> list[BarOut]:
+    def bars(self, session_id: str, end: float | None, limit: int, instrument: str | None = None) -> list[BarOut]:
         """The last ``limit`` bars that open before ``end`` (seconds since 1970), oldest first; may be none.
 
         A market that is followed live need not be in the store: the bars that the session was warmed up on are in its
         journal. Stored bars come before them if they lead up to them. ``end=None`` is before the first of the session's
         own, where it was warmed up; there is none before what begins with the first stored bar.
 
+        Args:
+            instrument: which of several, by its key or symbol; the first unless given.
+
         Raises:
-            NotFoundError: if there is no such session.
+            NotFoundError: if there is no such session, or it has no such instrument.
         """
         row = self.journal.session(session_id)
-        warmed = [bar for bar in self._warmed(row) if end is None or bar.t < end][-limit:]
-        until = float(warmed[0].t) if warmed else end
-        if until is None or len(warmed) == limit:
-            return warmed
-        step = Timeframe.parse(row.spec.timeframe).seconds
+        number = _number(row, instrument)
+        traded, timeframe = row.instruments[number], Timeframe.parse(row.spec.timeframe)
+        own = [bar for bar in self._warmed(row, number) if end is None or bar.t < end][-limit:]
+        until = float(own[0].t) if own else end
+        if until is None or len(own) == limit or (own and not self._leads_to(traded, timeframe, until)):
+            return own
         try:
-            if warmed and self._last(row) < until - step:
-                return warmed
-            return self.market.bars(row.instrument.key, row.spec.timeframe, until, limit - len(warmed)) + warmed
+            return self.market.bars(traded.key, timeframe.name, until, limit - len(own)) + own
         except NotFoundError:  # not in the store
-            return warmed
+            return own
 
-    def _warmed(self, row: SessionRow) -> list[BarOut]:
-        bodies = (one.body for one in self.journal.rows(row.id, limit=FIRST) if one.kind == "warmed")
-        told = next(bodies, {"bars": []})["bars"]
-        return [BarOut.of(Bar._make([*values[:-1], float(values[-1])]), row.instrument) for values in told]
+    def _warmed(self, row: SessionRow, number: int) -> list[BarOut]:
+        """What the session was warmed up on at an instrument: its first event has a row of each."""
+        first = self.journal.rows(row.id, limit=1 + len(row.instruments))
+        bars, _ = warmed(first).get(number, ([], []))
+        return [BarOut.of(bar, row.instruments[number]) for bar in bars]
 
-    def _last(self, row: SessionRow) -> float:
-        """When the last stored bar opens."""
-        instrument = self.market.store.instrument(row.instrument.key)
-        return self.market.store.coverage(instrument, Timeframe.parse(row.spec.timeframe)).last_ns / 1e9
+    def _leads_to(self, instrument: Instrument, timeframe: Timeframe, time: float) -> bool:
+        """Whether the store has bars until a time, so that no hole is hidden before it."""
+        try:
+            return self.market.store.coverage(instrument, timeframe).last_ns / 1e9 >= time - timeframe.seconds
+        except NotFoundError:
+            return False
+
+
+def _number(row: SessionRow, wanted: str | None) -> int:
+    for number, each in enumerate(row.instruments):
+        if wanted in (None, each.key, each.symbol):
+            return number
+    raise unknown("instrument", str(wanted), [each.symbol for each in row.instruments])
