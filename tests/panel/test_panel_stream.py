@@ -13,6 +13,7 @@ from killable import runner
 from probe_market import START_NS
 
 from pregao.sessions.views import view
+from pregao_ui.stream import rows_event
 
 MINUTE_NS = 60_000_000_000
 
@@ -32,6 +33,31 @@ def upto(reader: Any, last: int) -> list[dict[str, Any]]:
 def journaled(panel: Any, session_id: str) -> list[dict[str, Any]]:
     instrument = panel.journal.session(session_id).instrument
     return [view(row, instrument) for row in panel.journal.rows(session_id, 0, 100_000)]
+
+
+def test_rows_of_any_content_reach_the_page_as_they_are() -> None:
+    rows = [
+        {
+            "s": 7,
+            "k": "bar",
+            "t": 1_700_000_040.0,
+            "ts": 1_700_000_099.999_999,
+            "c": 0.1 + 0.2,
+            "v": 1e22,
+            "pos": -1e-8,
+        },
+        {"s": 8, "k": "order", "id": 2**53 - 1, "gone": None, "late": True, "top": [["day_sin", 0.25]]},
+        {"s": 9, "k": "intent", "why": "preço “acima” do comum\nand more\r\u2028 \x00 </script>"},
+    ]
+    event = rows_event("rows", rows)
+    assert (event.name, event.first, event.last) == ("rows", 7, 9)
+    assert json.loads(event.data) == rows
+    assert not {b"\n", b"\r"} & {event.data[i : i + 1] for i in range(len(event.data))}  # else an event ends there
+    assert json.loads(rows_event("rows", [{"s": 1, "p": float("nan"), "v": float("inf")}]).data) == [
+        {"s": 1, "p": None, "v": None}
+    ]
+    half = [{"s": 1, "why": "half of a pair: \ud83d"}]
+    assert json.loads(rows_event("rows", half).data) == half
 
 
 def test_history_then_live_gives_every_row_once(panel: Any, events: Any) -> None:
