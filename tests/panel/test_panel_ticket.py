@@ -12,12 +12,13 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as settings_of
 from hypothesis import strategies as st
-from probe_market import INSTRUMENT, START_NS, random_walk
+from probe_market import INSTRUMENT, START_NS, of_grid, random_walk
 from venue import Market as VenueMarket
 from venue import Venue
 from yahoo import YahooServer
 
 from pregao.core.bars import Bars
+from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
 from pregao.market.sources import ListedSource, source
 from pregao.market.store import Store
@@ -35,6 +36,21 @@ GOOD: dict[str, Any] = {
     "cash": 10_000, "entry_value": 1_000.0, "take_profit": 2, "stop_loss": 1, "horizon": 0, "fee": 0.1,
     "slippage": 0.02, "start": "beginning", "date": "", "speed": 2,
 }  # fmt: skip
+
+
+FINE, COARSE = of_grid("FINE", "0.01", "0.00000001"), of_grid("COARSE", "0.5", "2")
+BRL = of_grid("TEST", "0.01", "0.0001", "BRL")
+
+
+def stored(*instruments: Instrument, first: int = 0, timeframe: str = "1m") -> None:
+    """Markets like the test's own, beginning ``first`` bars later."""
+    walk, length = random_walk(500, 2)[first:], Timeframe.parse(timeframe)
+    opens = START_NS // length.ns * length.ns + length.ns * (1 + np.arange(first, 500))
+    times = walk.open_ns if timeframe == "1m" else opens
+    for instrument in instruments:
+        scale = 50 if instrument is COARSE else 1  # of its ticks
+        prices = (column // scale for column in (walk.open, walk.high, walk.low, walk.close))
+        Store().write(Bars(instrument, length, times, *prices, walk.volume))
 
 
 @pytest.fixture
@@ -85,6 +101,131 @@ def test_a_clone_names_what_the_form_has_no_field_for(services: Services) -> Non
     assert "a semente, a memória que a estratégia tem, limites de risco avulsos" in (
         filling.left_out({"clone": ids[9]}, services, "pt-BR")
     )
+
+
+def test_several_instruments_share_an_account_and_the_sentence_says_all(services: Services) -> None:
+    stored(FINE, COARSE, first=20)
+    found = told(services, also=[FINE.key, COARSE.key], cash=5_000, entry_value=2_500, risk="balanced")
+    assert found.errors == {}
+    assert found.spec is not None
+    assert (found.spec.instrument, found.spec.also) == (INSTRUMENT.key, (FINE.key, COARSE.key))
+    assert found.summary[0] == (
+        "Up to **2,500.00 USDT** in each of TEST/USDT, FINE/USDT and COARSE/USDT, at most **7,500.00 USDT** together "
+        "(limits of the risk profile apply), exits at +2 % (**+44.00**) or \u22121 % (**\u221231.00**), "
+        "the strategy decides alone, simulated money."
+    )
+    assert found.summary[1] == "Replays 500 bars from 2023-11-14."  # over all of them
+    assert found.warnings == ["The risk profile cuts entries to 1,250.00 USDT."]
+    free = told(services, also=[FINE.key, COARSE.key], cash=5_000, entry_value=2_500)
+    assert free.warnings == [
+        "Entries in all of them at once would take 7,500.00 USDT, and the cash is 5,000.00 USDT: "
+        "what it does not cover is not entered."
+    ]
+    assert found.hints["entry_value"] == "50 % of the cash in each, 150 % together"
+    fewer = told(services, "pt-BR", also=[FINE.key])
+    assert fewer.summary[0].startswith(
+        "Até **1.000,00 USDT** em cada um de TEST/USDT e FINE/USDT, no máximo **2.000,00 USDT** ao todo, saídas em"
+    )
+    assert fewer.warnings == []
+    watched = told(services, also=[FINE.key], mode="observe").summary[0]
+    assert watched == "Buys nothing and shows what it would do in TEST/USDT and FINE/USDT, simulated money."
+    session = services.journal.session(start(found.spec, services.journal))
+    assert session.bars_total == 500
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors", "in_portuguese"),
+    [
+        (
+            {"also": ["gone/gone/GONE"]},
+            {"also": "gone/gone/GONE is no longer there: take it out."},
+            {"also": "gone/gone/GONE não existe mais: retire-o."},
+        ),
+        (
+            {"also": [BRL.key]},
+            {"also": "TEST/BRL is quoted in BRL, TEST/USDT in USDT: one account has one currency."},
+            {"also": "TEST/BRL é cotado em BRL, TEST/USDT em USDT: uma conta tem uma só moeda."},
+        ),
+        (
+            {"also": [FINE.key, FINE.key]},
+            {"also": "FINE/USDT is named twice: an account has each one once."},
+            {"also": "FINE/USDT aparece duas vezes: uma conta tem cada um uma vez."},
+        ),
+        (
+            {"also": [INSTRUMENT.key]},
+            {"also": "TEST/USDT is named twice: an account has each one once."},
+            {"also": "TEST/USDT aparece duas vezes: uma conta tem cada um uma vez."},
+        ),
+        (
+            {"also": ["synthetic/bench/FIVE-USDT"]},
+            {"also": "FIVE/USDT has no bars of 1m."},
+            {"also": "FIVE/USDT não tem barras de 1m."},
+        ),
+        (
+            {"also": [FINE.key], "exits": "price", "take_profit": 1_050, "stop_loss": 950},
+            {"also": "Exits by price are of one instrument: choose per cent, or take these out."},
+            {"also": "Saídas por preço são de um só instrumento: escolha por cento, ou retire estes."},
+        ),
+        (
+            {"also": [f"a/b/{n}" for n in range(16)]},
+            {"also": "At most 15 beside the first."},
+            {"also": "No máximo 15 além do primeiro."},
+        ),
+        (
+            {"also": [FINE.key, COARSE.key]},
+            {"entry_value": "Too little for one lot of COARSE/USDT: at least 2,001.00 USDT."},
+            {"entry_value": "Pouco para um lote de COARSE/USDT: no mínimo 2.001,00 USDT."},
+        ),
+        (
+            {"feed": "live", "venue": "ccxt/kraken", "instrument": "ETH/USD", "also": ["ETH/EUR"]},
+            {"also": "ETH/EUR is quoted in EUR, ETH/USD in USD: one account has one currency."},
+            {"also": "ETH/EUR é cotado em EUR, ETH/USD em USD: uma conta tem uma só moeda."},
+        ),
+    ],
+)
+def test_what_cannot_share_an_account_is_said_at_its_field(
+    services: Services, changes: dict[str, Any], errors: dict[str, str], in_portuguese: dict[str, str]
+) -> None:
+    stored(FINE, COARSE, BRL)
+    stored(of_grid("FIVE", "0.01", "0.0001"), timeframe="5m")
+    for language, expected in (("en", errors), ("pt-BR", in_portuguese)):
+        found = told(services, language, **changes)
+        assert found.errors == expected
+        assert found.spec is None
+        assert found.summary == []
+
+
+def test_each_of_several_needs_a_champion(services: Services) -> None:
+    stored(FINE)
+    said = told(services, strategy="catboost-ai", also=[FINE.key]).errors
+    assert said == {"strategy": told(services, strategy="catboost-ai").errors["strategy"]}
+
+
+def test_what_is_chosen_beside_stays_as_long_as_it_can_be_traded_so(services: Services) -> None:
+    stored(FINE, COARSE, BRL)
+    stored(FINE, timeframe="5m")
+    stored(INSTRUMENT, timeframe="5m")
+    both = [FINE.key, COARSE.key]
+
+    def also(name: str, **changes: Any) -> tuple[list[str], list[str]]:
+        given = filling.after(name, Ticket(**GOOD | {"also": both} | changes), services)["also"]
+        return [key for _, key in given.choices], given.value
+
+    assert also("instrument") == (sorted(both), both)
+    assert also("instrument", instrument=FINE.key) == (sorted([COARSE.key, INSTRUMENT.key]), [COARSE.key])
+    assert also("instrument", instrument=BRL.key) == ([], [])
+    assert also("timeframe", timeframe="5m") == ([FINE.key], [FINE.key])
+    live = {
+        "feed": "live",
+        "venue": "ccxt/binance",
+        "instrument": "BTC/USDT",
+        "also": ["ETH/USDT", "BTC/USDT", "XY/USDT"],
+    }
+    assert also("feed", **live)[1] == also("venue", **live)[1] == []
+    choices, kept = also("instrument", **live)
+    assert "SOL/USDT" in choices
+    assert "BTC/USDT" not in choices
+    assert kept == ["ETH/USDT", "XY/USDT"]  # any symbol may be typed
 
 
 def test_a_replay_without_a_pace_leaves_nobody_time_to_approve(services: Services) -> None:
@@ -190,6 +331,8 @@ MARKETS: list[dict[str, Any]] = [
     {"feed": "live", "venue": "ccxt/kraken", "instrument": "ETH/USD", "timeframe": "1h"},
     {"feed": "live", "venue": "yfinance/yahoo", "asset_class": "stock", "instrument": "PETR4.SA", "timeframe": "30m"},
     {"exits": "price", "take_profit": 1_050, "stop_loss": 950.5},
+    {"also": [FINE.key]},
+    {"feed": "live", "venue": "ccxt/kraken", "instrument": "ETH/USD", "timeframe": "1h", "also": ["BTC/USD"]},
 ]
 """Fields that go together."""
 
@@ -209,6 +352,7 @@ def test_every_field_of_the_ticket_changes_the_session_and_comes_back_by_a_clone
     opens = (START_NS // five.ns + 1 + np.arange(len(minutes))) * five.ns
     columns = (minutes.open, minutes.high, minutes.low, minutes.close, minutes.volume)
     Store().write(Bars(INSTRUMENT, five, opens, *columns))
+    stored(FINE)
     plain, tried = told(services).spec, set()
 
     @settings_of(max_examples=80, suppress_health_check=list(HealthCheck))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from probe_market import INSTRUMENT, a_spec, random_walk
+from probe_market import INSTRUMENT, a_spec, of_grid, random_walk
 
 from pregao.core.bars import Bars
 from pregao.core.instrument import Instrument
@@ -23,12 +23,6 @@ from pregao.simulation.plan import Plan
 from pregao.simulation.portfolio import PortfolioResult
 from pregao.strategies.backtest import backtest_many
 from pregao.strategies.registry import configured
-
-
-def of_grid(name: str, tick: str, lot: str, quote: str = "USDT") -> Instrument:
-    asked = {"symbol": f"{name}/{quote}", "base": name, "quote": quote, "tick_size": tick, "lot_size": lot}
-    return Instrument.model_validate(INSTRUMENT.to_json() | asked)
-
 
 FINE, COARSE = of_grid("FINE", "0.01", "0.00000001"), of_grid("COARSE", "0.5", "0.01")
 KEYS = [INSTRUMENT.key, FINE.key, COARSE.key]

@@ -21,6 +21,12 @@ MINUTE = Timeframe.parse("1m")
 START_NS = 1_700_000_040_000_000_000
 
 
+def of_grid(name: str, tick: str, lot: str, quote: str = "USDT") -> Instrument:
+    """An instrument like that of the market, with a grid of its own."""
+    asked = {"symbol": f"{name}/{quote}", "base": name, "quote": quote, "tick_size": tick, "lot_size": lot}
+    return Instrument.model_validate(INSTRUMENT.to_json() | asked)
+
+
 def random_walk(n: int, seed: int = 1) -> Bars:
     """A market that moves enough to reach exits of one or two per cent within some dozen bars."""
     rng = np.random.default_rng(seed)

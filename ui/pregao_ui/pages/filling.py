@@ -23,13 +23,13 @@ from pregao_ui.ticket.market import begins_at
 from pregao_ui.ticket.venues import Venue, symbols, venue, venues
 
 ASSET_CLASSES = ("crypto", "stock", "index")
-_MARKET = ("venue", "instrument", "timeframe", "take_profit", "stop_loss", "horizon")
+_MARKET = ("venue", "instrument", "also", "timeframe", "take_profit", "stop_loss", "horizon")
 FOLLOWS: dict[str, tuple[str, ...]] = {
     "feed": _MARKET,
     "asset_class": _MARKET,
     "venue": _MARKET,
-    "instrument": ("timeframe", "take_profit", "stop_loss", "horizon"),
-    "timeframe": ("take_profit", "stop_loss", "horizon"),
+    "instrument": ("also", "timeframe", "take_profit", "stop_loss", "horizon"),
+    "timeframe": ("also", "take_profit", "stop_loss", "horizon"),
     "strategy": ("take_profit", "stop_loss", "horizon"),
     "exits": ("take_profit", "stop_loss"),
 }
@@ -43,14 +43,16 @@ _PATIENCE_S = 4.0
 
 
 class Offer(NamedTuple):
-    """A list to choose from, ``(shown, value)`` or values, and what is chosen."""
+    """A list to choose from, ``(shown, value)`` or values, and what is chosen: one, or ``many``."""
 
     choices: Sequence[Any]
     value: Any
+    many: bool = False
 
     def update(self) -> Any:
         """For its component."""
-        return gr.Dropdown(choices=list(self.choices), value=self.value)
+        many = {"multiselect": True, "allow_custom_value": True} if self.many else {}
+        return gr.Dropdown(choices=list(self.choices), value=self.value, **many)
 
     @classmethod
     def first(cls, choices: Sequence[Any]) -> Offer:
@@ -75,6 +77,8 @@ def after(name: str, ticket: Ticket, services: Services) -> dict[str, Any]:
         offered = _timeframes(ticket.live, ticket.venue, key, services)
         offers["timeframe"] = Offer(offered, timeframe) if timeframe in offered else Offer.first(offered)
         timeframe = offers["timeframe"].value
+    if name in ("feed", "asset_class", "venue", "instrument", "timeframe"):
+        offers["also"] = _also(name, ticket, key, timeframe, offers, services)
     place = venue(ticket.venue) if ticket.live else None
     if place is not None and key:
         key = place.instrument(str(key))
@@ -125,6 +129,9 @@ def first(remembered: Mapping[str, Any], services: Services, language: str) -> d
     if timeframe not in timeframes:
         timeframe = next(iter(timeframes), None)
     offers["timeframe"] = Offer(timeframes, timeframe)
+    beside = _beside(live, offers["venue"].value if live else None, asset_class, key, timeframe, services)
+    chosen = remembered.get("also")
+    offers["also"] = Offer(beside, list(chosen) if isinstance(chosen, list) else [], many=True)
     strategy = remembered.get("strategy")
     if strategy not in [s.name for s in usable]:
         judged = _trained(services, key, timeframe) is not None
@@ -189,20 +196,63 @@ def _converted(ticket: Ticket, services: Services) -> dict[str, Any]:
 
 def ask(ticket: Ticket, services: Services) -> None:
     """Ask a live market's venue what it trades, which may take a while."""
-    place = venue(ticket.venue) if ticket.live else None
-    if place is not None and place.listed:
+    place = _lists(ticket)
+    if place is not None:
         services.listings.ask(place.source, place.options)
 
 
 def listed(ticket: Ticket, services: Services) -> Any:
     """The instruments of a live market's venue, as far as it has said what it trades: what is chosen stays."""
-    place = venue(ticket.venue) if ticket.live else None
-    if place is None or not place.listed:
+    place = _lists(ticket)
+    if place is None:
         return gr.skip()
     return gr.Dropdown(choices=_followed(place, str(ticket.asset_class), _stored(services), services))
 
 
+def also_listed(ticket: Ticket, services: Services) -> Any:
+    """The further ones, likewise."""
+    if _lists(ticket) is None:
+        return gr.skip()
+    place, asset_class = ticket.venue, ticket.asset_class
+    return gr.Dropdown(choices=_beside(True, place, asset_class, ticket.instrument, ticket.timeframe, services))
+
+
 # ---- what the lists hold
+
+
+def _lists(ticket: Ticket) -> Venue | None:
+    """The venue of a live market, if it tells all that it trades."""
+    place = venue(ticket.venue) if ticket.live else None
+    return place if place is not None and place.listed else None
+
+
+def _also(
+    name: str, ticket: Ticket, key: Any, timeframe: Any, offers: Mapping[str, Offer], services: Services
+) -> Offer:
+    """The further instruments after a change. What is chosen stays as long as it can be traded beside the first;
+    another feed or venue has others."""
+    place = offers["venue"].value if "venue" in offers else ticket.venue
+    choices = _beside(ticket.live, place, ticket.asset_class, key, timeframe, services)
+    chosen = ticket.also if isinstance(ticket.also, list | tuple) else ()
+    if name in ("feed", "venue") or (ticket.live and place != ticket.venue):
+        kept = []
+    elif ticket.live:  # any symbol may be typed
+        kept = [each for each in chosen if each != key]
+    else:
+        kept = [each for each in chosen if each in [known for _, known in choices]]
+    return Offer(choices, kept, many=True)
+
+
+def _beside(live: bool, place: Any, asset_class: Any, key: Any, timeframe: Any, services: Services) -> list[Any]:
+    """What can be traded beside an instrument: of the store all of its currency and timeframe, of a venue all else."""
+    stored = _stored(services)
+    if live:
+        followed = venue(place)
+        every = _followed(followed, str(asset_class), stored, services) if followed else []
+        return [each for each in every if each != key]
+    quote = next((i.quote for i in stored if i.key == key), None)
+    same = [i for i in stored if i.quote == quote and any(series.timeframe == timeframe for series in i.series)]
+    return [each for each in _named(same) if each[1] != key]
 
 
 def _followed(place: Venue, asset_class: str, stored: Sequence[StoredInstrument], services: Services) -> list[str]:
@@ -219,7 +269,10 @@ def _stored(services: Services) -> list[StoredInstrument]:
 
 
 def _instruments(stored: Sequence[StoredInstrument], asset_class: str | None) -> list[tuple[str, str]]:
-    every = [i for i in stored if i.asset_class == asset_class]
+    return _named([i for i in stored if i.asset_class == asset_class])
+
+
+def _named(every: Sequence[StoredInstrument]) -> list[tuple[str, str]]:
     twice = {i.symbol for i in every if sum(j.symbol == i.symbol for j in every) > 1}
     return [(f"{i.symbol} · {i.key}" if i.symbol in twice else i.symbol, i.key) for i in every]
 

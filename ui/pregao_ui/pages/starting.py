@@ -10,6 +10,7 @@ from pregao_ui.refusals import refusal
 from pregao_ui.services import Services
 from pregao_ui.texts import text
 from pregao_ui.ticket import Review, Ticket, review
+from pregao_ui.ticket.several import listed
 from pregao_ui.ticket.venues import venue
 
 
@@ -47,9 +48,15 @@ def _refused(error: SpecError, ticket: Ticket, language: str) -> dict[str, str]:
     }  # fmt: skip
     found = {names.get(name, name): refusal(language, why) for name, why in error.problems.items()}
     place = venue(ticket.venue) if ticket.live else None
-    cause = error.causes.get("instrument")
-    if place is not None and cause is not None:
+    for name in ("instrument", "also"):
+        cause = error.causes.get(name)
+        if place is None or cause is None:
+            continue
         away = not isinstance(cause, UsageError)
+        symbol = ticket.instrument if name == "instrument" else listed(language, list(ticket.also))
         key = "err_venue_away" if away else "err_venue_unknown"
-        found["instrument"] = text(language, key, venue=place.title, symbol=ticket.instrument, why=cause)
+        found[name] = text(language, key, venue=place.title, symbol=symbol, why=cause)
+        if away and name == "instrument":  # so it is for all of them
+            found.pop("also", None)
+            break
     return found

@@ -39,6 +39,7 @@ class _Form:
     asset_class: Any
     venue: Any
     instrument: Any
+    also: Any
     timeframe: Any
     strategy: Any
     mode: Any
@@ -102,6 +103,7 @@ def _layout(services: Services) -> _Form:
     choice("asset_class", filling.ASSET_CLASSES, value="crypto")
     add("venue", gr.Dropdown, [])
     add("instrument", gr.Dropdown, [], allow_custom_value=True)
+    add("also", gr.Dropdown, [], multiselect=True, allow_custom_value=True)
     with gr.Row():
         add("timeframe", gr.Dropdown, [], scale=1)
         add("strategy", gr.Dropdown, [], scale=2)
@@ -188,7 +190,8 @@ def _wire(
         filling.ask(_ticket(values), services)
 
     def listed(*values: Any) -> Any:
-        return filling.listed(_ticket(values), services)
+        ticket = _ticket(values)
+        return [filling.listed(ticket, services), filling.also_listed(ticket, services)]
 
     def ask_venue(after: Any) -> None:
         """Once the form is there: what a live market's venue trades, which may take a while.
@@ -196,7 +199,7 @@ def _wire(
         Another venue may have been chosen meanwhile: what is listed is that of the form as it is then.
         """
         answered = after.then(ask, inputs, None, preprocess=False, **QUIET)
-        filled = answered.then(listed, inputs, form.instrument, preprocess=False, **QUIET)
+        filled = answered.then(listed, inputs, [form.instrument, form.also], preprocess=False, **QUIET)
         filled.then(check, inputs, verdict, preprocess=False, **QUIET)
 
     for name in NAMES:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -17,10 +19,16 @@ SPANS_KEPT = 64
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What a replay plays: open time and opening price of its first bar, and how many bars."""
+    """What a replay plays.
+
+    Attributes:
+        first_ns: open time of its first bar.
+        opens: of each instrument the opening price of its first bar, in ticks.
+        count: moments at which one of them or more has a bar.
+    """
 
     first_ns: int
-    open_ticks: int
+    opens: tuple[int, ...]
     count: int
 
 
@@ -69,12 +77,15 @@ class Market:
             for t, o, h, low, c, v in zip(times, *columns, bars.volume.tolist(), strict=True)
         ]
 
-    def span(self, instrument: Instrument, timeframe: Timeframe, start_ns: int | None) -> Span:
-        """What a replay from a time plays; ``start_ns=None`` is from the first bar."""
-        key = (instrument.key, timeframe.name, start_ns, self.store.coverage(instrument, timeframe))
+    def span(self, instruments: Sequence[Instrument], timeframe: Timeframe, start_ns: int | None) -> Span:
+        """What a replay of these from a time plays; ``start_ns=None`` is from the first bar. Each must have a bar then
+        or later."""
+        have = tuple(self.store.coverage(instrument, timeframe) for instrument in instruments)
+        key = (tuple(instrument.key for instrument in instruments), timeframe.name, start_ns, have)
         if key not in self._spans:
-            bars = self.store.bars(instrument, timeframe, start_ns)
+            every = [self.store.bars(instrument, timeframe, start_ns) for instrument in instruments]
+            moments = reduce(np.union1d, [bars.open_ns for bars in every])
             if len(self._spans) >= SPANS_KEPT:
                 self._spans.clear()
-            self._spans[key] = Span(int(bars.open_ns[0]), int(bars.open[0]), len(bars))
+            self._spans[key] = Span(int(moments[0]), tuple(int(bars.open[0]) for bars in every), len(moments))
         return self._spans[key]

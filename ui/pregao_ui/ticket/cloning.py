@@ -38,11 +38,17 @@ def ticket_of(row: SessionRow) -> dict[str, Any]:
     }
     if isinstance(feed, Live):
         venue = str(feed.options.get("exchange", row.instrument.venue))
-        return values | {"feed": LIVE, "venue": f"{feed.source}/{venue}", "instrument": feed.symbol}
+        return values | {
+            "feed": LIVE,
+            "venue": f"{feed.source}/{venue}",
+            "instrument": feed.symbol,
+            "also": list(feed.also),
+        }
     begun = None if feed.start is None else datetime.fromtimestamp(feed.start / 1e9, UTC)
     return values | {
         "feed": REPLAY,
         "instrument": row.instrument.key,
+        "also": list(spec.also),
         "start": BEGINNING if begun is None else DATE,
         "date": "" if begun is None else begun.strftime("%Y-%m-%d %H:%M"),
         "speed": feed.speed,

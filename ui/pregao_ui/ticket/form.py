@@ -21,6 +21,7 @@ class Ticket:
         feed: `REPLAY` of stored bars, or `LIVE`.
         venue: of a live market, a key of `venues.VENUES`.
         instrument: a key of the store, or of a live market its symbol.
+        also: further ones that the same account trades.
         exits: whether take profit and stop loss are given in `PERCENT` of the entry price, or as a `PRICE`.
         risk: a profile of `pregao.sessions.risk`.
         start: where a replay begins: `UNSEEN` by the model, at the `BEGINNING`, or at the `DATE` of ``date``.
@@ -34,6 +35,7 @@ class Ticket:
     asset_class: Any = None
     venue: Any = None
     instrument: Any = None
+    also: Any = ()
     timeframe: Any = None
     strategy: Any = None
     mode: Any = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -115,30 +116,37 @@ def _listed(place: Venue, symbol: str, services: Services, language: str, told: 
 
 
 def played(
-    ticket: Ticket, services: Services, market: Market, champion: Model | None, language: str, told: Review
+    ticket: Ticket,
+    services: Services,
+    markets: Sequence[Market],
+    champions: Sequence[Model],
+    language: str,
+    told: Review,
 ) -> Span | None:
-    """What a replay will play; None if that cannot be, and ``told`` says why."""
-    assert market.instrument is not None
-    have = services.store.coverage(market.instrument, market.timeframe)
+    """What a replay will play, of all markets over one span; None if that cannot be, and ``told`` says why."""
+    instruments = [market.instrument for market in markets if market.instrument is not None]
+    timeframe = markets[0].timeframe
+    have = [services.store.coverage(instrument, timeframe) for instrument in instruments]
+    first_ns, last_ns = min(each.first_ns for each in have), min(each.last_ns for each in have)
     start_ns: int | None = None
     if ticket.start not in (UNSEEN, BEGINNING, DATE):
         told.errors["start"] = text(language, "err_gone")
         return None
-    if ticket.start == UNSEEN and champion is not None:
-        start_ns = int(champion.meta["train_end_ns"])
-        if start_ns > have.last_ns:
+    if ticket.start == UNSEEN and champions:
+        start_ns = max(int(champion.meta["train_end_ns"]) for champion in champions)
+        if start_ns > last_ns:
             told.errors["start"] = text(language, "err_short_unseen")
             return None
     elif ticket.start == DATE:
         start_ns = parse_day(str(ticket.date or ""))
         if start_ns is None:
-            told.errors["date"] = text(language, "err_date", example=day(language, have.first_ns))
+            told.errors["date"] = text(language, "err_date", example=day(language, first_ns))
             return None
-        if not have.first_ns - DAY_NS < start_ns <= have.last_ns:
-            first, last = day(language, have.first_ns), day(language, have.last_ns)
+        if not first_ns - DAY_NS < start_ns <= last_ns:
+            first, last = day(language, first_ns), day(language, last_ns)
             told.errors["date"] = text(language, "err_date_range", first=first, last=last)
             return None
-    return services.market.span(market.instrument, market.timeframe, start_ns)
+    return services.market.span(instruments, timeframe, start_ns)
 
 
 def begins_at(ticket: Ticket, services: Services, model: Model | None) -> tuple[Decimal, Decimal] | None:
@@ -149,8 +157,8 @@ def begins_at(ticket: Ticket, services: Services, model: Model | None) -> tuple[
         return None
     price = market.price
     if not ticket.live:
-        span = played(ticket, services, market, model, "en", told)
-        price = None if span is None else market.instrument.price(span.open_ticks)
+        span = played(ticket, services, (market,), (model,) if model else (), "en", told)
+        price = None if span is None else market.instrument.price(span.opens[0])
     return None if price is None else (price, market.instrument.tick_size)
 
 

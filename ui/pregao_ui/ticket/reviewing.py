@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from typing import Any
 
@@ -18,6 +19,7 @@ from pregao_ui.texts import text
 from pregao_ui.ticket.errors import field_errors
 from pregao_ui.ticket.form import BEGINNING, DATE, PRICE, Review, Ticket
 from pregao_ui.ticket.market import Market, live_market, played, stored_market
+from pregao_ui.ticket.several import further
 from pregao_ui.ticket.telling import tell
 from pregao_ui.ticket.venues import venue
 
@@ -37,19 +39,18 @@ def review(ticket: Ticket, services: Services, language: str) -> Review:
         _check_settings(ticket, language, told)
     if market is None:
         return told
-    model = None
-    if strategy is not None and strategy.needs_model:
-        model = _model(services, market, language, told)
+    markets = (market, *further(ticket, market, services, language, told))
+    models = _models(services, markets, language, told) if strategy is not None and strategy.needs_model else ()
     span = None
     if not ticket.live:
-        span = played(ticket, services, market, model, language, told)
-        if span is not None and market.instrument is not None:
-            market = market._replace(price=market.instrument.price(span.open_ticks))
-    spec = _spec(ticket, market, span, language, told)
+        span = played(ticket, services, markets, models, language, told)
+        if span is not None:
+            markets = tuple(_beginning(each, ticks) for each, ticks in zip(markets, span.opens, strict=True))
+    spec = _spec(ticket, markets, span, language, told)
     if spec is not None:
-        _check_size(spec, market, language, told)
-        _check_prices(spec, market, language, told)
-        tell(spec, market, span, model, language, told)
+        _check_size(spec, markets, language, told)
+        _check_prices(spec, markets[0], language, told)
+        tell(spec, markets, span, models, language, told)
     if told.errors:
         told.summary, told.warnings = [], []
     else:
@@ -76,6 +77,22 @@ def _check_settings(ticket: Ticket, language: str, told: Review) -> None:
         told.errors |= field_errors(error.errors(), language, prefix="settings-")
 
 
+def _beginning(market: Market, ticks: int) -> Market:
+    """A market as it stands where a replay begins."""
+    return market if market.instrument is None else market._replace(price=market.instrument.price(ticks))
+
+
+def _models(services: Services, markets: Sequence[Market], language: str, told: Review) -> tuple[Model, ...]:
+    """The champion of each market; those before the first that there is not."""
+    found: list[Model] = []
+    for market in markets:
+        model = _model(services, market, language, told)
+        if model is None:
+            break
+        found.append(model)
+    return tuple(found)
+
+
 def _model(services: Services, market: Market, language: str, told: Review) -> Model | None:
     """The champion that would trade; told at the strategy's field if there is none, or the registry is away."""
     champion = None
@@ -95,9 +112,13 @@ def _model(services: Services, market: Market, language: str, told: Review) -> M
     return champion
 
 
-def _spec(ticket: Ticket, market: Market, span: Span | None, language: str, told: Review) -> SessionSpec | None:
+def _spec(
+    ticket: Ticket, markets: Sequence[Market], span: Span | None, language: str, told: Review
+) -> SessionSpec | None:
+    market, others = markets[0], markets[1:]
     values: dict[str, Any] = {
         "instrument": market.key,
+        "also": tuple(each.key for each in others),
         "timeframe": market.timeframe.name,
         "strategy": ticket.strategy or "?",
         "config": dict(ticket.settings),
@@ -114,7 +135,9 @@ def _spec(ticket: Ticket, market: Market, span: Span | None, language: str, told
     if ticket.exits == PRICE:
         values |= _prices(values, market)
     if market.feed is not None:
-        feed: Any = market.feed
+        feed: Any = market.feed.model_copy(
+            update={"also": tuple(each.feed.symbol for each in others if each.feed is not None)}
+        )
     else:
         try:
             feed = Replay(start=span.first_ns if span else None, speed=ticket.speed)
@@ -150,16 +173,20 @@ def _prices(values: dict[str, Any], market: Market) -> dict[str, Any]:
     return found
 
 
-def _check_size(spec: SessionSpec, market: Market, language: str, told: Review) -> None:
-    instrument = market.instrument
-    if instrument is None or "entry_value" in told.errors:
-        return  # the venue says at the start
-    if spec.entry_value < instrument.min_notional:
-        least = money(language, instrument.min_notional, instrument.quote)
-        told.errors["entry_value"] = text(language, "err_entry_min", minimum=least)
-    elif market.price is not None and spec.entry_value < market.price * instrument.lot_size:
-        least = money(language, market.price * instrument.lot_size, instrument.quote)
-        told.errors["entry_value"] = text(language, "err_entry_lot", minimum=least)
+def _check_size(spec: SessionSpec, markets: Sequence[Market], language: str, told: Review) -> None:
+    """What an entry must be worth in each of the markets; of several the one that takes most is named."""
+    leasts: list[tuple[Decimal, str, Market]] = []
+    for market in markets:
+        if market.instrument is None or "entry_value" in told.errors:
+            return  # the venue says at the start
+        leasts.append((market.instrument.min_notional, "err_entry_min", market))
+        if market.price is not None:
+            leasts.append((market.price * market.instrument.lot_size, "err_entry_lot", market))
+    least, key, market = max(leasts, key=lambda each: each[0])
+    if spec.entry_value < least:
+        several = {"symbol": market.symbol} if len(markets) > 1 else {}
+        minimum = money(language, least, market.quote)
+        told.errors["entry_value"] = text(language, f"{key}_of" if several else key, minimum=minimum, **several)
 
 
 def _check_prices(spec: SessionSpec, market: Market, language: str, told: Review) -> None:

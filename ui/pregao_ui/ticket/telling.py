@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
 from pregao.core.money import PPM
@@ -13,27 +14,35 @@ from pregao_ui.services import Span
 from pregao_ui.texts import text
 from pregao_ui.ticket.form import Review
 from pregao_ui.ticket.market import Market
+from pregao_ui.ticket.several import listed
 
 
 def tell(
-    spec: SessionSpec, market: Market, played: Span | None, model: Model | None, language: str, told: Review
+    spec: SessionSpec,
+    markets: Sequence[Market],
+    played: Span | None,
+    models: Sequence[Model],
+    language: str,
+    told: Review,
 ) -> None:
-    """Fill in the hints, the summary and the warnings of a review."""
+    """Fill in the hints, the summary and the warnings of a review; ``models`` are the markets' own, if they have."""
+    market = markets[0]
     costs = 2 * (spec.fee + spec.slippage)  # per cent of the entry value, both sides
     gain = spec.entry_value * (spec.take_profit - costs) / 100
     loss = -spec.entry_value * (spec.stop_loss + costs) / 100
     known = spec.take_profit_price is None or market.price is not None
     _hints(spec, market, played, (gain, loss) if known else None, language, told)
-    _summary(spec, market, (gain, loss) if known else None, model is not None, language, told)
-    _details(spec, market, played, model, language, told)
+    _summary(spec, markets, (gain, loss) if known else None, bool(models), language, told)
+    _details(spec, markets, played, models, language, told)
     if gain <= 0 and spec.mode != "observe":
         told.warnings.append(text(language, "warn_costs", costs=f"{number(language, costs, None)} %"))
     if spec.mode == "approve" and isinstance(spec.feed, Replay) and not spec.feed.speed:
         told.warnings.append(text(language, "warn_no_time"))
-    if model is not None:
+    for model in models:
         _warn_of_other_exits(spec, model, language, told)
     _warn_of_prices(spec, market, language, told)
     _warn_of_limits(spec, market, language, told)
+    _warn_of_cash(spec, market, language, told)
 
 
 def exits_of(model: Model) -> tuple[Decimal, Decimal, int]:
@@ -52,8 +61,12 @@ def _hints(
     told: Review,
 ) -> None:
     quote, hints = market.quote, told.hints
-    share = f"{number(language, round(100 * spec.entry_value / spec.cash, 1), None)} %"
+    part = 100 * spec.entry_value / spec.cash
+    share, together = (f"{number(language, round(n * part, 1), None)} %" for n in (1, 1 + len(spec.also)))
     hints["entry_value"] = text(language, "hint_share", share=share)
+    if spec.also:
+        hints["entry_value"] = text(language, "hint_share_each", share=share, together=together)
+        hints["shadow"] = text(language, "hint_shadow_several")
     if outcome is not None:
         for name, amount, given in zip(
             ("take_profit", "stop_loss"), outcome, (spec.take_profit_price, spec.stop_loss_price), strict=True
@@ -103,7 +116,7 @@ def _limits(spec: SessionSpec, market: Market, language: str) -> str:
 
 def _summary(
     spec: SessionSpec,
-    market: Market,
+    markets: Sequence[Market],
     outcome: tuple[Decimal, Decimal] | None,
     thinks: bool,
     language: str,
@@ -111,12 +124,19 @@ def _summary(
 ) -> None:
     """The sentence to read before Start, such as "Up to 1,000 USDT in BTC/USDT, exits at +2 % or −1 %, the AI decides
     alone, simulated money."."""
+    market = markets[0]
+    symbols = listed(language, [each.symbol for each in markets])
     parts = []
     if spec.mode == "observe":
-        parts.append(text(language, "summary_observe", symbol=market.symbol))
+        parts.append(text(language, "summary_observe", symbol=symbols))
     else:
-        entry = f"**{money(language, spec.entry_value, market.quote).strip()}**"
-        parts.append(text(language, "summary_size", entry=entry, symbol=market.symbol))
+        entry, total = (f"**{money(language, n * spec.entry_value, market.quote).strip()}**" for n in (1, len(markets)))
+        if spec.also:
+            limits = "" if spec.risk.profile == "none" else text(language, "summary_limits")
+            size = text(language, "summary_size_each", entry=entry, symbols=symbols, total=total)
+            parts.append(f"{size} {limits}".strip())
+        else:
+            parts.append(text(language, "summary_size", entry=entry, symbol=symbols))
         parts.append(_exits(spec, market, outcome, language))
         if spec.horizon:
             parts.append(text(language, "summary_horizon", time=span(spec.horizon * market.timeframe.seconds)))
@@ -142,10 +162,18 @@ def _exits(spec: SessionSpec, market: Market, outcome: tuple[Decimal, Decimal] |
 
 
 def _details(
-    spec: SessionSpec, market: Market, played: Span | None, model: Model | None, language: str, told: Review
+    spec: SessionSpec,
+    markets: Sequence[Market],
+    played: Span | None,
+    models: Sequence[Model],
+    language: str,
+    told: Review,
 ) -> None:
-    if model is not None:
-        told.summary.append(text(language, "summary_model", version=model.version))
+    if len(models) == 1:
+        told.summary.append(text(language, "summary_model", version=models[0].version))
+    elif models:
+        versions = [f"{model.version} ({market.symbol})" for model, market in zip(models, markets, strict=False)]
+        told.summary.append(text(language, "summary_models", versions=listed(language, versions)))
     if played is not None:
         told.summary.append(
             text(
@@ -156,7 +184,7 @@ def _details(
             )
         )
     else:
-        told.summary.append(text(language, "summary_live", venue=market.venue))
+        told.summary.append(text(language, "summary_live", venue=markets[0].venue))
     if spec.mode != "observe":
         told.summary.append(text(language, "summary_costs"))
 
@@ -168,7 +196,9 @@ def _warn_of_other_exits(spec: SessionSpec, model: Model, language: str, told: R
     if asked != trained or spec.trailing or spec.take_profit_price is not None:
         take_profit, stop_loss, horizon = trained
         shown = {"tp": number(language, take_profit, None), "sl": number(language, stop_loss, None)}
-        told.warnings.append(text(language, "warn_model_other", bars=horizon, **shown))
+        warning = text(language, "warn_model_other", bars=horizon, **shown)
+        if warning not in told.warnings:  # the models of several markets may have been trained alike
+            told.warnings.append(warning)
 
 
 def _warn_of_prices(spec: SessionSpec, market: Market, language: str, told: Review) -> None:
@@ -181,10 +211,24 @@ def _warn_of_prices(spec: SessionSpec, market: Market, language: str, told: Revi
         told.warnings.append(text(language, "warn_outside", price=shown))
 
 
+def _most(spec: SessionSpec) -> Decimal:
+    """What the risk profile lets a position be worth at the beginning; 0 is anything."""
+    return PROFILES[spec.risk.profile].position_ppm * spec.cash / PPM
+
+
 def _warn_of_limits(spec: SessionSpec, market: Market, language: str, told: Review) -> None:
-    most = PROFILES[spec.risk.profile].position_ppm * spec.cash / PPM
+    most = _most(spec)
     if most and spec.entry_value > most:
         told.warnings.append(text(language, "warn_limit", amount=money(language, most, market.quote)))
+
+
+def _warn_of_cash(spec: SessionSpec, market: Market, language: str, told: Review) -> None:
+    together = min(spec.entry_value, _most(spec) or spec.entry_value) * (1 + len(spec.also))
+    if spec.also and together > spec.cash and spec.mode != "observe":
+        shown = {
+            name: money(language, value, market.quote) for name, value in (("total", together), ("cash", spec.cash))
+        }
+        told.warnings.append(text(language, "warn_together", **shown))
 
 
 def _signed(language: str, percent: Decimal) -> str:

@@ -62,7 +62,7 @@
       address.searchParams.delete("market");
       history.replaceState(history.state, "", address);
       const [instrument, timeframe] = market.split(" ");
-      return { ...saved, feed: "replay", instrument, timeframe };
+      return { ...saved, feed: "replay", instrument, timeframe, also: [] };
     }
     if (!clone) return saved;
     address.searchParams.delete("clone");
