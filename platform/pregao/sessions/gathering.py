@@ -1,8 +1,9 @@
 """Several live markets as one: the bars that close together come together, since one account meets them at once.
 
 An account has one clock: what it has gone on without, it cannot go back to. So a bar waits for those of the other
-markets that close with it, as long as it is still worth trading on; a market that says that it has none, is not heard
-or has ended is not waited for. A bar that comes after that has been passed over, which is told.
+markets that close with it, as long as it is still worth trading on; not long for one that is not heard, and not at all
+for one that says that it has none, is closed or has ended. A bar that comes after that has been passed over, which is
+told.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from pregao.sessions.following import Passed, is_late, late_ns
 from pregao.sessions.places import Followed
 
 IsClosed = Callable[[int, int], bool]
+GRACE_S = 2.0
+"""Another market is waited for at least so long, also one that is not heard."""
 CATCH_UP_S = 10.0
 """While bars are caught up on that closed long ago, another market is waited for so long, once."""
 
@@ -68,7 +71,7 @@ class _Market:
 
     def awaited(self, like: Bar) -> bool:
         """Whether a bar that opens when another one did may still come."""
-        if self.bar is not None or self.silent or self.ended or self.until_ns > like.open_ns:
+        if self.bar is not None or self.ended or self.until_ns > like.open_ns:
             return False
         return not self._closed(like.open_ns, like.close_ns)
 
@@ -133,18 +136,29 @@ class Together:
         market_ns = max(market.feed.now_ns for market in self._each)
         late = is_late(first, market_ns)
         waited = [market for market in self._each if market.awaited(first)]
-        if waited:
-            patient = now - self._since < CATCH_UP_S if late else 2 * (market_ns - first.close_ns) < late_ns(first)
-            if patient:
-                return None
-            for market in waited:
-                market.silent = True
+        if waited and self._patient(first, market_ns, now - self._since, all(market.silent for market in waited)):
+            return None
+        for market in waited:
+            market.silent = True
         self._since = 0.0
         bars = {}
         for number, market in enumerate(self._each):
             if market.bar is not None and market.bar.open_ns == first.open_ns:
                 bars[number], market.bar = market.bar, None
         return Moment(bars, late)
+
+    @staticmethod
+    def _patient(first: Bar, market_ns: int, waited_s: float, silent: bool) -> bool:
+        """Whether bars that have come wait for the others.
+
+        Args:
+            market_ns: the market's time.
+            waited_s: so long they have waited already.
+            silent: the others are not heard, or were waited for in vain before.
+        """
+        if is_late(first, market_ns):
+            return waited_s < CATCH_UP_S and not silent
+        return waited_s < GRACE_S or (2 * (market_ns - first.close_ns) < late_ns(first) and not silent)
 
     def close(self) -> None:
         """Let go of the markets."""
