@@ -18,12 +18,13 @@ from typing import Any
 import psycopg
 import pytest
 from killable import COMMIT, POINTS, Point, runner
-from probe_market import a_spec
+from probe_market import a_spec, like, of_grid
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError
+from pregao.market.store import Store
 from pregao.sessions.audit import audit
 from pregao.sessions.control import start
 from pregao.sessions.journal import Journal
@@ -44,14 +45,15 @@ OFTEN = {
     "in the answer to a command": 2, "in the trades": 10, "while it recovers": 60,
 }  # fmt: skip
 """How often a run comes to a point at most; to those not named here at every bar."""
+FURTHER = (of_grid("FINE", "0.01", "0.00000001"), of_grid("COARSE", "0.5", "0.01"))
 CUTS = ("in the quarantine", "in a cut")
 FIGURES = ("chain", "last_seq", "status", "error", "bars", "bars_total", "bar_ns", "equity_quanta", "pnl_quanta",
            "fees_quanta", "position_lots", "trades_count", "win_count", "proposal", "details")  # fmt: skip
 
 
-def begin_one(journal: Journal) -> str:
-    """A session with two commands that wait for its first moment."""
-    session_id = start(a_spec(**SETTINGS), journal)
+def begin_one(journal: Journal, several: bool = False) -> str:
+    """A session with two commands that wait for its first moment; on one instrument or on three."""
+    session_id = start(a_spec(**SETTINGS | ({"also": [each.key for each in FURTHER]} if several else {})), journal)
     journal.command(session_id, "pause")
     journal.command(session_id, "resume")
     return session_id
@@ -75,17 +77,23 @@ def lived(journal: Journal, session_id: str) -> list[tuple[int, str, str]]:
     return [(r.ts_ns, r.kind, r.text) for r in journal.rows(session_id, limit=10**6) if r.kind in market]
 
 
-_calm: dict[str, Any] = {}
+_calm: dict[bool, dict[str, Any]] = {}
+
+
+def undisturbed(journal: Journal, several: bool) -> dict[str, Any]:
+    """What a run that nobody disturbs leaves, in any database, to the byte."""
+    if several not in _calm:
+        session_id = begin_one(journal, several)
+        assert run(session_id, journal) == "finished"
+        _calm[several] = left_by(journal, session_id)
+    return _calm[several]
 
 
 @pytest.fixture
 def calm(journal: Journal, market: Bars) -> dict[str, Any]:
-    """What an undisturbed run leaves, in any database, to the byte."""
-    if not _calm:
-        session_id = begin_one(journal)
-        assert run(session_id, journal) == "finished"
-        _calm.update(left_by(journal, session_id))
-    return _calm
+    for number, instrument in enumerate(FURTHER):
+        Store().write(like(instrument, 2 + number, slice(30 * number, 30 * number + 12)))
+    return undisturbed(journal, several=False)
 
 
 def die_at(point: Point, journal: Journal, session_id: str, home: Path) -> bool:
@@ -118,6 +126,21 @@ def test_killed_at_a_point_and_gone_on_with_nothing_differs(
     assert left_by(journal, session_id) == calm
 
 
+@pytest.mark.parametrize("name", ["in the journal's rows", "in a snapshot", "while it recovers", COMMIT])
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_a_session_of_several_killed_at_a_point_goes_on_likewise(
+    name: str, journal: Journal, calm: Any, home: Path
+) -> None:
+    session_id = begin_one(journal, several=True)
+    chance = random.Random(name)
+    if name == "while it recovers":
+        run(session_id, journal, stop=lambda: journal.session(session_id).bars >= 90)
+    for nth in (chance.randint(1, OFTEN.get(name, 90)), 2):
+        die_at(Point(name, nth), journal, session_id, home)
+    run(session_id, journal)
+    assert left_by(journal, session_id) == undisturbed(journal, several=True)
+
+
 @pytest.mark.parametrize(("database", "name"), [("sqlite", name) for name in CUTS], indirect=["database"])
 def test_killed_while_a_damaged_journal_is_cut_it_is_cut_once(
     name: str, journal: Journal, calm: Any, home: Path
@@ -145,7 +168,8 @@ _MARKET = ("bar", "fill", "order", "intent", "memory", "finished")
 def test_killed_again_and_again_by_chance(
     journal: Journal, calm: dict[str, Any], home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Half of the kills hit a named point, half any moment, recovery included; sessions follow one another."""
+    """Half of the kills hit a named point, half any moment, recovery included; sessions follow one another, each
+    second one of several instruments."""
     aim = KILLS // 2 if KILLS else 5  # each kind of database gets its half
     chance = random.Random(time.time_ns() if KILLS else 4)
     hits: Counter[str] = Counter()
@@ -159,11 +183,11 @@ def test_killed_again_and_again_by_chance(
             name, hit = "any moment", _killed_from_outside(journal, session_id, home, chance)
         hits[name] += hit
         if journal.session(session_id).status == "finished":
-            assert left_by(journal, session_id) == calm
+            assert left_by(journal, session_id) == undisturbed(journal, finished % 2 == 1)
             finished += 1
-            session_id = begin_one(journal)
+            session_id = begin_one(journal, finished % 2 == 1)
     run(session_id, journal)
-    assert left_by(journal, session_id) == calm
+    assert left_by(journal, session_id) == undisturbed(journal, finished % 2 == 1)
     kind = journal.url.partition(":")[0]
     with capsys.disabled():
         print(f"\n{kind}: {hits.total()} kills over {finished + 1} sessions, nothing differs: {_told(hits)}")

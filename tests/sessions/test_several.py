@@ -7,34 +7,35 @@ from typing import Any
 
 import numpy as np
 import pytest
-from probe_market import INSTRUMENT, a_spec, of_grid, random_walk
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from probe_market import INSTRUMENT, MINUTE, START_NS, a_spec, like, of_grid
+from stage import Scripted
 
 from pregao.core.bars import Bars
-from pregao.core.instrument import Instrument
+from pregao.core.instrument import quantum_of
 from pregao.market.store import Store
 from pregao.sessions.as_backtest import result_of
 from pregao.sessions.assembly import SpecError, assembled
 from pregao.sessions.audit import audit
+from pregao.sessions.batch import Batch
 from pregao.sessions.control import spec_of, start
+from pregao.sessions.intents import ask
 from pregao.sessions.journal import Journal
+from pregao.sessions.machine import Machine
+from pregao.sessions.records import JournalRow, canonical, link
 from pregao.sessions.recovery import recover, replay
 from pregao.sessions.runtime import run
+from pregao.simulation.engine import Engine
 from pregao.simulation.plan import Plan
 from pregao.simulation.portfolio import PortfolioResult
 from pregao.strategies.backtest import backtest_many
+from pregao.strategies.contract import Enter, Exit
+from pregao.strategies.desk import Desk
 from pregao.strategies.registry import configured
 
 FINE, COARSE = of_grid("FINE", "0.01", "0.00000001"), of_grid("COARSE", "0.5", "0.01")
 KEYS = [INSTRUMENT.key, FINE.key, COARSE.key]
-
-
-def like(instrument: Instrument, seed: int, holes: slice, n: int = 300) -> Bars:
-    """A market of an instrument, some of whose bars are missing."""
-    b = random_walk(n, seed)
-    kept = np.ones(n, bool)
-    kept[holes] = False
-    columns = (c[kept] for c in (b.open_ns, b.open, b.high, b.low, b.close, b.volume))
-    return Bars(instrument, b.timeframe, *columns)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -204,3 +205,88 @@ def test_one_account_has_one_currency(markets: list[Bars], journal: Journal) -> 
             spec_of({"instrument": INSTRUMENT.key, "also": [euro.key], "timeframe": "1m", "strategy": "probe"}), journal
         )
     assert "quoted in EUR" in caught.value.problems["also"]
+
+
+# -- whatever the strategies ask
+
+SHARES = st.one_of(st.none(), st.integers(1, 100))
+WISHES = st.lists(
+    st.one_of(
+        st.builds(
+            Enter, st.sampled_from(["long", "short"]), st.floats(0.01, 1.0), st.just("x"),
+            st.one_of(st.none(), st.floats(0, 1)),
+        ),
+        st.just(Exit("x")),
+    ),
+    max_size=2,
+).map(tuple)  # fmt: skip
+SCRIPT = st.dictionaries(st.integers(0, 59), WISHES, max_size=50)
+
+
+class Trio:
+    """Three scripted strategies at one account, and the rows that they led to."""
+
+    def __init__(self, scripts: list[dict[int, Any]], markets: list[Bars], **spec: Any) -> None:
+        self.spec = a_spec(also=KEYS[1:], **spec)
+        quantum = quantum_of(b.instrument for b in markets)
+        names = {"cash", "entry_value", "take_profit", "stop_loss", "horizon", "fee", "slippage"}
+        money = self.spec.model_dump(include=names)
+        self.plans = [Plan.of(b.instrument.counted(quantum), b.timeframe, **money) for b in markets]
+        self.scripts, self.markets = scripts, markets
+        self.machine = self.new()
+        self.rows: list[JournalRow] = []
+        self.take(self.machine.start(int(markets[0].open_ns[0]), {}))
+
+    def new(self) -> Machine:
+        account = Engine(self.plans)
+        desks = [
+            Desk(plan, Scripted(script), engine=account, book=number)
+            for number, (plan, script) in enumerate(zip(self.plans, self.scripts, strict=True))
+        ]
+        return Machine(self.spec, desks, 0)
+
+    def take(self, batch: Batch) -> list[JournalRow]:
+        new = []
+        for ts_ns, kind, body in batch.entries:
+            text = canonical(body)
+            chain = link(self.rows[-1].chain if self.rows else "", len(self.rows) + 1, ts_ns, kind, text)
+            self.rows.append(JournalRow("s", len(self.rows) + 1, ts_ns, kind, text, chain))
+            new.append(self.rows[-1])
+        return new
+
+    def moment(self, i: int) -> list[JournalRow]:
+        at = START_NS + i * MINUTE.ns
+        rows = {n: int(np.searchsorted(b.open_ns, at)) for n, b in enumerate(self.markets)}
+        bars = {n: self.markets[n].bar(row) for n, row in rows.items() if self.markets[n].open_ns[row] == at}
+        books = self.machine.books
+        return self.take(self.machine.moment(bars, lambda n, bar: ask(books[n].desk, bar, books[n].memory)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    scripts=st.tuples(SCRIPT, SCRIPT, SCRIPT), exposure=SHARES, position=SHARES,
+    levels=st.sampled_from([(1, 1), (3, 2), (50, 50)]),
+)  # fmt: skip
+def test_no_entry_of_any_instrument_takes_the_account_over_its_limits(
+    scripts: Any, exposure: int | None, position: int | None, levels: tuple[int, int]
+) -> None:
+    markets = [like(INSTRUMENT, 1, slice(0, 0)), like(FINE, 2, slice(20, 30)), like(COARSE, 3, slice(0, 8))]
+    profit, stop = levels
+    limits = {"max_exposure": exposure, "max_position": position}
+    trio = Trio(list(scripts), markets, risk=limits, entry_value=6_000, take_profit=profit, stop_loss=stop)
+    worth, equity = [0, 0, 0], trio.plans[0].cash_quanta  # what is held at the last close, in quanta
+    ticks = [plan.instrument.tick_quanta for plan in trio.plans]
+    for i in range(60):
+        rows = trio.moment(i)
+        entries = [r.body for r in rows if r.kind == "fill" and r.body["role"] == "entry"]
+        spent = [body["qty"] * body["price"] * ticks[body.get("b", 0)] for body in entries]
+        if entries and exposure is not None:  # decided at the close before, when the equity was this
+            assert sum(worth) + sum(spent) <= exposure * equity // 100 * 1.000_001 + 10**8
+        for value in spent if position is not None else ():
+            assert value <= position * equity // 100 * 1.000_001 + 10**8  # type: ignore[operator]
+        for body in (r.body for r in rows if r.kind == "bar"):
+            worth[body.get("b", 0)] = abs(body["pos"]) * body["c"] * ticks[body.get("b", 0)]
+            equity = body.get("eq", equity)
+    again = trio.new()
+    replay(again, trio.rows)
+    assert again.to_bytes() == trio.machine.to_bytes()

@@ -38,6 +38,15 @@ def random_walk(n: int, seed: int = 1) -> Bars:
     return Bars(INSTRUMENT, MINUTE, times, opened, high, low, close, rng.random(n).round(3) * 10)
 
 
+def like(instrument: Instrument, seed: int, holes: slice, n: int = 300) -> Bars:
+    """A market of an instrument, some of whose bars are missing."""
+    b = random_walk(n, seed)
+    kept = np.ones(n, bool)
+    kept[holes] = False
+    columns = (c[kept] for c in (b.open_ns, b.open, b.high, b.low, b.close, b.volume))
+    return Bars(instrument, b.timeframe, *columns)  # type: ignore[arg-type]
+
+
 def a_spec(**changes: Any) -> SessionSpec:
     values: dict[str, Any] = {
         "instrument": INSTRUMENT.key, "timeframe": "1m", "strategy": "probe", "feed": {"speed": 0}, "seed": 7,
