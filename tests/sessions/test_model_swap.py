@@ -14,9 +14,10 @@ import pandas as pd
 import pytest
 from killable import Point, runner
 from mlflow_server import MlflowServer
-from probe_market import INSTRUMENT, MINUTE, a_spec, random_walk
+from probe_market import INSTRUMENT, MINUTE, a_spec, like, of_grid, random_walk
 from waiting import wait
 
+from pregao.core.instrument import Instrument
 from pregao.features.sets import feature_set
 from pregao.learning import registry
 from pregao.learning.inference.trees import document_of
@@ -33,6 +34,9 @@ from pregao.sessions.runtime import run
 from pregao.settings import settings
 
 pytestmark = pytest.mark.servers
+CHANGES: tuple[dict[str, Any], ...] = ({}, {}, {"feature_hash": "0" * 64}, {"threshold": None})
+FINE = of_grid("FINE", "0.01", "0.00000001")
+FINE_MODEL = registry.model_name(FINE, MINUTE)
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +56,17 @@ def model(tmp_path_factory: pytest.TempPathFactory, server: MlflowServer) -> Ite
         name = registry.model_name(INSTRUMENT, MINUTE)
         registry.prepare()
         _client().create_registered_model(name)
-        for seed, change in enumerate(({}, {}, {"feature_hash": "0" * 64}, {"threshold": None})):
+        for seed, change in enumerate(CHANGES):
             _register(name, seed, change)
+        Store().write(like(FINE, 2, slice(30, 40), 2_000))
+        _client().create_registered_model(FINE_MODEL)
+        for seed in (8, 9):
+            _register(FINE_MODEL, seed, {}, FINE)
         yield name
     settings.cache_clear()
 
 
-def _register(name: str, seed: int, change: dict[str, Any]) -> None:
+def _register(name: str, seed: int, change: dict[str, Any], instrument: Instrument = INSTRUMENT) -> None:
     """A small forest on noise; a threshold below every expected value makes it enter whenever it can."""
     import mlflow
     from catboost import CatBoostClassifier
@@ -71,7 +79,7 @@ def _register(name: str, seed: int, change: dict[str, Any]) -> None:
     meta = {
         "features": list(features.names), "feature_set": "core25", "feature_hash": features.hash,
         "digest": digest_of(document_of(forest)), "threshold": -1.0, "payoff": {"win": 0.02, "loss": -0.01},
-        "instrument": INSTRUMENT.key, "timeframe": "1m",
+        "instrument": instrument.key, "timeframe": "1m",
     } | change  # fmt: skip
     with mlflow.start_run():
         mlflow.catboost.log_model(
@@ -151,11 +159,19 @@ def test_a_moved_alias_reaches_the_session_at_its_next_bar_without_a_restart(
         assert journal.session(session).trading_version == "2"
         point_at(model, "1")
         wait(lambda: len(swaps(journal, session)) == 2)
-        again = swaps(journal, session)[1].seq
-        wait(lambda: any(r.kind == "fill" and r.body["role"] == "entry" for r in journal.rows(session, again, 10**6)))
+        wait(lambda: _entered(journal, session, swaps(journal, session)[1].seq))
     assert [s.body["version"] for s in swaps(journal, session)] == ["2", "1"]
     assert audit(journal, session).identical
     _the_lineage_names_the_model_that_decided(journal, session)
+
+
+def _entered(journal: Journal, session_id: str, after: int) -> bool:
+    """Whether an entry that was decided after a row has filled."""
+    later = journal.rows(session_id, after, 10**6)
+    wanted = next(
+        (r.seq for r in later if r.kind == "intent" and r.body["action"] == "enter" and r.body["acted"]), None
+    )
+    return wanted is not None and any(r.kind == "fill" and r.seq > wanted for r in later)
 
 
 def _the_lineage_names_the_model_that_decided(journal: Journal, session: str) -> None:
@@ -171,6 +187,38 @@ def _the_lineage_names_the_model_that_decided(journal: Journal, session: str) ->
         assert steps["run"].facts["run_id"]
         named.add(expected)
     assert "1" in named
+
+
+def test_each_instrument_of_a_session_follows_the_champion_of_its_own_model(journal: Journal, model: str) -> None:
+    point_at(FINE_MODEL, "1")
+    session = start(a_spec(strategy="catboost-ai", also=[FINE.key], feed={"speed": 40}, isolated=True), journal)
+    with Running(journal, session):
+        wait(lambda: journal.session(session).bars > 5)
+        point_at(FINE_MODEL, "2")
+        wait(lambda: swaps(journal, session))
+        changed = swaps(journal, session)[0].seq
+        wait(lambda: {r.body.get("b", 0) for r in journal.rows(session, changed, 10**6)
+                      if r.kind == "fill" and r.body["role"] == "entry"} == {0, 1})  # fmt: skip
+    (swap,) = swaps(journal, session)
+    assert swap.body == {"version": "2", "was": "1", "reason": "", "b": 1}
+    row = journal.session(session)
+    assert [each["model_version"] for each in row.details["books"]] == ["1", "2"]
+    assert (row.model_name, row.trading_version, row.also[0].model) == (model, "1", FINE_MODEL)
+    with Running(journal, session):  # another runner asks both as they were
+        bars = journal.session(session).bars
+        wait(lambda: journal.session(session).bars > bars + 20)
+    assert len(swaps(journal, session)) == 1
+    assert audit(journal, session).identical
+    for fill in [r for r in journal.rows(session, limit=10**6) if r.kind == "fill"]:
+        steps = {step.what: step for step in lineage(journal, session, fill.seq)}
+        name, versions = (FINE_MODEL, {"1", "2"}) if fill.body.get("b") else (model, {"1"})
+        decided = steps["decision"].seq
+        assert decided is not None
+        assert steps["model"].facts["name"] == name
+        assert steps["model"].facts["version"] in versions
+        if fill.body.get("b"):
+            assert steps["model"].facts["version"] == ("2" if decided > swap.seq else "1")
+        assert steps["run"].facts["run_id"]
 
 
 @pytest.mark.parametrize(("version", "reason"), [("3", "of another definition"), ("4", "does not tell its threshold")])

@@ -36,8 +36,7 @@ _LOG = logging.getLogger("pregao.strategy")
 class StrategyConfig(BaseModel):
     """Base of a strategy's settings: becomes the form, the command line's options and the schema.
 
-    Give each field a ``title``, a ``description`` and bounds; ``json_schema_extra={"unit": "bars"}`` names
-    its unit and ``{"live": True}`` says that it may change while a session runs.
+    Give each field a ``title``, a ``description`` and bounds; ``json_schema_extra={"unit": "bars"}`` names its unit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
