@@ -15,7 +15,6 @@ import click
 from pregao.commands.output import print_json, progress
 
 if TYPE_CHECKING:
-    from pregao.core.instrument import Instrument
     from pregao.sessions.journal import Journal
     from pregao.sessions.records import SessionRow
     from pregao.sessions.runtime import Tick
@@ -23,13 +22,21 @@ if TYPE_CHECKING:
 
 def attend(journal: Journal, session_id: str, as_json: bool) -> None:
     """Run the session in this process, with a live line on a terminal, until it ends or Ctrl-C lets go of it."""
+    from pregao.sessions.records import ENDED
     from pregao.sessions.runtime import run
     from pregao.sessions.views import broker_of, session_view
 
     progress(f"Session {session_id} runs here. Ctrl-C lets go of it.")
-    line = _LiveLine(journal.session(session_id).instrument)
+    line = _LiveLine(journal.session(session_id))
+
+    def told(tick: Tick) -> None:
+        line(tick)
+        if tick.status in ENDED and journal.shadow_of(session_id) is not None:
+            line.end()
+            progress("It has ended. Its shadow lives through the last of its bars; Ctrl-C leaves that for later.")
+
     with interrupts() as interrupted:
-        status = run(session_id, journal, stop=interrupted.is_set, on_tick=line)
+        status = run(session_id, journal, stop=interrupted.is_set, on_tick=told)
     line.end()
     row = journal.session(session_id)
     if as_json:
@@ -46,22 +53,25 @@ def attend(journal: Journal, session_id: str, as_json: bool) -> None:
 class _LiveLine:
     """How the session stands, in one line that is written over, four times a second, on a terminal only."""
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, row: SessionRow) -> None:
         self._at = 0.0
-        self._instrument = instrument
+        self._row = row
         self._shown = sys.stderr.isatty()
+        self._open = False
 
     def __call__(self, tick: Tick) -> None:
         if self._shown and time.monotonic() - self._at > 0.25:
             self._at = time.monotonic()
+            self._open = True
+            held = f"position {self._row.instrument.quantity_text(tick.position)}, " if not self._row.also else ""
             click.echo(
-                f"\r{bars_of(tick)}, equity {tick.equity:,.2f}, P&L {tick.pnl:+,.2f}, "
-                f"position {self._instrument.quantity_text(tick.position)}, {tick.trades} trades, {tick.status}\033[K",
-                nl=False, err=True,
+                f"\r{bars_of(tick)}, equity {tick.equity:,.2f}, P&L {tick.pnl:+,.2f}, {held}{tick.trades} trades, "
+                f"{tick.status}\033[K", nl=False, err=True,
             )  # fmt: skip
 
     def end(self) -> None:
-        if self._shown:
+        if self._open:
+            self._open = False
             click.echo("", err=True)
 
 

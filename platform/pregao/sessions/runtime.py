@@ -165,7 +165,7 @@ class _Session:
                 alias = CHALLENGER if shadows else CHAMPION
                 self._watches[book.number] = Watch(book.desk.model, book.offer, alias)
         if self._watches and self._parts.spec.shadow and not shadows and len(self.machine.books) == 1:
-            self._beside = Beside(self._journal, self._writer.session_id, run)
+            self._beside = Beside(self._journal, self._writer.session_id, run, stop)
         self._courier = self._sent_out()
         try:
             return self._loop(stop)

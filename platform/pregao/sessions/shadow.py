@@ -11,6 +11,7 @@ from. The session's own settings hold for it (money, exits, costs, risk), except
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -167,10 +168,11 @@ class Beside:
 
     Args:
         run: `pregao.sessions.runtime.run`.
+        stop: whether the session's runner is to let go of all.
     """
 
-    def __init__(self, journal: Journal, session_id: str, run: Run) -> None:
-        self._journal, self._session_id, self._run_session = journal, session_id, run
+    def __init__(self, journal: Journal, session_id: str, run: Run, stop: Callable[[], bool]) -> None:
+        self._journal, self._session_id, self._run_session, self._stop = journal, session_id, run, stop
         self._first = True
         self._leave = threading.Event()
         self._looked = threading.Event()
@@ -181,8 +183,10 @@ class Beside:
         """Let go of the shadow; of a session that has ended, once it has lived through the same bars."""
         if self._journal.session(self._session_id).status in ENDED:
             self._looked.wait(LOOK_S)
+            until = time.monotonic() + DRAIN_S
             if self._journal.shadow_of(self._session_id) is not None:
-                self._thread.join(DRAIN_S)
+                while self._thread.is_alive() and time.monotonic() < until and not self._stop():
+                    self._thread.join(POLL_S / 10)
         self._leave.set()
         self._thread.join(30.0)
 
