@@ -19,6 +19,7 @@ SCRIPTS = (
     "chart.js",
     "bar.js",
     "cards.js",
+    "books.js",
     "trades.js",
     "decisions.js",
     "proposal.js",

@@ -34,6 +34,14 @@ STARTS: dict[str, Example] = {
             "feed": {"kind": "replay", "speed": 10},
         },
     },
+    "several": {
+        "summary": "Two instruments in one account, each entry up to 1,000",
+        "value": {
+            "instrument": "sample/binance/BTC-USDT", "also": ["sample/binance/ETH-USDT"], "timeframe": "1h",
+            "strategy": "ma-cross", "cash": 10000, "entry_value": 1000, "take_profit": 2, "stop_loss": 1,
+            "feed": {"kind": "replay", "speed": 10},
+        },
+    },
     "live": {
         "summary": "A market followed live, each entry to be approved",
         "value": {
@@ -138,7 +146,7 @@ def router(services: Services, hub: Hub) -> APIRouter:
 
     @api.post("/{session_id}/commands", status_code=202, responses=NOT_FOUND)
     def command(session_id: str, command: CommandIn) -> Accepted:
-        """Pause, resume, stop, flatten; accept or refuse a proposal."""
+        """Pause, resume, stop, flatten (all, or one of several instruments); accept or refuse a proposal."""
         return Accepted(command=services.sessions.command(session_id, command))
 
     @api.get("/{session_id}/trades", responses=NOT_FOUND)

@@ -3,8 +3,8 @@
   "use strict";
   const parts = window.Pregao.parts ??= {};
   if (parts.bar) return;
-  const { T, format, put, make, request, stale, command, selection } = Pregao;
-  const title = (session) => `${session.instrument.symbol} · ${session.timeframe} · ${session.strategy}`;
+  const { T, format, put, make, request, stale, traded, symbols, command, selection } = Pregao;
+  const title = (session) => `${symbols(session)} · ${session.timeframe} · ${session.strategy}`;
 
   /* ---- the session bar: which session, its state, what can be done with it */
   parts.bar = function bar(root) {
@@ -48,10 +48,10 @@
       const money = root.querySelector("[data-part=money]");
       money.hidden = !session || session.money === "simulated";
       for (const badge of [money, document.querySelector("#topbar .money")]) Pregao.money(badge, session);
-      root.querySelector("[data-part=synthetic]").hidden = !session?.instrument.synthetic;
+      root.querySelector("[data-part=synthetic]").hidden = !(session && traded(session).some(({ synthetic }) => synthetic));
       const can = {
         start: ["created", "failed"].includes(status) || stale(session), pause: status === "running", resume: status === "paused",
-        flatten: ["running", "paused"].includes(status) && session.position !== 0,
+        flatten: ["running", "paused"].includes(status) && (session.position !== 0 || session.books.some(({ pos }) => pos)),
         stop: ["running", "paused", "created"].includes(status),
       };
       for (const button of root.querySelectorAll("[data-command]")) button.hidden = !can[button.dataset.command];

@@ -10,6 +10,21 @@
   parts.cards = function cards(root) {
     let today = null;                                // {day, base}: the equity at the market's last midnight
     let before = null;                               // the bar before
+    function alone(row, session) {
+      const held = row?.pos ?? session.position;
+      bind(root, "position", held === 0 ? T("flat") : `${held > 0 ? T("long") : T("short")} ${format.quantity(Math.abs(held), session.instrument.quantity_decimals)}`,
+        held === 0 ? undefined : held);
+      const open = row && held !== 0 ? row : null;
+      bind(root, "open", held === 0 ? T("no_position") : open === null ? "" : opened(open.upnl, Math.abs(held * open.c), open.eq), open === null ? undefined : open.upnl);
+    }
+    function together(standing, equity) {            // several instruments in one account
+      const open = standing.filter(({ pos }) => pos);
+      const sum = (of) => open.reduce((total, each) => total + of(each), 0);
+      const result = sum(({ upnl }) => upnl);
+      bind(root, "position", open.length ? T("open_n", { n: open.length }) : T("flat"));
+      bind(root, "open", open.length ? opened(result, sum(({ pos, c }) => Math.abs(pos * c)), equity) : T("no_position"), open.length ? result : undefined);
+    }
+    const opened = (result, worth, equity) => `${T("unrealised", { amount: format.signedMoney(result) })} · ${T("exposure", { percent: format.percent(worth / equity * 100, 0) })}`;
     return {
       clear() {
         today = before = null;
@@ -21,7 +36,7 @@
         if (!today || today.day !== day) today = { day, base: before ? before.eq : session.cash };
         before = row;
       },
-      draw(row, session) {
+      draw(row, session, standing) {
         const { instrument } = session;
         const unit = instrument.quote;
         const equity = row?.eq ?? session.equity;
@@ -32,21 +47,16 @@
         bind(root, "pnl", format.signedMoney(pnl), pnl);
         bind(root, "pnl-percent", format.signedPercent(pnl / session.cash * 100), pnl);
         if (today && row) bind(root, "today", T("today", { amount: format.signedMoney(equity - today.base) }), equity - today.base);
-        const held = row?.pos ?? session.position;
-        bind(root, "position", held === 0 ? T("flat") : `${held > 0 ? T("long") : T("short")} ${format.quantity(Math.abs(held), instrument.quantity_decimals)}`,
-          held === 0 ? undefined : held);
-        const open = row && held !== 0 ? row : null;
-        bind(root, "open", held === 0 ? T("no_position") : open === null ? ""
-          : `${T("unrealised", { amount: format.signedMoney(open.upnl) })} · ${T("exposure", { percent: format.percent(Math.abs(held * open.c) / open.eq * 100, 0) })}`,
-          open === null ? undefined : open.upnl);
+        if (standing) together(standing, equity); else alone(row, session);
         const { trades, wins } = session;
         bind(root, "win-rate", trades ? format.percent(wins / trades * 100, 0) : "–");
         bind(root, "trades", trades === 0 ? T("trades_0") : trades === 1 ? T("trades_1") : T("trades_n", { n: format.number(trades, 0) }));
         const fees = row?.fees ?? session.fees;
         bind(root, "fees", format.money(fees));
         bind(root, "fees-percent", T("fees_of", { percent: format.percent(fees / session.cash * 100) }));
-        bind(root, "model", session.model_version ? T("version", { n: session.model_version }) : T("no_model"));
-        bind(root, "model-name", session.model?.split(".").slice(-2).join(" ") ?? session.strategy);
+        const versions = standing ? [...new Set(session.books.map((book) => book.model_version).filter(Boolean))].join(", ") : session.model_version;
+        bind(root, "model", versions ? T("version", { n: versions }) : T("no_model"));
+        bind(root, "model-name", (standing ? null : session.model?.split(".").slice(-2).join(" ")) ?? session.strategy);
         if (row) bind(root, "market-time", `${format.time(row.t)} UTC`);
       },
       feed(session, state) {

@@ -66,6 +66,7 @@
     let follows = true;                              // the newest bar is kept in view, until the person moves away from it
     let grown = false;                               // bars came since the last flush
     let generation = 0;                              // answers for an earlier choice are dropped
+    let drawn = false;                               // a session's bars are there, and can be appended to
 
     const look = {};
     function paint() {
@@ -211,6 +212,7 @@
 
     function clear(instrument) {
       generation += 1;
+      drawn = false;
       follows = true;
       bars.clear();
       last = null;
@@ -227,7 +229,10 @@
       legend(null);
     }
 
-    const before = (id, time) => request(`/api/sessions/${encodeURIComponent(id)}/before?${new URLSearchParams({ limit: CONTEXT, ...(time === null ? {} : { end: time }) })}`).catch(() => []);
+    function before(session, instrument, time) {
+      const asked = { limit: CONTEXT, ...(time === null ? {} : { end: time }), ...(session.also.length ? { instrument: instrument.key } : {}) };
+      return request(`/api/sessions/${encodeURIComponent(session.id)}/before?${new URLSearchParams(asked)}`).catch(() => []);
+    }
 
     /* All that there is, in one drawing: the bars from before the session paler, without its equity. */
     function draw(session, early, own) {
@@ -258,25 +263,26 @@
         legend(null);
         toEdge();
       },
-      async begin(session, rows) {                   // one drawing of what there is, then appended to
-        clear(session.instrument);
+      /* One drawing of what there is of an instrument, then appended to; `heard` tells its rows so far. */
+      async begin(session, instrument, heard) {
+        clear(instrument);
         alone(false);
         const mine = generation;
+        const early = await before(session, instrument, heard().find((row) => row.k === "bar")?.t ?? session.start);
+        if (mine !== generation) return;
+        const rows = heard();                        // with those that came meanwhile
         const market = rows.filter((row) => row.k === "bar");
-        const start = market.length ? market[0].t : session.start;
-        const early = await before(session.id, start);
-        if (mine !== generation) return false;
         draw(session, early, market);
+        drawn = true;
         for (const row of rows) if (row.k === "fill") mark(row);
         if (market.length) setLevels(market[market.length - 1]);
         chart.flush();
         legend(null);
         toEdge();
-        return true;
       },
-      async warm(session) {                          // a live session that was already looked at has begun
+      async warm(session, instrument) {              // a live session that was already looked at has begun
         const mine = generation;
-        const early = await before(session.id, null);
+        const early = await before(session, instrument, null);
         const own = [...bars.values()].filter((bar) => bar.k === "bar");
         if (mine !== generation || !early.length || !own.every((bar) => bar.t > early[early.length - 1].t)) return;
         draw(session, early, own);
@@ -284,6 +290,7 @@
         chart.flush();
       },
       add(row) {
+        if (!drawn) return;
         if (row.k === "fill") { mark(row); return; }
         if (row.k !== "bar" || (last && row.t < last.t)) return;
         last = row;
@@ -295,6 +302,7 @@
         grown = true;
       },
       flush() {                                      // once for each batch
+        if (!drawn) return;
         if (dirty) candles.setMarkers(legible(markers));
         dirty = false;
         if (grown && follows && hand === null) toEdge();

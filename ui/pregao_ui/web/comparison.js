@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   if (Pregao.comparison) return;
-  const { T, format, make, put, colour, request } = Pregao;
+  const { T, format, make, put, colour, symbols, request } = Pregao;
   const FRACTIONS = ["net_return", "annual_return", "max_drawdown", "hit_rate", "mean_trade", "exposure"];
   const SMALLER = ["max_drawdown", "fees", "turnover"];   // of these the smaller is the better
   const NEITHER = ["trades", "exposure"];
@@ -27,7 +27,7 @@
     const tone = (i) => colour(`series-${i}`);
     const name = (id) => {
       const session = sessionOf(id);
-      return session ? `${session.instrument.symbol} ${session.timeframe} · ${session.strategy}` : id;
+      return session ? `${symbols(session)} ${session.timeframe} · ${session.strategy}` : id;
     };
     function look() {
       const muted = colour("muted");

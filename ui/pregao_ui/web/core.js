@@ -117,6 +117,11 @@
     badge.title = T(`money_${kind}_long`, { broker });
   }
 
+  /* ---- what a session trades: an instrument's place is the `b` of its rows, which the first's do not have */
+  const traded = (session) => [session.instrument, ...session.also];
+  const instrumentOf = (session, row) => traded(session)[row.b ?? 0];
+  const symbols = (session) => session.instrument.symbol + (session.also.length ? ` +${session.also.length}` : "");
+
   async function command(id, kind, body = {}) {
     try {
       if (kind === "start") {
@@ -207,5 +212,5 @@
     return at > 0 && end ? `${phrase(what) ?? what} ${end}` : null;
   }
 
-  window.Pregao = { language, told, refusal, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, money, stale, command, selection };
+  window.Pregao = { language, told, refusal, locale, T, has, translate, format, put, make, withCode, bind, colour, request, say, money, stale, traded, instrumentOf, symbols, command, selection };
 })();

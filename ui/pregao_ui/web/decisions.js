@@ -3,7 +3,7 @@
   "use strict";
   const parts = window.Pregao.parts ??= {};
   if (parts.decisions) return;
-  const { T, has, told, format, make } = Pregao;
+  const { T, has, told, format, make, instrumentOf } = Pregao;
   const LENGTH = 80;                                 // lines kept
   const role = (name) => (has(`role_${name}`) ? T(`role_${name}`) : name);
   const word = (family, name) => {
@@ -45,10 +45,11 @@
     const empty = root.querySelector("[data-part=decisions] .pg-empty");
     let queue = [];
     const bounds = new Set();                        // orders that close a position because its time is over
-    let trip = null;                                 // the line of the entry that is open: {line, begun}
+    const trips = new Map();                         // of each instrument the line of the entry that is open: {line, begun}
 
-    const head = (row, tone, words) => [
-      make("time", { title: `${format.time(row.ts)} UTC` }, format.moment(row.ts)), make("b", { class: `tag ${tone}` }, words)];
+    const when = (row) => make("time", { title: `${format.time(row.ts)} UTC` }, format.moment(row.ts));
+    const of = (row) => (row.symbol ? make("span", { class: "of" }, row.symbol) : null);   // where there are several
+    const head = (row, tone, words) => [when(row), of(row), make("b", { class: `tag ${tone}` }, words)];
     function thought(row, session) {
       const { quote } = session.instrument;
       const tone = { enter: "enter", exit: "exit" }[row.action] ?? "wait";
@@ -68,14 +69,14 @@
         const left = row.limit ? T("ev_limited", { limit: word("limit", row.limit), left: format.percent((row.left ?? 0) * 100, 0) }) : "";
         const then = make("span", { class: "then" }, !row.acted && row.why ? T("not_done", { why: word("why", row.why) }) : "", left && " ", left);
         line.append(then);
-        if (tone === "enter" && (row.acted || row.why === "approval")) trip = { line, then, begun: null };
+        if (tone === "enter" && (row.acted || row.why === "approval")) trips.set(row.b ?? 0, { line, then, begun: null });
       }
       return line;
     }
     /* What an entry came to is told at the decision that made it; without it in sight, on a line of its own. */
     function filled(row, session) {
-      const { instrument } = session;
-      const price = format.price(row.price, instrument.price_decimals);
+      const price = format.price(row.price, instrumentOf(session, row).price_decimals);
+      const trip = trips.get(row.b ?? 0);
       const entry = row.role === "entry";
       const why = bounds.delete(row.id) ? T("role_horizon") : role(row.role);
       const words = entry ? T(row.side > 0 ? "ev_fill_entry" : "ev_fill_short", { price }) : T("ev_fill_exit", { price, why });
@@ -86,11 +87,11 @@
         else {
           trip.then.append(` → ${words}, ${T("after", { time: format.span(row.ts - trip.begun) })}`);
           trip.line.append(result);
-          if (row.pos === 0) trip = null;
+          if (row.pos === 0) trips.delete(row.b ?? 0);
         }
         return null;
       }
-      return make("li", { class: "event" }, make("time", { title: `${format.time(row.ts)} UTC` }, format.moment(row.ts)), make("span", {}, words), result);
+      return make("li", { class: "event" }, when(row), of(row), make("span", {}, words), result);
     }
     function event(row) {
       let words = T(`ev_${row.k}`);
@@ -99,30 +100,38 @@
       else if (row.k === "command") words = `${has(row.command) ? T(row.command) : row.command}: ${told(row.outcome)}`;
       else if (row.k === "proposal") {
         words = T(`ev_${row.state}`);
-        if (row.state !== "approved" && trip?.begun === null) trip = null;
+        if (row.state !== "approved" && trips.get(row.b ?? 0)?.begun === null) trips.delete(row.b ?? 0);
       }
       else if (row.k === "risk") words = T("ev_risk", { rule: word("limit", row.rule), reached: format.percent(row.reached * 100) });
       else if (row.k === "model") words = row.reason ? T("ev_model_refused", { n: row.version, why: row.reason }) : T("ev_model", { n: row.version });
       else if (row.k === "missed") words = T("ev_missed", { n: format.number(row.bars, 0) });
       else if (row.k === "feed") words = T(`ev_feed_${row.state}`, { why: row.reason ?? "", n: row.bars ?? (Number.isFinite(row.ms) ? format.number(Math.abs(row.ms), 0) : "") });
-      return make("li", { class: "event" }, make("time", { title: `${format.time(row.ts)} UTC` }, format.moment(row.ts)), make("span", {}, words));
+      return make("li", { class: "event" }, when(row), of(row), make("span", {}, words));
     }
     const waiting = (row) => row.k === "intent" && row.action === "note";
-    function quieted(rows) {                         // of each stretch of waiting the last row, with how many there were
+    function quieted(rows) {                         // of each stretch of waiting the last row of each instrument, with how many there were
       const kept = [];
+      const stretch = new Map();                     // instrument -> its place among those kept
       for (const row of rows) {
-        const before = kept[kept.length - 1];
-        if (waiting(row) && before && waiting(before)) kept[kept.length - 1] = { ...row, waits: before.waits + 1 };
-        else kept.push(waiting(row) ? { ...row, waits: 1 } : row);
+        const place = waiting(row) ? stretch.get(row.b) : undefined;
+        if (!waiting(row)) stretch.clear();
+        if (place !== undefined) { kept[place] = { ...row, waits: kept[place].waits + 1 }; continue; }
+        if (waiting(row)) stretch.set(row.b, kept.length);
+        kept.push(waiting(row) ? { ...row, waits: 1 } : row);
       }
       return kept;
+    }
+    function waited(symbol = "") {                   // the line of an instrument in the newest stretch of waiting
+      let line = list.firstElementChild;
+      while (line?.dataset.waits && line.dataset.of !== symbol) line = line.nextElementSibling;
+      return line?.dataset.waits ? line : null;
     }
     const EVENTS = ["intent", "fill", "started", "resumed", "paused", "stopped", "finished", "error", "risk", "model", "missed", "feed", "cut"];
     const shown = (row) => (EVENTS.includes(row.k) && row.action !== "wait")   // what it waits for shows itself when it comes
       || (row.k === "command" && row.outcome !== "done")           // what was done shows itself
       || (row.k === "proposal" && row.state !== "open");
     return {
-      clear() { queue = []; trip = null; bounds.clear(); list.replaceChildren(); empty.hidden = false; },
+      clear() { queue = []; trips.clear(); bounds.clear(); list.replaceChildren(); empty.hidden = false; },
       add(row) {
         if (row.k === "order" && row.reason === "horizon reached") bounds.add(row.id);
         if (shown(row)) queue.push(row);
@@ -133,10 +142,11 @@
           const line = row.k === "intent" ? thought(row, session) : row.k === "fill" ? filled(row, session) : event(row);
           if (!line) continue;
           if (row.waits) {                           // one line for a stretch of waiting, the latest
-            const before = list.firstElementChild?.dataset.waits;
-            const waits = row.waits + (before ? Number(before) : 0);
-            if (before) list.firstElementChild.remove();
+            const before = waited(row.symbol);
+            const waits = row.waits + (before ? Number(before.dataset.waits) : 0);
+            before?.remove();
             line.dataset.waits = waits;
+            line.dataset.of = row.symbol ?? "";
             if (waits > 1) line.append(make("small", {}, T("waits", { n: format.number(waits, 0) })));
           }
           list.prepend(line);

@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   if (Pregao.live) return;
-  const { T, put, request, selection, parts } = Pregao;
+  const { T, put, request, traded, selection, parts } = Pregao;
 
   Pregao.live = async (root) => {
     Pregao.translate(root);
@@ -18,60 +18,83 @@
     parts.tabs(root);
     const proposal = parts.proposal(root);
 
-    let shown = null;                                // what is followed: {id, session, row, state, pending}
+    const books = parts.books(root, look);
+
+    /* What is followed: {id, session, row, state, pending}; `lasts` is the newest bar of each of its instruments, `book`
+     * the place of the one on the chart, `seq` the last row that was taken. */
+    let shown = null;
     let frame = 0;
     const draw = () => {
       frame = 0;
-      const { session, row, state, pending } = shown ?? {};
+      const { session, row, state, lasts } = shown ?? {};
       if (!session) return;
-      cards.draw(row, session);
+      const standing = session.also.length ? traded(session).map((instrument, n) => ({ ...(lasts[n] ?? session.books[n]), instrument })) : null;
+      cards.draw(row, session, standing);
       cards.feed(session, state);
-      position.draw(row, session);
+      position.draw(row, session, standing);
+      books.draw(standing);
       decisions.flush(session);
       proposal(session);
-      if (!pending) chart.flush();
+      chart.flush();
       root.dataset.seq = row?.s ?? 0;
       root.dataset.at = row?.ts ?? 0;
     };
     const soon = () => { frame ||= requestAnimationFrame(draw); };   // at most one change of the page a frame
 
     function settle(fill) {                          // what the round trip made, fees of both sides paid
-      const trip = shown.trip ??= { fees: 0, pnl: 0 };
+      const trip = shown.trips[fill.b ?? 0] ??= { fees: 0, pnl: 0 };
       trip.fees += fill.fee;
       trip.pnl += fill.pnl;
       fill.net = trip.pnl - trip.fees;
-      if (fill.pos === 0) shown.trip = null;
+      if (fill.pos === 0) delete shown.trips[fill.b ?? 0];
     }
+
+    /* Of bars that closed together only the first tells of the account: it holds for the others, too. */
+    function settled(bar) {
+      if (bar.eq === undefined && shown.row) for (const name of ["eq", "pnl", "dd", "cash", "fees", "peak"]) bar[name] = shown.row[name];
+      shown.lasts[bar.b ?? 0] = bar;
+      if (bar.eq === undefined) return;
+      cards.bar(bar, shown.session);
+      shown.row = bar;
+    }
+    const heard = (mine) => Pregao.streams.get(mine.id).rows.filter((row) => row.s <= mine.seq && (row.b ?? 0) === mine.book);
 
     function take(rows) {
       for (const row of rows) {
         if (row.k === "fill") settle(row);
-        if (row.k === "bar") { cards.bar(row, shown.session); shown.row = row; }
-        if (row.k === "intent") row.held = Boolean(shown.row?.pos);
+        if (row.k === "bar") settled(row);
+        if (row.k === "intent") row.held = Boolean(shown.lasts[row.b ?? 0]?.pos);
         decisions.add(row);
         position.add(row);
-        if (!shown.pending) { if (row.k === "warmed") chart.warm(shown.session); else chart.add(row); }
+        if (row.k === "warmed") chart.warm(shown.session, traded(shown.session)[shown.book]);
+        else if ((row.b ?? 0) === shown.book) chart.add(row);
         if (row.k === "fill" && row.role !== "entry") trades.soon(shown.session);
+        shown.seq = row.s;
       }
       soon();
     }
 
-    async function begin(mine) {                     // the session and its history are there: draw them once
+    function begin(mine) {                           // the session and its history are there: draw them once
       const history = mine.pending;
-      mine.begun = true;
+      mine.pending = null;
       root.classList.remove("loading");
-      mine.pending = [];
+      mine.book = books.begin(mine.session);
       take(history);
       trades.load(mine.session);
-      if (!await chart.begin(mine.session, history)) return;
-      const meanwhile = mine.pending;
-      mine.pending = null;
-      take(meanwhile);
+      look(mine.book);
+    }
+
+    function look(book) {                            // the chart shows one of the session's instruments
+      const mine = shown;
+      mine.book = book;
+      const instrument = traded(mine.session)[book];
+      put(root.querySelector("[data-bind=title]"), `${instrument.symbol} · ${mine.session.timeframe}`);
+      chart.begin(mine.session, instrument, () => heard(mine)).then(soon);
     }
 
     function follow(id) {
       shown?.end?.();
-      for (const part of [cards, trades, decisions, position]) part.clear();
+      for (const part of [cards, trades, decisions, position, books]) part.clear();
       proposal(null);
       bar.show(null);
       bar.list();
@@ -85,8 +108,8 @@
       put(root.querySelector("[data-bind=title]"), "");
       put(root.querySelector("[data-chart=note]"), T("loading"));
       parts.notice(root, null);
-      const mine = shown = { id, session: null, row: null, state: "connecting", pending: [], begun: false };
-      const ready = () => { if (!mine.begun && mine.session && mine.state === "live") begin(mine); };
+      const mine = shown = { id, session: null, row: null, state: "connecting", pending: [], lasts: [], trips: [], book: 0, seq: 0 };
+      const ready = () => { if (mine.pending && mine.session && mine.state === "live") begin(mine); };
       mine.end = Pregao.follow(id, {
         session(session) {
           if (shown !== mine) return;
@@ -94,7 +117,7 @@
           mine.session = session;
           bar.show(session);
           parts.notice(root, session);
-          put(root.querySelector("[data-bind=title]"), `${session.instrument.symbol} · ${session.timeframe}`);
+          put(root.querySelector("[data-bind=title]"), `${traded(session)[mine.book].symbol} · ${session.timeframe}`);
           ready();
           soon();
         },

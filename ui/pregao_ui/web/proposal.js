@@ -1,4 +1,5 @@
-/* A proposal that waits for the person: an entry, its chance, what it expects, and the bars left to answer. */
+/* The proposals that wait for the person, one an instrument at most: an entry, its chance, what it expects, and the bars
+ * left to answer. */
 (() => {
   "use strict";
   const parts = window.Pregao.parts ??= {};
@@ -6,12 +7,12 @@
   const { T, format, put, make, command } = Pregao;
 
   parts.proposal = function proposal(root) {
-    const box = root.querySelector("[data-part=proposal]");
-    return (session) => {
-      const open = session?.proposal ?? null;
-      const shown = box.dataset.id ?? "";
-      if (!open) { box.hidden = true; delete box.dataset.id; box.replaceChildren(); return; }
-      if (shown === String(open.id)) { put(box.querySelector("[data-part=left]"), T(open.bars === 1 ? "proposal_left_1" : "proposal_left", { n: open.bars })); return; }
+    const first = root.querySelector("[data-part=proposal]");
+    const boxes = [first];                           // those after the first are there while several wait
+
+    function show(box, open, session) {
+      const left = T(open.bars === 1 ? "proposal_left_1" : "proposal_left", { n: open.bars });
+      if (box.dataset.id === String(open.id)) { put(box.querySelector("[data-part=left]"), left); return; }
       const { instrument } = session;
       const side = T(open.side).toLowerCase();
       const answer = (kind) => async () => {
@@ -25,11 +26,20 @@
       box.dataset.id = open.id;
       box.replaceChildren(
         make("div", {},
-          make("b", {}, `${T("proposal", { side, symbol: instrument.symbol })} ${T("proposal_size", { amount: `${format.money(session.entry_value)} ${instrument.quote}` })}`),
-          odds ? make("span", {}, odds) : null, ...why, make("span", { "data-part": "left" }, T(open.bars === 1 ? "proposal_left_1" : "proposal_left", { n: open.bars }))),
+          make("b", {}, `${T("proposal", { side, symbol: open.symbol ?? instrument.symbol })} ${T("proposal_size", { amount: `${format.money(session.entry_value)} ${instrument.quote}` })}`),
+          odds ? make("span", {}, odds) : null, ...why, make("span", { "data-part": "left" }, left)),
         make("button", { type: "button", class: "good", onclick: answer("approve") }, T("accept")),
         make("button", { type: "button", class: "plain", onclick: answer("reject") }, T("refuse")));
       box.hidden = false;
+    }
+    return (session) => {
+      const waiting = session?.proposals ?? [];
+      while (boxes.length > Math.max(waiting.length, 1)) boxes.pop().remove();
+      waiting.forEach((open, n) => {
+        if (!boxes[n]) boxes[n - 1].after(boxes[n] = make("div", { class: "pg-proposal", role: "alert" }));
+        show(boxes[n], open, session);
+      });
+      if (!waiting.length) { first.hidden = true; delete first.dataset.id; first.replaceChildren(); }
     };
   };
 })();

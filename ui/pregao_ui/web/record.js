@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   if (Pregao.record) return;
-  const { T, has, told, format, make, request } = Pregao;
+  const { T, has, told, format, make, instrumentOf, symbols, request } = Pregao;
 
   /* ---- audit: the whole journal lived through again */
   function audit(found) {
@@ -17,8 +17,8 @@
 
   /* ---- lineage: from the money back to code, model and data */
   function facts(step, session) {
-    const { instrument } = session;
     const { facts: f } = step;
+    const instrument = instrumentOf(session, f);
     const price = (value) => format.price(value, instrument.price_decimals);
     const role = (name) => (has(`role_${name}`) ? T(`role_${name}`) : name);
     const short = (value) => (value ? String(value).slice(0, 12) : "–");
@@ -38,7 +38,7 @@
     return [make("ol", { class: "pg-chain" }, ...steps.map((step) => {
       const decided = step.what === "decision" && step.facts.action ? Pregao.reasons(step.facts) : [];
       return make("li", { "data-what": step.what, title: Object.entries(step.facts).map(([name, value]) => `${name}: ${typeof value === "object" ? JSON.stringify(value) : value}`).join("\n") },
-        make("h4", {}, T(`step_${step.what}`), step.seq ? make("small", {}, T("row_n", { n: step.seq })) : null),
+        make("h4", {}, T(`step_${step.what}`), step.seq ? make("small", {}, [step.facts.symbol, T("row_n", { n: step.seq })].filter(Boolean).join(" · ")) : null),
         ...facts(step, session).map(([first, second]) => make("p", {}, make("b", {}, first), second ? ` ${second}` : "")),
         ...decided, step.note ? make("p", { class: "note" }, told(step.note)) : null);
     }))];
@@ -48,7 +48,7 @@
     if (!list.length) return [make("p", { class: "pg-empty" }, T("no_trades"))];
     const head = [["col_time"], ["col_pnl", 1], ["col_return", 1], ["col_side"], ["col_why"], ["col_qty", 1], ["col_entry", 1], ["col_exit", 1]];
     return [make("div", { class: "pg-inner", tabindex: "0", role: "region", "aria-label": T("trades") }, make("table", { class: "pg-table" }, Pregao.page.header(...head),
-      make("tbody", {}, ...list.toReversed().map((trade) => Pregao.tradeRow(trade, session.instrument)))))];
+      make("tbody", {}, ...list.toReversed().map((trade) => Pregao.tradeRow(trade, session)))))];
   }
 
   /* ---- champion and challenger: two accounts on the same bars */
@@ -74,7 +74,7 @@
   Pregao.record = (session, name, close) => {
     const body = make("div", { class: "body", role: "status", "aria-busy": "true" }, make("p", { class: "pg-empty" }, T(name === "audit" ? "audit_runs" : "loading")));
     const box = make("section", { class: "pg-record", "data-kind": name, "aria-label": `${T(name)} ${session.id}` },
-      make("header", {}, make("h3", {}, `${T(name)} · ${session.instrument.symbol} · ${session.id}`),
+      make("header", {}, make("h3", {}, `${T(name)} · ${symbols(session)} · ${session.id}`),
         make("button", { type: "button", class: "text", onclick: close }, T("close"))), body);
     const ask = async () => {
       const begun = Date.now();                      // months of bars take a while to live through

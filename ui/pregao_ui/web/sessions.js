@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   if (Pregao.sessionsPage) return;
-  const { T, format, make, put, request, stale, command } = Pregao;
+  const { T, format, make, put, request, stale, traded, symbols, command } = Pregao;
   const { empty } = Pregao.page;
   const ACTIVE = ["created", "running", "paused"];
   const MOST = 8;                                    // in one comparison
@@ -69,8 +69,8 @@
       pick.checked = chosen.has(session.id);
       row.replaceChildren(
         make("td", {}, pick),
-        make("td", {}, make("a", { href: link(session.id) }, `${instrument.symbol} · ${session.timeframe}`),
-          instrument.synthetic ? make("span", { class: "pg-badge", title: T("synthetic_long") }, T("synthetic")) : null, badge(session), make("small", {}, session.id)),
+        make("td", {}, make("a", { href: link(session.id), title: session.also.length ? traded(session).map(({ symbol }) => symbol).join(", ") : null }, `${symbols(session)} · ${session.timeframe}`),
+          traded(session).some(({ synthetic }) => synthetic) ? make("span", { class: "pg-badge", title: T("synthetic_long") }, T("synthetic")) : null, badge(session), make("small", {}, session.id)),
         make("td", {}, make("span", { class: "pg-pill", "data-status": session.status, title: session.error ? Pregao.refusal(session.error) : null }, T(`status_${session.status}`)),
           stale(session) ? make("span", { class: "pg-pill", "data-status": "created" }, T("no_runner")) : null,
           make("small", {}, session.live ? T("live_feed") : session.bars_total ? format.percent(session.bars / session.bars_total * 100, 0) : "")),
@@ -127,7 +127,7 @@
       if (!every) return;
       const words = search.value.trim().toLowerCase().split(/\s+/).filter(Boolean);
       const list = every.filter((session) => (filter === "all" || ACTIVE.includes(session.status) === (filter === "active"))
-        && words.every((word) => `${session.id} ${session.instrument.symbol} ${session.timeframe} ${session.strategy} ${T(session.mode)} ${T(`status_${session.status}`)}`.toLowerCase().includes(word)));
+        && words.every((word) => `${session.id} ${traded(session).map(({ symbol }) => symbol).join(" ")} ${session.timeframe} ${session.strategy} ${T(session.mode)} ${T(`status_${session.status}`)}`.toLowerCase().includes(word)));
       const wanted = new Set(list.map(({ id }) => id));
       for (const [id, line] of lines) if (!wanted.has(id)) { line.row.remove(); line.detail?.remove(); lines.delete(id); }
       let before = null;

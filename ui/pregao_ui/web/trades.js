@@ -3,19 +3,23 @@
   "use strict";
   const parts = window.Pregao.parts ??= {};
   if (parts.trades) return;
-  const { T, has, format, put, make, request } = Pregao;
+  const { T, has, format, put, make, traded, instrumentOf, request } = Pregao;
   const TRADES = 100;
   const role = (name) => (has(`role_${name}`) ? T(`role_${name}`) : name);
 
-  Pregao.tradeRow = (trade, instrument) => make("tr", {},
-    make("td", { title: `${format.time(trade.entry)} – ${format.time(trade.exit)} UTC` }, format.moment(trade.exit)),
-    make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedMoney(trade.pnl)),
-    make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedPercent(trade.return_percent)),
-    make("td", {}, T(trade.side)),
-    make("td", {}, role(trade.role)),
-    make("td", { class: "n" }, format.quantity(trade.quantity, instrument.quantity_decimals)),
-    make("td", { class: "n" }, format.price(trade.entry_price, instrument.price_decimals)),
-    make("td", { class: "n" }, format.price(trade.exit_price, instrument.price_decimals)));
+  const of = (row, session) => (session.also.length ? make("small", { class: "of" }, row.symbol) : null);
+  Pregao.tradeRow = (trade, session) => {
+    const instrument = traded(session).find(({ symbol }) => symbol === trade.symbol);
+    return make("tr", {},
+      make("td", { title: `${format.time(trade.entry)} – ${format.time(trade.exit)} UTC` }, format.moment(trade.exit), of(trade, session)),
+      make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedMoney(trade.pnl)),
+      make("td", { class: "n", "data-sign": Math.sign(trade.pnl) }, format.signedPercent(trade.return_percent)),
+      make("td", {}, T(trade.side)),
+      make("td", {}, role(trade.role)),
+      make("td", { class: "n" }, format.quantity(trade.quantity, instrument.quantity_decimals)),
+      make("td", { class: "n" }, format.price(trade.entry_price, instrument.price_decimals)),
+      make("td", { class: "n" }, format.price(trade.exit_price, instrument.price_decimals)));
+  };
 
   /* ---- tabs: arrows move between them, as everywhere */
   parts.tabs = function tabs(root) {
@@ -46,6 +50,7 @@
     const body = place.querySelector("tbody");
     const facts = place.querySelector("dl");
     const empty = place.querySelector(".pg-empty");
+    const holdings = parts.holdings(place);
     const orders = new Map();                        // id -> the row with which it was accepted
     const lines = new Map();                         // id -> its row of the table
     let changed = true;
@@ -57,15 +62,16 @@
       put(cells[name], text);
       if (sign === undefined) delete cells[name].dataset.sign; else cells[name].dataset.sign = Math.sign(sign);
     }
-    function order(row, instrument) {
+    function order(row, session) {
+      const instrument = instrumentOf(session, row);
       const price = row.price ? format.price(row.price, instrument.price_decimals) : T("at_market");
       return make("tr", {},
-        make("td", {}, role(row.role)), make("td", {}, T(row.side > 0 ? "buy" : "sell")),
+        make("td", {}, role(row.role), of(row, session)), make("td", {}, T(row.side > 0 ? "buy" : "sell")),
         make("td", { class: "n" }, row.qty ? format.quantity(row.qty, instrument.quantity_decimals) : "–"),
         make("td", { class: "n" }, price), make("td", {}, has(`order_${row.order}`) ? T(`order_${row.order}`) : row.order));
     }
     return {
-      clear() { orders.clear(); lines.clear(); body.replaceChildren(); facts.hidden = true; empty.hidden = false; changed = true; },
+      clear() { holdings.clear(); orders.clear(); lines.clear(); body.replaceChildren(); facts.hidden = true; empty.hidden = false; changed = true; },
       add(row) {
         if (row.k === "order") {
           if (row.state === "accepted" || row.state === "amended") orders.set(row.id, row);
@@ -79,9 +85,10 @@
           changed = true;
         }
       },
-      draw(row, session) {
+      draw(row, session, standing) {
         const { instrument } = session;
-        const held = row?.pos ?? 0;
+        if (standing) holdings.draw(standing, session);
+        const held = standing ? 0 : row?.pos ?? 0;
         facts.hidden = held === 0;
         if (held !== 0) {
           const price = (value) => format.price(value, instrument.price_decimals);
@@ -99,12 +106,12 @@
           changed = false;
           for (const [id, order_] of orders) {
             if (lines.has(id)) continue;
-            const line = order(order_, instrument);
+            const line = order(order_, session);
             lines.set(id, line);
             body.append(line);
           }
         }
-        empty.hidden = held !== 0 || orders.size > 0;
+        empty.hidden = held !== 0 || orders.size > 0 || Boolean(standing?.some(({ pos }) => pos));
       },
     };
   };
@@ -119,11 +126,11 @@
       const mine = asked += 1;
       const list = await request(`/api/sessions/${encodeURIComponent(session.id)}/trades?limit=${TRADES}`).catch(() => null);
       if (!list || mine !== asked) return;
-      const key = (trade) => `${trade.entry}:${trade.exit}`;
+      const key = (trade) => `${trade.entry}:${trade.exit}:${trade.symbol}`;
       const have = new Set([...body.children].map((node) => node.dataset.key));
       for (const trade of list) {                    // oldest first; only what is new is added
         if (have.has(key(trade))) continue;
-        const node = Pregao.tradeRow(trade, session.instrument);
+        const node = Pregao.tradeRow(trade, session);
         node.dataset.key = key(trade);
         body.prepend(node);
       }
