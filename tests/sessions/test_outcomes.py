@@ -155,3 +155,24 @@ def test_a_session_whose_model_is_gone_keeps_its_outcomes_and_says_so(
     assert not frame["reproduced"].any()
     assert frame["threshold"].isna().all()
     assert (frame["how"] == "traded").sum() == len(journal.trades(traded))
+
+
+def test_a_session_of_several_is_learnt_from_instrument_by_instrument(journal: Journal, name: str) -> None:
+    further = market("NOISE/USDT", bars=3_000, seed=8)
+    Store().write(further[:-LATE])
+    both = session(journal, also=[further.instrument.key], model=name)
+    row, trades = journal.session(both), journal.trades(both)
+    for book, instrument in enumerate(row.instruments):
+        decided = decisions(journal, both, book)
+        assert (decided.instrument, decided.model) == (instrument, name)
+        frame = frame_of(decided, Store())
+        own = [t for t in trades if t.book == book]
+        mine = frame[frame["how"] == "traded"]
+        assert list(mine["net"]) == [t.pnl_quanta / t.paid_quanta for t in own]
+        assert len(own) > 3
+        assert np.array_equal(mine["simulated"], mine["net"])
+        assert frame["reproduced"].all()  # of each instrument's own bars
+    told = [each for each in collect(journal, Store())["sessions"] if each["session"] == both]
+    assert len(told) == 2
+    for instrument in row.instruments:
+        assert outcomes.path_of(Store().root, instrument.key, "15m", both).exists()
