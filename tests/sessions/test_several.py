@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from pregao.sessions.assembly import SpecError, assembled
 from pregao.sessions.audit import audit
 from pregao.sessions.batch import Batch
 from pregao.sessions.control import spec_of, start
+from pregao.sessions.export import export
 from pregao.sessions.intents import ask
 from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Machine
@@ -168,6 +171,34 @@ def test_each_instrument_has_a_proposal_of_its_own(begin_all: Any, journal: Jour
     books = journal.session(session_id).details["books"]
     assert [each["pos"] != 0 for each in books] == [False, True, False]
     assert audit(journal, session_id).identical
+
+
+@pytest.mark.parametrize("form", ["parquet", "csv"])
+def test_its_tables_name_the_instrument_of_each_row_and_have_the_account_once_a_moment(
+    begin_all: Any, journal: Journal, tmp_path: Path, form: Any
+) -> None:
+    session_id = begin_all(config={"every": 5})
+    run(session_id, journal)
+    export(journal, session_id, tmp_path, form)
+    read = pd.read_parquet if form == "parquet" else pd.read_csv
+    bars, fills, orders, decisions, trades = (
+        read(tmp_path / f"{name}.{form}") for name in ("bars", "fills", "orders", "decisions", "trades")
+    )
+    symbols = ["TEST/USDT", "FINE/USDT", "COARSE/USDT"]
+    assert bars["instrument"].value_counts().to_dict() == {"TEST/USDT": 300, "FINE/USDT": 280, "COARSE/USDT": 285}
+    for table in (fills, orders, decisions, trades):
+        assert set(table["instrument"]) == set(symbols)
+    row = journal.session(session_id)
+    whole = bars["equity"].notna()
+    assert whole.sum() == row.bars == 300
+    assert not bars["time"][whole].duplicated().any()
+    for account in ("pnl", "drawdown", "cash", "fees"):
+        assert bars[account].notna().equals(whole)
+    assert bars["position"].notna().all()
+    assert bars["equity"][whole].iloc[-1] == pytest.approx(row.equity, abs=1e-9)
+    assert fills["fee"].sum() == pytest.approx(row.fees, abs=1e-6)
+    closed = [float(row.instrument.money(each["pnl"])) for each in row.details["books"]]
+    assert trades.groupby("instrument")["pnl"].sum()[symbols].tolist() == pytest.approx(closed)
 
 
 @pytest.mark.parametrize(

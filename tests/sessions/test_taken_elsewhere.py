@@ -57,6 +57,8 @@ def test_the_tables_are_the_session(lived: str, journal: Journal, tmp_path: Path
     bars, fills, trades = tables["bars"], tables["fills"], tables["trades"]
     assert bars["equity"].iloc[-1] == pytest.approx(session.equity, abs=1e-9)
     assert list(bars.columns) == SCHEMAS["bars"].names
+    for name in ("bars", "fills", "orders", "decisions", "trades"):
+        assert set(tables[name]["instrument"]) == {"TEST/USDT"}
     assert fills["fee"].sum() == pytest.approx(session.fees, abs=1e-6)
     assert trades["pnl"].sum() == pytest.approx(float(trades["pnl"].sum()))
     assert set(fills["side"]) == {"buy", "sell"}

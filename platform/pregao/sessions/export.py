@@ -1,7 +1,8 @@
 """A session as tables for other programs: what happened, in Parquet or CSV files.
 
 ``journal`` has every row as it was written, exact and with its hash; the others are read out of it, with times in UTC,
-prices and money in the quote currency, quantities in base units.
+prices and money in the quote currency, quantities in base units. ``instrument`` is the symbol. Of bars that closed
+together only the first has the account (equity, profit or loss, drawdown, cash, fees); in the others it is empty.
 """
 
 from __future__ import annotations
@@ -31,28 +32,30 @@ SCHEMAS: Mapping[str, pa.Schema] = {
         "seq": _WHOLE, "ts_ns": _WHOLE, "kind": _TEXT, "body": _TEXT, "chain": _TEXT,
     }),
     "bars": pa.schema({
-        "time": _TIME, "open": _NUMBER, "high": _NUMBER, "low": _NUMBER, "close": _NUMBER, "volume": _NUMBER,
-        "equity": _NUMBER, "pnl": _NUMBER, "drawdown": _NUMBER, "cash": _NUMBER, "fees": _NUMBER,
-        "position": _NUMBER, "entry_price": _NUMBER, "take_profit": _NUMBER, "stop_loss": _NUMBER,
-        "unrealised": _NUMBER,
+        "time": _TIME, "instrument": _TEXT, "open": _NUMBER, "high": _NUMBER, "low": _NUMBER, "close": _NUMBER,
+        "volume": _NUMBER, "equity": _NUMBER, "pnl": _NUMBER, "drawdown": _NUMBER, "cash": _NUMBER,
+        "fees": _NUMBER, "position": _NUMBER, "entry_price": _NUMBER, "take_profit": _NUMBER,
+        "stop_loss": _NUMBER, "unrealised": _NUMBER,
     }),
     "fills": pa.schema({
-        "time": _TIME, "order_id": _WHOLE, "order": _TEXT, "role": _TEXT, "side": _TEXT, "quantity": _NUMBER,
-        "price": _NUMBER, "reference": _NUMBER, "slippage": _NUMBER, "fee": _NUMBER, "realised": _NUMBER,
-        "position": _NUMBER, "cash": _NUMBER, "rule": _TEXT, "liquidity": _TEXT, "ambiguous": _FLAG,
+        "time": _TIME, "instrument": _TEXT, "order_id": _WHOLE, "order": _TEXT, "role": _TEXT, "side": _TEXT,
+        "quantity": _NUMBER, "price": _NUMBER, "reference": _NUMBER, "slippage": _NUMBER, "fee": _NUMBER,
+        "realised": _NUMBER, "position": _NUMBER, "cash": _NUMBER, "rule": _TEXT, "liquidity": _TEXT,
+        "ambiguous": _FLAG,
     }),
     "orders": pa.schema({
-        "time": _TIME, "order_id": _WHOLE, "order": _TEXT, "role": _TEXT, "side": _TEXT, "quantity": _NUMBER,
-        "price": _NUMBER, "state": _TEXT, "reason": _TEXT,
+        "time": _TIME, "instrument": _TEXT, "order_id": _WHOLE, "order": _TEXT, "role": _TEXT, "side": _TEXT,
+        "quantity": _NUMBER, "price": _NUMBER, "state": _TEXT, "reason": _TEXT,
     }),
     "decisions": pa.schema({
-        "time": _TIME, "action": _TEXT, "side": _TEXT, "fraction": _NUMBER, "probability": _NUMBER,
-        "expected_value": _NUMBER, "reason": _TEXT, "acted": _FLAG, "why_not": _TEXT, "top": _TEXT,
+        "time": _TIME, "instrument": _TEXT, "action": _TEXT, "side": _TEXT, "fraction": _NUMBER,
+        "probability": _NUMBER, "expected_value": _NUMBER, "reason": _TEXT, "acted": _FLAG, "why_not": _TEXT,
+        "top": _TEXT,
     }),
     "trades": pa.schema({
-        "number": _WHOLE, "entry_time": _TIME, "exit_time": _TIME, "side": _TEXT, "quantity": _NUMBER,
-        "entry_price": _NUMBER, "exit_price": _NUMBER, "fees": _NUMBER, "pnl": _NUMBER, "return": _NUMBER,
-        "exit_role": _TEXT, "exit_rule": _TEXT, "ambiguous": _FLAG,
+        "number": _WHOLE, "instrument": _TEXT, "entry_time": _TIME, "exit_time": _TIME, "side": _TEXT,
+        "quantity": _NUMBER, "entry_price": _NUMBER, "exit_price": _NUMBER, "fees": _NUMBER, "pnl": _NUMBER,
+        "return": _NUMBER, "exit_role": _TEXT, "exit_rule": _TEXT, "ambiguous": _FLAG,
     }),
 }  # fmt: skip
 """The tables and their columns."""
@@ -104,6 +107,7 @@ def export(
         PregaoError: if the folder cannot be written.
     """
     session = journal.session(session_id)
+    symbols = [instrument.symbol for instrument in session.instruments]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         parts = {name: folder / f".{name}.{form}.part" for name in SCHEMAS}
@@ -121,7 +125,9 @@ def export(
                 for row in rows:
                     if row.kind in _TABLE_OF:
                         name = _TABLE_OF[row.kind]
-                        tables.setdefault(name, []).append(_line(name, view(row, *session.instruments), row))
+                        shown = _line(name, view(row, *session.instruments), row)
+                        shown["instrument"] = symbols[row.body.get("b", 0)]
+                        tables.setdefault(name, []).append(shown)
                 for name, lines in tables.items():
                     write(name, lines)
                 if progress is not None:
@@ -164,7 +170,7 @@ def _line(name: str, shown: View, row: JournalRow) -> dict[str, Any]:
 
 
 def _trade(shown: View, trade: Any) -> dict[str, Any]:
-    names = {"quantity": "qty", "exit_role": "role", "exit_rule": "rule"}
+    names = {"instrument": "symbol", "quantity": "qty", "exit_role": "role", "exit_rule": "rule"}
     found = {column: shown.get(names.get(column, column)) for column in SCHEMAS["trades"].names}
     return found | {"entry_time": trade.entry_ns, "exit_time": trade.exit_ns}
 
