@@ -166,7 +166,7 @@ def _page(row: SessionRow) -> str:
         ["State", row.status],
         ["Market", f"{', '.join(each.key for each in row.instruments)}, {row.spec.timeframe}"],
         ["Strategy", f"{row.spec.strategy} ({row.spec.mode})"],
-        ["Model", f"{row.model_name} version {row.trading_version}" if row.model_name else "none"],
+        ["Model", row.models_text or "none"],
         ["Bars", f"{row.bars:,}" + (f" of {row.bars_total:,}" if row.bars_total else "")],
         ["Equity", f"{row.equity:,.2f} {quote}"],
         ["P&L", f"{row.pnl:+,.2f} {quote} ({row.pnl_percent:+.2f} %)"],

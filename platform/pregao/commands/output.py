@@ -75,7 +75,7 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[obje
 
 def _numbers(column: Iterable[str]) -> bool:
     """Whether a column holds figures, which stand flush right; cells without one are dashes or empty."""
-    told = [cell for cell in column if cell not in ("", "-")]
+    told = [cell for cell in column if cell not in ("", "-", "–")]
     return bool(told) and all(_NUMBER.fullmatch(cell) for cell in told)
 
 

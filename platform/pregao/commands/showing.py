@@ -64,7 +64,7 @@ def show(session_id: str, as_json: bool) -> None:
         return
     quote = row.instrument.quote
     click.echo(state_of(row))
-    model = f", model {row.model_name} version {row.trading_version}" if row.trading_version else ""
+    model = f", model {row.models_text}" if row.models_text and not row.also else ""
     markets = ", ".join(instrument.key for instrument in row.instruments)
     click.echo(f"{row.spec.strategy} ({row.spec.mode}) on {markets} {row.spec.timeframe}{model}")
     spec = row.spec
@@ -77,11 +77,13 @@ def show(session_id: str, as_json: bool) -> None:
     if duel is not None:
         click.echo(_told(duel))
     for proposal in row.proposals:
-        which = f" {row.instruments[proposal.get('b', 0)].symbol}" if row.also else ""
+        which = f" {row.names[proposal.get('b', 0)]}" if row.also else ""
         click.echo(f"Proposal {proposal['id']} to go {proposal['side']}{which} waits for you: approve or reject.")
     if row.also:
+        click.echo()
         print_table("Instruments", *_standings(row), "")
-    grid = {each.symbol: each for each in row.instruments}
+        click.echo()
+    grid = dict(zip(row.names, row.instruments, strict=True))
     columns = ("#", "Instrument", "Opened", "Closed", "Side", "Quantity", "Entry", "Exit", "P&L", "Because of")
     cells = [
         (
@@ -100,12 +102,12 @@ def _standings(row: SessionRow) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
     columns = ("Instrument", "Position", "Entry", "Price", "Open P&L", "Closed P&L", "Trades", "Won", "Model")
     cells = []
-    for instrument, shown in zip(row.instruments, standings(row), strict=False):
+    for instrument, shown, model in zip(row.instruments, standings(row), row.models, strict=False):
         price = instrument.price_text
         cells.append((
-            instrument.symbol, instrument.quantity_text(shown["pos"]), price(shown["ent"]) if shown["ent"] else "",
+            shown["symbol"], instrument.quantity_text(shown["pos"]), price(shown["ent"]) if shown["ent"] else "",
             price(shown["c"]) if shown["c"] else "", f"{shown['upnl']:+,.2f}", f"{shown['pnl']:+,.2f}",
-            shown["trades"], shown["wins"], shown["model_version"] or "",
+            shown["trades"], shown["wins"], " version ".join(model or ()),
         ))  # fmt: skip
     return columns, cells
 

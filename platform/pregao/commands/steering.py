@@ -82,7 +82,7 @@ def flatten(session_id: str, instrument: str | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("session_id", metavar="SESSION")
-@click.option("--proposal", type=int, default=None, help="Its number; default the one that is open.")
+@click.option("--proposal", type=int, default=None, help="Its number; default the oldest that waits.")
 @json_option
 def approve(session_id: str, proposal: int | None, as_json: bool) -> None:
     """Accept the entry that waits for you."""
@@ -91,7 +91,7 @@ def approve(session_id: str, proposal: int | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("session_id", metavar="SESSION")
-@click.option("--proposal", type=int, default=None, help="Its number; default the one that is open.")
+@click.option("--proposal", type=int, default=None, help="Its number; default the oldest that waits.")
 @json_option
 def reject(session_id: str, proposal: int | None, as_json: bool) -> None:
     """Refuse the entry that waits for you."""
@@ -103,15 +103,19 @@ def _command(session_id: str, kind: str, body: dict[str, Any], as_json: bool) ->
 
     with closing(Journal()) as journal:
         told = _send(journal, session_id, kind, body)
-        _tell(told | (_left(journal, session_id) if kind == "flatten" else {}), as_json)
+        _tell(told | (_left(journal, session_id, body.get("instrument")) if kind == "flatten" else {}), as_json)
 
 
-def _left(journal: Journal, session_id: str) -> dict[str, Any]:
-    """What a session that was told to close its position still holds, and what it warns of."""
+def _left(journal: Journal, session_id: str, name: str | None = None) -> dict[str, Any]:
+    """What a session that was told to close its positions, or that of one instrument, still holds of them, and what it
+    warns of."""
     row = journal.session(session_id)
-    books = row.details.get("books", ())
-    held = {each.symbol: float(each.quantity(body["pos"])) for each, body in zip(row.instruments, books, strict=False)}
-    held = held or {row.instrument.symbol: row.position}
+    lots = [body["pos"] for body in row.details.get("books", ())] or [row.position_lots]
+    held = {
+        called: float(each.quantity(own))
+        for called, each, own in zip(row.names, row.instruments, lots, strict=False)
+        if name in (None, each.symbol, each.key)
+    }
     return {"status": row.status, "held": held, "notices": row.details.get("notices", {})}
 
 
@@ -143,7 +147,7 @@ def _tell(told: dict[str, Any], as_json: bool) -> None:
         click.echo(f"Go on with `pregao trade resume {session_id}`.")
     else:
         click.echo(f"Session {told['session']}: {told['command']}, {told['outcome']}.")
-        held = ", ".join(f"{quantity:g} {symbol}" for symbol, quantity in told.get("held", {}).items() if quantity)
+        held = ", ".join(f"{quantity:.12g} {symbol}" for symbol, quantity in told.get("held", {}).items() if quantity)
         if held:
             click.echo(f"It still holds {held}: that is closed as soon as it can be.")
             for notice in told["notices"].values():

@@ -40,13 +40,12 @@ def report(session_id: str, html: Path | None, language: str, as_json: bool) -> 
         result = result_of(journal, session_id)
         started = next(iter(journal.rows(session_id, 0, 1))).body
     held = held_beside(result)
-    model = f"{row.model_name} version {row.trading_version}" if row.model_name else ""
     sheet = sheet_of(
         result,
         row.spec.strategy,
         held=held,
         data_version=str(started.get("data_version") or ""),
-        model=model,
+        model=row.models_text,
         settings={"session": session_id, "mode": row.spec.mode, **row.spec.config},
         command=f"pregao report {session_id}",
     )
@@ -81,31 +80,34 @@ def lineage(session_id: str, seq: int | None, as_json: bool) -> None:
         print_json({"session": session_id, "steps": [step._asdict() for step in steps]})
         return
     for step in steps:
-        click.echo(f"{step.what:<9} {_place(step):<9} {_facts(step, row.instrument)}".rstrip())
+        click.echo(f"{step.what:<9} {_place(step):<9} {_facts(step, *row.instruments)}".rstrip())
 
 
 def _place(step: Step) -> str:
     return "" if step.seq is None else f"row {step.seq}"
 
 
-def _facts(step: Step, instrument: Instrument) -> str:
+def _facts(step: Step, *instruments: Instrument) -> str:
     from pregao.sessions.telling import moment
 
     f: dict[str, Any] = step.facts
+    instrument = instruments[f.get("b", 0)]
+    whose = f"{f['symbol']} " if "symbol" in f else ""
     match step.what:
         case "figure" if f:
             worth = f"P&L {f['pnl']:+,.2f} {instrument.quote}, equity {f['eq']:,.2f}"
-            said = f"{worth}, position {instrument.quantity_text(f['pos'])}, at {moment(f['t'])} UTC"
+            held = f", position {instrument.quantity_text(f['pos'])}" if "pos" in f else ""
+            said = f"{worth}{held}, at {moment(f['t'])} UTC"
         case "fill" if f:
             did, why = "bought" if f["side"] > 0 else "sold", f["role"].replace("_", " ")
             what = f"{instrument.quantity_text(f['qty'])} at {instrument.price_text(f['price'])}"
-            said = f"{did} {what} ({why}, {f['rule']}), fee {f['fee']:,.2f}"
+            said = f"{whose}{did} {what} ({why}, {f['rule']}), fee {f['fee']:,.2f}"
         case "order" if f:
-            said = f"{f['order']} {f['role'].replace('_', ' ')} {f['id']}, accepted at {moment(f['ts'])} UTC"
+            said = f"{whose}{f['order']} {f['role'].replace('_', ' ')} {f['id']}, accepted at {moment(f['ts'])} UTC"
         case "decision" if f:
             odds = f", probability {f['p']:.1%}, worth {f['ev']:+.3%}" if f.get("p") is not None else ""
             top = "; ".join(f"{name} {weight:+.2f}" for name, weight in f.get("top") or [])
-            said = f"{f.get('action', f.get('command'))}: {f.get('reason', f.get('outcome'))}{odds}" + (
+            said = f"{whose}{f.get('action', f.get('command'))}: {f.get('reason', f.get('outcome'))}{odds}" + (
                 f" ({top})" if top else ""
             )
         case _:

@@ -16,6 +16,7 @@ from pregao.sessions.views import broker_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
     from pregao.core.instrument import Instrument
     from pregao.sessions.journal import Journal
@@ -25,6 +26,8 @@ _BLOCKS = "▁▂▃▄▅▆▇█"
 _KEPT = 4_000
 """Closes kept: enough for the widest screen at a few bars a mark."""
 _PAUSE_S = 0.2
+_FRAME = 5
+"""Lines of the screen that say nothing: the frame, one before the events, the cursor's, one that may be wrapped."""
 _STILL_S = 10.0
 """The screen is drawn anew after so long also when nothing happened: the runner may have gone."""
 
@@ -36,7 +39,7 @@ class Scene:
         events: lines of what happened that are kept.
     """
 
-    def __init__(self, events: int = 12) -> None:
+    def __init__(self, events: int = 100) -> None:
         self.equity: deque[float] = deque(maxlen=_KEPT)
         self.events: deque[str] = deque(maxlen=events)
         self.bars: dict[int, dict[str, Any]] = {}
@@ -51,32 +54,31 @@ class Scene:
         if told is not None:
             self.events.append(told.split("\n", 1)[0])
 
-    def drawn(self, row: SessionRow, attended: bool, width: int) -> RenderableType:
-        """The screen.
+    def drawn(self, row: SessionRow, attended: bool, width: int, height: int = 24) -> RenderableType:
+        """The screen; as many of the events as there is room for, the newest.
 
         Args:
             attended: whether a process runs the session.
-            width: of the terminal, in characters.
+            width, height: of the terminal, in characters.
         """
         from rich.console import Group
         from rich.panel import Panel
         from rich.text import Text
 
         quote = row.instrument.quote
-        parts: list[RenderableType] = [self._money(row, quote), Text("")]
-        parts += [self._curve(width - 4), Text("")]
-        parts += [
-            self._position(each, self.bars.get(number), bool(row.also)) for number, each in enumerate(row.instruments)
-        ]
+        parts = [self._money(row, quote), Text(""), self._curve(width - 4), Text(""), *self._positions(row)]
         for proposal in row.proposals:
-            which = f" of {row.instruments[proposal.get('b', 0)].symbol}" if row.also else ""
+            which = f" of {row.names[proposal.get('b', 0)]}" if row.also else ""
+            one = f" --proposal {proposal['id']}" if row.also else ""
             parts.append(
-                Text(f"Proposal {proposal['id']}{which} waits: pregao trade approve {row.id}", style="bold yellow")
+                Text(f"Proposal {proposal['id']}{which} waits: pregao trade approve {row.id}{one}", style="bold yellow")
             )
         parts += [Text(notice, style="yellow") for notice in row.details.get("notices", {}).values()]
         if row.error:
             parts.append(Text(row.error.splitlines()[0], style="bold red"))
-        parts += [Text(""), *(Text(event, no_wrap=True, overflow="ellipsis") for event in self.events)]
+        room = max(height - _FRAME - sum(_lines(part.plain, width - 4) for part in parts), 3)
+        events = list(self.events)[-room:]
+        parts += [Text(""), *(Text(event, no_wrap=True, overflow="ellipsis") for event in events)]
         state = row.status if attended or not row.active else f"{row.status}, but no process runs it"
         title = f" {row.market} {row.spec.timeframe} · {row.spec.strategy} · {row.spec.mode} · {state} "
         broker = broker_of(row.spec)
@@ -85,7 +87,7 @@ class Scene:
         return Panel(Group(*parts), title=title, title_align="left", subtitle=f" {row.id} · {simulated} ",
                      subtitle_align="left", border_style="dim" if attended else "yellow")  # fmt: skip
 
-    def _money(self, row: SessionRow, quote: str) -> RenderableType:
+    def _money(self, row: SessionRow, quote: str) -> Text:
         from rich.text import Text
 
         style = "bold green" if row.pnl > 0 else "bold red" if row.pnl < 0 else "bold"
@@ -96,7 +98,7 @@ class Scene:
             f"{row.trades_count} trades{won}   fees {row.fees:,.2f}   bar {row.bars:,}{of}",
         )  # fmt: skip
 
-    def _curve(self, width: int) -> RenderableType:
+    def _curve(self, width: int) -> Text:
         from rich.text import Text
 
         marks = spark(list(self.equity), max(width, 10))
@@ -104,19 +106,31 @@ class Scene:
             return Text("waiting for the first bar", style="dim")
         return Text.assemble((marks, "cyan"), ("  equity", "dim"))
 
-    def _position(self, instrument: Instrument, bar: dict[str, Any] | None, named: bool) -> RenderableType:
+    def _positions(self, row: SessionRow) -> list[Text]:
+        """What is held of each instrument; of several each has its name, and prices stand below each other."""
+        if not row.also:
+            return [self._position(row.instrument, self.bars.get(0))]
+        names = max(map(len, row.names))
+        shown = (row.instruments[number].price_text(bar["c"]) for number, bar in self.bars.items())
+        prices = max(map(len, shown), default=0)
+        return [
+            self._position(each, self.bars.get(number), f"{row.names[number]:<{names}}   ", prices)
+            for number, each in enumerate(row.instruments)
+        ]
+
+    def _position(self, instrument: Instrument, bar: dict[str, Any] | None, whose: str = "", wide: int = 0) -> Text:
         """What is held of an instrument.
 
         Args:
-            named: it is one of several.
+            whose: which it is, where there are several.
+            wide: so many characters its price takes at least.
         """
         from rich.text import Text
 
         if not bar:
-            return Text("")
+            return Text(f"{whose}no bar of late" if whose else "")
         price, quantity, quote = instrument.price_text, instrument.quantity_text, instrument.quote
-        whose = f"{instrument.symbol:<10} " if named else ""
-        head = f"{whose}{moment(bar['t'])} UTC   price {price(bar['c'])} {quote}   "
+        head = f"{whose}{moment(bar['t'])} UTC   price {price(bar['c']):>{wide}} {quote}   "
         if not bar["pos"]:
             return Text(f"{head}no position")
         levels = "   ".join(
@@ -127,6 +141,11 @@ class Scene:
         side = "long" if bar["pos"] > 0 else "short"
         held = f"{side} {quantity(abs(bar['pos']))} from {price(bar['ent'])}, {bar['upnl']:+,.2f} before fees"
         return Text(f"{head}{held}\n{levels}" if levels else f"{head}{held}")
+
+
+def _lines(text: str, width: int) -> int:
+    """How many lines of a screen a text takes."""
+    return sum(math.ceil(max(len(line), 1) / width) for line in text.split("\n"))
 
 
 def spark(values: list[float], width: int) -> str:
@@ -150,7 +169,7 @@ def follow(journal: Journal, session_id: str, after: int, sleep: Callable[[float
     from pregao.sessions.views import view
 
     console = Console()
-    scene, seq, drawn_at = Scene(max(console.height - 12, 3)), after, 0.0
+    scene, seq, drawn_at = Scene(), after, 0.0
     with Live(console=console, auto_refresh=False, screen=False) as screen:
         while True:
             row = journal.session(session_id)
@@ -163,7 +182,7 @@ def follow(journal: Journal, session_id: str, after: int, sleep: Callable[[float
             if fresh or ended or time.monotonic() - drawn_at > _STILL_S:
                 row = journal.session(session_id)
                 drawn_at = time.monotonic()
-                screen.update(scene.drawn(row, journal.attended(row), console.width), refresh=True)
+                screen.update(scene.drawn(row, journal.attended(row), *console.size), refresh=True)
             if ended:
                 return
             sleep(_PAUSE_S)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Literal
@@ -24,6 +24,12 @@ def folder_name(symbol: str) -> str:
 def quantum_of(instruments: Iterable[Instrument]) -> Decimal:
     """The unit of money of an account that trades these: that of the finest."""
     return min(instrument.quantum for instrument in instruments)
+
+
+def names_of(instruments: Sequence[Instrument]) -> tuple[str, ...]:
+    """What to call each of several instruments: its symbol, or its key where two share a symbol."""
+    symbols = [instrument.symbol for instrument in instruments]
+    return tuple(each.key if symbols.count(each.symbol) > 1 else each.symbol for each in instruments)
 
 
 def _decimals(grid: Decimal) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pregao.core.bars import Bar
+from pregao.core.instrument import names_of
 from pregao.sessions.beside import row_of
 from pregao.sessions.corporate import Row, actions_of
 from pregao.sessions.hand import Hand
@@ -49,7 +50,8 @@ class Book:
     def __init__(self, spec: SessionSpec, number: int, desk: Desk, guard: Guard) -> None:
         self.number = number
         self.desk = desk
-        self.name = desk.plan.instrument.symbol if len(desk.engine.plans) > 1 else ""
+        plans = desk.engine.plans
+        self.name = names_of([plan.instrument for plan in plans])[number] if len(plans) > 1 else ""
         self.hand = Hand(spec, desk, guard, number)
         self.trips = RoundTrips(desk.plan.instrument.tick_quanta)
         self.last: Bar | None = None

@@ -115,10 +115,13 @@ def command(session_id: str, kind: str, body: dict[str, Any] | None = None, jour
 
 def _book(row: SessionRow, name: Any) -> int:
     """The place of an instrument in a session, by its symbol or key."""
-    for number, instrument in enumerate(row.instruments):
-        if name in (instrument.key, instrument.symbol):
-            return number
-    raise unknown("instrument", str(name), [instrument.symbol for instrument in row.instruments])
+    places = [n for n, each in enumerate(row.instruments) if name in (each.key, each.symbol)]
+    if len(places) == 1:
+        return places[0]
+    if places:
+        keys = ", ".join(row.names[place] for place in places)
+        raise UsageError(f"{name} is the symbol of more than one instrument here.", f"Name one by its key: {keys}.")
+    raise unknown("instrument", str(name), list(row.names))
 
 
 def left_alone(session_id: str, journal: Journal) -> bool:

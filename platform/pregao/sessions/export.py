@@ -1,7 +1,8 @@
 """A session as tables for other programs: what happened, in Parquet or CSV files.
 
 ``journal`` has every row as it was written, exact and with its hash; the others are read out of it, with times in UTC,
-prices and money in the quote currency, quantities in base units. ``instrument`` is the symbol. Of bars that closed
+prices and money in the quote currency, quantities in base units. ``instrument`` is the symbol, or the
+key where two instruments of the session share one. Of bars that closed
 together only the first has the account (equity, profit or loss, drawdown, cash, fees); in the others it is empty.
 """
 
@@ -107,7 +108,6 @@ def export(
         PregaoError: if the folder cannot be written.
     """
     session = journal.session(session_id)
-    symbols = [instrument.symbol for instrument in session.instruments]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         parts = {name: folder / f".{name}.{form}.part" for name in SCHEMAS}
@@ -126,7 +126,7 @@ def export(
                     if row.kind in _TABLE_OF:
                         name = _TABLE_OF[row.kind]
                         shown = _line(name, view(row, *session.instruments), row)
-                        shown["instrument"] = symbols[row.body.get("b", 0)]
+                        shown["instrument"] = session.names[row.body.get("b", 0)]
                         tables.setdefault(name, []).append(shown)
                 for name, lines in tables.items():
                     write(name, lines)

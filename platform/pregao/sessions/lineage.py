@@ -67,7 +67,8 @@ def _figure(rows: list[JournalRow], session: SessionRow) -> Step:
     if bar is None:
         return Step("figure", None, {}, "no bar has been lived through yet")
     shown = view(bar, *session.instruments)
-    return Step("figure", bar.seq, {name: shown[name] for name in ("t", "pnl", "eq", "pos", "fees")})
+    names = ("t", "pnl", "eq", "fees") if session.also else ("t", "pnl", "eq", "pos", "fees")  # of the account alone
+    return Step("figure", bar.seq, {name: shown[name] for name in names})
 
 
 def _step(what: str, row: JournalRow | None, session: SessionRow, note: str) -> Step:

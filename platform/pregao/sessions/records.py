@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic_core import from_json
 
-from pregao.core.instrument import Instrument
+from pregao.core.instrument import Instrument, names_of
 from pregao.core.timeframe import Timeframe
 from pregao.learning.naming import model_name
 from pregao.sessions.spec import SessionSpec
@@ -203,10 +203,15 @@ class SessionRow:
         """What it trades; an instrument's place here is the ``book`` of its rows and trades."""
         return (self.instrument, *(each.instrument for each in self.also))
 
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What to call each instrument, see `names_of`."""
+        return names_of(self.instruments)
+
     @property
     def market(self) -> str:
         """What it trades, in short: ``BTC/USDT``, or ``BTC/USDT, ETH/USDT and 3 more``."""
-        names = [each.symbol for each in self.instruments]
+        names = self.names
         return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
 
     @property
@@ -232,6 +237,20 @@ class SessionRow:
         """The version of the model that is asked now; `model_version` is that of the beginning."""
         found: str | None = self.details.get("model_version", self.model_version)
         return found
+
+    @property
+    def models(self) -> tuple[tuple[str, str] | None, ...]:
+        """Of each instrument the name and version of the model that is asked now; None without one."""
+        books = self.details.get("books", ())
+        names = (self.model_name, *(each.model for each in self.also))
+        versions = [self.trading_version, *(each.version for each in self.also)]
+        versions[1:] = [each["model_version"] for each in books[1:]] or versions[1:]
+        return tuple((n, v) if n and v else None for n, v in zip(names, versions, strict=True))
+
+    @property
+    def models_text(self) -> str:
+        """The models that are asked now, each once: ``NAME version 3, OTHER version 1``; empty without one."""
+        return ", ".join(dict.fromkeys(f"{each[0]} version {each[1]}" for each in self.models if each))
 
     @property
     def active(self) -> bool:

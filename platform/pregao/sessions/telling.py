@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from pregao.core.instrument import Instrument
+from pregao.core.instrument import Instrument, names_of
 from pregao.sessions.views import View
 
 _ROLES = {"take_profit": "take profit", "stop_loss": "stop loss", "exit": "exit", "entry": "entry", "": "order"}
@@ -36,12 +37,13 @@ def moment(seconds: float) -> str:
 
 def line(row: View, *instruments: Instrument) -> str | None:
     """One event as one line; None for what a person need not see (bars, working orders, snapshots, memory)."""
-    told = _told(row, instruments[row.get("b", 0)])
+    told = _told(row, instruments)
     whose = f"{row['symbol']} " if told is not None and "symbol" in row else ""
     return None if told is None else f"{moment(row['t'] if 't' in row else row['ts'])}  {whose}{told}"
 
 
-def _told(row: View, instrument: Instrument) -> str | None:
+def _told(row: View, instruments: Sequence[Instrument]) -> str | None:
+    instrument = instruments[row.get("b", 0)]
     quote = instrument.quote
     match row["k"]:
         case "fill":
@@ -61,11 +63,15 @@ def _told(row: View, instrument: Instrument) -> str | None:
             waits = f", {row['bars']} bars left" if row["state"] == "open" else ""
             return f"proposal {row['id']} to go {row['side']}: {row['state']}{waits}"
         case "command":
-            return f"command {row['command']}: {row['outcome']}"
+            of = dict(enumerate(names_of(instruments))).get(row["body"].get("book"), "")
+            return f"command {row['command']} {of}".rstrip() + f": {row['outcome']}"
         case "started":
-            model = f", model {row['model']} version {row['model_version']}" if row["model"] else ""
-            markets = ", ".join([row["instrument"], *(each["instrument"] for each in row.get("also", ()))])
-            return f"started: {row['strategy']} {row['strategy_version']} on {markets} {row['timeframe']}{model}"
+            every = [row, *row.get("also", ())]
+            told = (f"{each['model']} version {each['model_version']}" for each in every if each["model"])
+            models = ", ".join(dict.fromkeys(told))
+            markets = ", ".join(each["instrument"] for each in every)
+            by = f", model {models}" if models else ""
+            return f"started: {row['strategy']} {row['strategy_version']} on {markets} {row['timeframe']}{by}"
         case "paused" | "resumed":
             return f"{row['k']} by {row['by']}"
         case "stopped" | "finished":

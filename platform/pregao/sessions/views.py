@@ -2,7 +2,7 @@
 
 Every view has ``s`` (seq), ``ts`` (the market's time, unix seconds) and ``k`` (kind). ``t`` is the open time of the
 bar that the row belongs to, unix seconds: where a chart puts it. In a session of several instruments a row of one of
-them has its ``symbol``, and its place ``b`` unless that is the first. By kind:
+them has its ``symbol`` (its key where two share one), and its place ``b`` unless that is the first. By kind:
 
 - ``bar``: ``o h l c v``; what is held after it: ``pos`` signed quantity, ``ent`` mean entry price, ``tp`` and ``sl``
   prices (null without), ``upnl`` of the open position before fees, ``held`` bars; and the account: ``eq`` equity,
@@ -39,7 +39,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
-from pregao.core.instrument import Instrument
+from pregao.core.instrument import Instrument, names_of
 from pregao.core.money import PPM
 from pregao.sessions.records import Body, JournalRow, SessionRow, Trade
 from pregao.sessions.spec import ExchangeBroker, SessionSpec
@@ -79,18 +79,19 @@ def view(row: JournalRow, *instruments: Instrument) -> View:
 def views(rows: Iterable[JournalRow], *instruments: Instrument) -> list[View]:
     """Journal rows for the screen; a page asks for thousands of them at once."""
     ratios = [_ratios(instrument) for instrument in instruments]
-    return [_view(row, instruments, ratios) for row in rows]
+    names = names_of(instruments)
+    return [_view(row, instruments, names, ratios) for row in rows]
 
 
 def shown_body(body: Body, *instruments: Instrument) -> View:
     """A body's integers and exact texts as floats; also for `SessionRow.proposal`."""
     instrument = instruments[body.get("b", 0)]
-    return _named(body, instruments) | _body(body, instrument, _ratios(instrument))
+    return _named(body, names_of(instruments)) | _body(body, instrument, _ratios(instrument))
 
 
-def _named(body: Body, instruments: Sequence[Instrument]) -> View:
+def _named(body: Body, names: Sequence[str]) -> View:
     """Which of several instruments a row is of."""
-    return {"symbol": instruments[body.get("b", 0)].symbol} if len(instruments) > 1 else {}
+    return {"symbol": names[body.get("b", 0)]} if len(names) > 1 else {}
 
 
 _Ratios = dict[str, tuple[int, int]]
@@ -101,14 +102,14 @@ def _ratios(instrument: Instrument) -> _Ratios:
     return {name: ratios[unit] for name, unit in _UNITS.items()}
 
 
-def _view(row: JournalRow, instruments: Sequence[Instrument], ratios: Sequence[_Ratios]) -> View:
+def _view(row: JournalRow, instruments: Sequence[Instrument], names: Sequence[str], ratios: Sequence[_Ratios]) -> View:
     shown: View = {"s": row.seq, "ts": row.ts_ns / _NS, "k": row.kind}
     if row.kind in _SILENT:
         return shown
     body = row.body
     number = body.get("b", 0)
     if row.kind not in _OF_THE_ACCOUNT:
-        shown |= _named(body, instruments)
+        shown |= _named(body, names)
     if row.kind in _PLAIN:
         return shown | body
     instrument = instruments[number]
@@ -168,7 +169,7 @@ def trade_view(trade: Trade, *instruments: Instrument) -> View:
     units = float(instrument.quantity(trade.lots))
     return {
         "number": trade.number,
-        "symbol": instrument.symbol,
+        "symbol": names_of(instruments)[trade.book],
         "entry": trade.entry_ns / _NS,
         "exit": trade.exit_ns / _NS,
         "side": "long" if trade.side > 0 else "short",
@@ -208,10 +209,10 @@ def standings(row: SessionRow) -> list[View]:
     mean entry price, ``c`` the last price (null before the first), ``upnl`` of the open position before fees, ``pnl``
     of the closed round trips net of fees, ``fees`` paid."""
     shown = []
-    for instrument, body in zip(row.instruments, row.details.get("books", ()), strict=False):
+    for instrument, name, body in zip(row.instruments, row.names, row.details.get("books", ()), strict=False):
         figures = _open_position(body, instrument) | _body(body, instrument, _ratios(instrument))
         figures["c"] = figures["c"] or None
-        shown.append({"instrument": instrument.key, "symbol": instrument.symbol, **figures})
+        shown.append({"instrument": instrument.key, "symbol": name, **figures})
     return shown
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pregao.core.bars import Bars, Ints, prices
 from pregao.core.errors import UsageError
+from pregao.core.instrument import names_of
 from pregao.simulation.actions import Split
 from pregao.simulation.backtest import Interval
 from pregao.simulation.course import Course
@@ -66,10 +67,8 @@ class PortfolioResult:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """What to call each instrument: its symbol, or its key where two share a symbol."""
-        instruments = [plan.instrument for plan in self.plans]
-        symbols = [instrument.symbol for instrument in instruments]
-        return tuple(i.key if symbols.count(i.symbol) > 1 else i.symbol for i in instruments)
+        """What to call each instrument, see `names_of`."""
+        return names_of([plan.instrument for plan in self.plans])
 
     @cached_property
     def money(self) -> Floats:
