@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from probe_market import START_NS, a_spec
+from probe_market import FINE, INSTRUMENT, START_NS, a_spec, like
 from sqlalchemy import Engine, inspect, text
 
 from pregao.core.bars import Bars
 from pregao.core.errors import PregaoError
+from pregao.market.store import Store
 from pregao.sessions import schema
 from pregao.sessions.assembly import assembled
+from pregao.sessions.audit import audit
 from pregao.sessions.control import start
 from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Machine
@@ -24,6 +26,8 @@ from pregao.sessions.runtime import run
 from pregao.settings import settings
 
 RELEASES = sorted((Path(__file__).parent / "releases").glob("schema-*.sql"))
+SEVERAL = sorted((Path(__file__).parent / "releases").glob("several-*.sql"))
+"""Sessions of several instruments."""
 
 
 def load(release: Path, url: str) -> None:
@@ -81,6 +85,7 @@ def test_every_revision_has_its_migration() -> None:
     folder = Path(schema.__file__).parent / "migrations" / "versions"
     assert tuple(sorted(path.name[1:5] for path in folder.glob("r*.py"))) == schema.REVISIONS
     assert len(RELEASES) >= 1
+    assert len(SEVERAL) >= 1
 
 
 def test_a_migrated_database_is_like_a_new_one(old: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
@@ -116,6 +121,34 @@ def test_every_session_of_an_old_release_replays_and_goes_on(old: str) -> None:
         after = journal.rows(row.id, limit=10**6)
         assert after[: len(before)] == before
         replay(make(), journal.verified(row.id))
+    journal.close()
+
+
+@pytest.mark.parametrize("release", SEVERAL, ids=[path.stem for path in SEVERAL])
+def test_every_session_of_several_instruments_replays_and_goes_on(release: Path, database: str, market: Bars) -> None:
+    load(release, database)
+    Store().write(like(FINE, 2, slice(5, 8)))
+    journal = Journal(database)
+    rows = journal.sessions()
+    assert [(row.spec.feed.kind, row.status) for row in sorted(rows, key=lambda row: row.created_ns)] == [
+        ("replay", "running"), ("replay", "running"), ("live", "stopped"),
+    ]  # fmt: skip
+    told = {row.body["state"] for each in rows for row in journal.rows(each.id, limit=10**6) if row.kind == "feed"}
+    assert told == {"stale", "recovered", "passed", "ended"}
+    filled: set[int] = set()
+    for row in rows:
+        assert [each.key for each in row.instruments] == [row.spec.instrument, *row.spec.also]
+        assert {INSTRUMENT.symbol, FINE.symbol} == set(row.names)
+        assert {trade.book for trade in journal.trades(row.id)} <= {0, 1}
+        assert audit(journal, row.id).identical
+        if row.active:
+            before = journal.rows(row.id, limit=10**6)
+            assert run(row.id, journal) == "finished"
+            assert journal.rows(row.id, limit=10**6)[: len(before)] == before
+            assert audit(journal, row.id).identical
+            after = journal.rows(row.id, before[-1].seq, 10**6)
+            filled |= {each.body.get("b", 0) for each in after if each.kind == "fill"}
+    assert filled == {0, 1}  # what was held of each has met its exits
     journal.close()
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from probe_market import INSTRUMENT, MINUTE, START_NS, a_spec, like, of_grid
+from probe_market import COARSE, FINE, INSTRUMENT, MINUTE, START_NS, a_spec, like, of_grid
 from stage import Scripted
 
 from pregao.core.bars import Bars
@@ -37,7 +37,6 @@ from pregao.strategies.contract import Enter, Exit
 from pregao.strategies.desk import Desk
 from pregao.strategies.registry import configured
 
-FINE, COARSE = of_grid("FINE", "0.01", "0.00000001"), of_grid("COARSE", "0.5", "0.01")
 KEYS = [INSTRUMENT.key, FINE.key, COARSE.key]
 
 

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 import pytest
-from probe_market import INSTRUMENT, a_spec, like, of_grid
+from probe_market import COARSE, INSTRUMENT, a_spec, like
 from rich.console import Console
 from terminal import typed
 
@@ -22,7 +22,6 @@ from pregao.sessions.runtime import run
 from pregao.sessions.telling import line
 from pregao.sessions.views import view
 
-COARSE = of_grid("COARSE", "0.5", "0.01")
 ELSEWHERE = Instrument.model_validate(INSTRUMENT.to_json() | {"venue": "other", "lot_size": "0.01"})
 PLAN = {"config": {"every": 5}, "entry_value": 3_000}
 

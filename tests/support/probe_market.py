@@ -27,6 +27,9 @@ def of_grid(name: str, tick: str, lot: str, quote: str = "USDT") -> Instrument:
     return Instrument.model_validate(INSTRUMENT.to_json() | asked)
 
 
+FINE, COARSE = of_grid("FINE", "0.01", "0.00000001"), of_grid("COARSE", "0.5", "0.01")
+
+
 def random_walk(n: int, seed: int = 1) -> Bars:
     """A market that moves enough to reach exits of one or two per cent within some dozen bars."""
     rng = np.random.default_rng(seed)
