@@ -122,13 +122,17 @@ class Machine:
         self.last = came[0][1]
         self.bars += 1
         events = self._step(bars, beside)
-        self.peak_quanta = max(self.peak_quanta, self.engine.account.equity_quanta)
+        accounts = [self.engine.account_of(book.number) for book in self.books]
+        equity = accounts[0].equity_quanta
+        self.peak_quanta = max(self.peak_quanta, equity)
         for book, bar in came:
-            looked = beside.get(book.number)
-            body = bar_body(bar, book) | ({"x": row_of(looked)} if looked else {})
+            body = bar_body(bar, book, accounts[book.number])
+            if book.number in beside and beside[book.number]:
+                body["x"] = row_of(beside[book.number])
             if bar is self.last:
-                body |= account_body(self.engine.account, self.fees_quanta, self.cash_quanta, self.peak_quanta)
-                body |= {"late": True} if late else {}
+                body |= account_body(accounts, self.cash_quanta, self.peak_quanta)
+                if late:
+                    body["late"] = True
             batch.entries.append(Entry(bar.close_ns, "bar", body))
         self.record(batch, events)
         for book, bar in came:
@@ -138,7 +142,7 @@ class Machine:
         for book, bar in came:
             for moved in book.hand.trail(bar.close):
                 self.record(batch, moved)
-        self.guard.close(self.last.close_ns, self.engine.account.equity_quanta)
+        self.guard.close(self.last.close_ns, equity)
         if not late:
             self._watch_losses(batch)
         if self.stopping:

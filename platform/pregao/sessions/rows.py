@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pregao.core.bars import Bar
 from pregao.sessions.books import Book
 from pregao.sessions.records import Body, Entry
@@ -9,11 +11,10 @@ from pregao.simulation.accounts import AccountState
 from pregao.simulation.events import Event
 
 
-def bar_body(bar: Bar, book: Book) -> Body:
+def bar_body(bar: Bar, book: Book, account: AccountState) -> Body:
     """A closed bar and what is held of its instrument after it."""
-    engine = book.desk.engine
-    account = engine.account_of(book.number)
-    levels = {order.role: order.price_ticks for order in engine.open_orders() if order.book == book.number}
+    waiting = book.desk.engine.open_orders()
+    levels = {order.role: order.price_ticks for order in waiting if order.book == book.number}
     return book.marked({
         "t": bar.open_ns, "o": bar.open, "h": bar.high, "l": bar.low, "c": bar.close, "v": repr(bar.volume),
         "pos": account.position_lots, "cost": account.cost_quanta, "held": account.bars_held,
@@ -21,11 +22,12 @@ def bar_body(bar: Bar, book: Book) -> Body:
     })  # fmt: skip
 
 
-def account_body(account: AccountState, fees_quanta: int, cash_at_start: int, peak_quanta: int) -> Body:
-    """The account after a moment: the first bar of each has it."""
+def account_body(accounts: Sequence[AccountState], cash_at_start: int, peak_quanta: int) -> Body:
+    """The account after a moment, as each of its instruments sees it: the first bar of the moment has it."""
+    first = accounts[0]
     return {
-        "eq": account.equity_quanta, "pnl": account.equity_quanta - cash_at_start, "peak": peak_quanta,
-        "cash": account.cash_quanta, "fees": fees_quanta,
+        "eq": first.equity_quanta, "pnl": first.equity_quanta - cash_at_start, "peak": peak_quanta,
+        "cash": first.cash_quanta, "fees": sum(account.fees_quanta for account in accounts),
     }  # fmt: skip
 
 
