@@ -164,7 +164,7 @@ def test_several_instruments_share_an_account_and_the_sentence_says_all(services
         (
             {"also": [FINE.key], "exits": "price", "take_profit": 1_050, "stop_loss": 950},
             {"also": "Exits by price are of one instrument: choose per cent, or take these out."},
-            {"also": "Saídas por preço são de um só instrumento: escolha por cento, ou retire estes."},
+            {"also": "Saídas por preço são de um só ativo: escolha por cento, ou retire estes."},
         ),
         (
             {"also": [f"a/b/{n}" for n in range(16)]},

@@ -131,7 +131,8 @@ def first(remembered: Mapping[str, Any], services: Services, language: str) -> d
     offers["timeframe"] = Offer(timeframes, timeframe)
     beside = _beside(live, offers["venue"].value if live else None, asset_class, key, timeframe, services)
     chosen = remembered.get("also")
-    offers["also"] = Offer(beside, list(chosen) if isinstance(chosen, list) else [], many=True)
+    kept = [each for each in chosen if each != key] if isinstance(chosen, list) else []
+    offers["also"] = Offer(beside, kept, many=True)
     strategy = remembered.get("strategy")
     if strategy not in [s.name for s in usable]:
         judged = _trained(services, key, timeframe) is not None

@@ -17,9 +17,9 @@
     /* The chosen one stays in the address, for a reload and for a link. */
     const NAME = "instrument";
     const linked = () => new URLSearchParams(location.search).get(NAME);
-    function keep(symbol) {
+    function keep(key) {
       const address = new URL(location);
-      if (symbol) address.searchParams.set(NAME, symbol); else address.searchParams.delete(NAME);
+      if (key) address.searchParams.set(NAME, key); else address.searchParams.delete(NAME);
       history.replaceState(history.state, "", address);
     }
     function show(number) {
@@ -33,7 +33,7 @@
     function choose(number) {
       if (tabs[number].head.getAttribute("aria-selected") === "true") return;
       show(number);
-      keep(tabs[number].instrument.symbol);
+      keep(tabs[number].instrument.key);
       look(number);
     }
     function press(event, number) {
@@ -67,7 +67,7 @@
         panel.before(list);
         panel.id = "pane-chart";
         panel.setAttribute("role", "tabpanel");
-        const number = Math.max(tabs.findIndex(({ instrument }) => instrument.symbol === linked()), 0);
+        const number = Math.max(tabs.findIndex(({ instrument }) => instrument.key === linked()), 0);
         show(number);
         return number;
       },

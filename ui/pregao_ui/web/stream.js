@@ -7,6 +7,7 @@
   "use strict";
   if (Pregao.follow) return;
   const TAIL = 6000;                                 // rows read at first: some 1,500 bars with what they caused
+  const MOST = 3;                                    // times as many of a session of several instruments
   const PAGE = 2000;                                 // of them at a time: others are answered in between
   const KEEP = 20_000;
   const streams = new Map();
@@ -37,7 +38,8 @@
       this.open();
     }
     address(what) {
-      return `/api/sessions/${encodeURIComponent(this.id)}/${what}?${this.ready ? `after=${this.seq}` : `tail=${TAIL}`}`;
+      const tail = TAIL * Math.min(1 + (this.session?.also.length ?? 0), MOST);
+      return `/api/sessions/${encodeURIComponent(this.id)}/${what}?${this.ready ? `after=${this.seq}` : `tail=${tail}`}`;
     }
     tell(what, ...args) { for (const watcher of [...this.watchers]) watcher[what]?.(...args); }
     state(name) { if (this.last !== name) { this.last = name; this.tell("state", name); } }

@@ -94,7 +94,7 @@
       if (session && session !== chosen) { chosen = session; selection.select(session); }
       const field = problem || !Object.keys(errors).length ? null : block(Object.keys(errors)[0]);
       field?.scrollIntoView({ block: "nearest" });
-      field?.querySelector("input:not([role=listbox])")?.focus();   // a list would open over its own error
+      field?.querySelector("input:not([role=combobox])")?.focus();   // a list would open over its own error
     };
     show();
     watch("value", show);
