@@ -355,24 +355,28 @@ def test_every_field_of_the_ticket_changes_the_session_and_comes_back_by_a_clone
     stored(FINE)
     plain, tried = told(services).spec, set()
 
-    @settings_of(max_examples=80, suppress_health_check=list(HealthCheck))
-    @given(st.data())
-    def each(data: Any) -> None:
-        together = data.draw(st.sampled_from(MARKETS))
+    def each(together: dict[str, Any]) -> None:
         bound = ("take_profit", "stop_loss", "trailing") if "exits" in together else ()
         free = [name for name in OTHERWISE if name not in bound]
-        changed = {name: data.draw(OTHERWISE[name]) for name in data.draw(st.sets(st.sampled_from(free)))}
-        if "settings" in changed:  # those of the strategy of `GOOD`
-            changed.pop("strategy", None)
-        ticket = Ticket(**GOOD | together | changed)
-        found = review(ticket, services, "en")
-        assert found.spec is not None, found.errors
-        assert cloned(services, found.spec, ticket) == found.spec
-        if len(together) + len(changed) and not changed.keys() & {"speed"}:
-            assert found.spec != plain
-        tried.update(together, changed)
 
-    each()
+        @settings_of(max_examples=80 // len(MARKETS), suppress_health_check=list(HealthCheck))
+        @given(st.data())
+        def drawn(data: Any) -> None:
+            changed = {name: data.draw(OTHERWISE[name]) for name in data.draw(st.sets(st.sampled_from(free)))}
+            if "settings" in changed:  # those of the strategy of `GOOD`
+                changed.pop("strategy", None)
+            ticket = Ticket(**GOOD | together | changed)
+            found = review(ticket, services, "en")
+            assert found.spec is not None, found.errors
+            assert cloned(services, found.spec, ticket) == found.spec
+            if len(together) + len(changed) and not changed.keys() & {"speed"}:
+                assert found.spec != plain
+            tried.update(together, changed)
+
+        drawn()
+
+    for together in MARKETS:
+        each(together)
     assert tried == {field.name for field in dataclasses.fields(Ticket)}
 
 
