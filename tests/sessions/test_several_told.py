@@ -85,6 +85,14 @@ def test_lineage_is_of_the_instrument_that_filled(pregao: Any, lived: str) -> No
     assert "COARSE/USDT market" in told[2]
     assert "COARSE/USDT enter: " in told[3]
     assert COARSE.key in told[6]
+    every = journal.rows(lived, limit=10**6)
+    fills: list[int] = []
+    for row in every:  # the first's decision after a fill of the other: it is of its own fill before
+        if row.kind == "fill":
+            fills.append(row.body.get("b", 0))
+        elif row.kind == "intent" and "b" not in row.body and fills[-1:] == [1] and 0 in fills:
+            break
+    assert "TEST/USDT " in pregao("lineage", lived, "--seq", str(row.seq)).splitlines()[1]
     journal.close()
 
 

@@ -140,7 +140,7 @@ class Scene:
         )
         side = "long" if bar["pos"] > 0 else "short"
         held = f"{side} {quantity(abs(bar['pos']))} from {price(bar['ent'])}, {bar['upnl']:+,.2f} before fees"
-        return Text(f"{head}{held}\n{levels}" if levels else f"{head}{held}")
+        return Text(f"{head}{held}\n{' ' * len(whose)}{levels}" if levels else f"{head}{held}")
 
 
 def _lines(text: str, width: int) -> int:

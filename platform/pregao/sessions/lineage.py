@@ -13,6 +13,9 @@ from pregao.sessions.journal import Journal
 from pregao.sessions.records import JournalRow, SessionRow
 from pregao.sessions.views import view
 
+_OF_ONE = ("fill", "order", "intent", "proposal", "memory", "model")
+"""Kinds that are of one instrument, also without its place: that is the first's."""
+
 
 class Step(NamedTuple):
     """One link of the chain.
@@ -45,7 +48,7 @@ def lineage(journal: Journal, session_id: str, seq: int | None = None) -> list[S
     if not 1 <= wanted <= rows[-1].seq:
         raise NotFoundError(f"Session {session_id} has no row {wanted}.", f"Its rows are 1 to {rows[-1].seq}.")
     rows = rows[:wanted]
-    book = rows[-1].body.get("b")
+    book = rows[-1].body.get("b", 0 if rows[-1].kind in _OF_ONE else None)
     fill = _last(rows, "fill", book)
     order = None if fill is None else _accepted(rows, fill)
     decision = None if fill is None else _decision(rows, fill)
@@ -79,7 +82,7 @@ def _step(what: str, row: JournalRow | None, session: SessionRow, note: str) -> 
 
 
 def _last(rows: list[JournalRow], kind: str, book: int | None) -> JournalRow | None:
-    """The last row of a kind; where the row that was asked for is of a further instrument, of that."""
+    """The last row of a kind; where the row that was asked for is of one instrument, of that."""
     return next((r for r in reversed(rows) if r.kind == kind and book in (None, r.body.get("b", 0))), None)
 
 
