@@ -127,8 +127,8 @@ class Machine:
         self.peak_quanta = max(self.peak_quanta, equity)
         for book, bar in came:
             body = bar_body(bar, book, accounts[book.number])
-            if book.number in beside and beside[book.number]:
-                body["x"] = row_of(beside[book.number])
+            if looked := beside.get(book.number):
+                body["x"] = row_of(looked)
             if bar is self.last:
                 body |= account_body(accounts, self.cash_quanta, self.peak_quanta)
                 if late:
