@@ -19,6 +19,7 @@ from pregao.learning import pipeline, registry
 from pregao.learning.bootstrap import annual, better, sharpe
 from pregao.learning.gate import judge
 from pregao.learning.params import read_params
+from pregao.market.store import Store
 from pregao.sessions import champion, shadow
 from pregao.sessions.audit import audit
 from pregao.sessions.control import spec_of, start
@@ -92,6 +93,34 @@ def test_it_trades_as_a_session_of_its_own_would_and_leaves_the_champions_alone(
     assert audit(journal, made.id).identical
     assert audit(journal, with_one).identical
     assert journal.unattended(0) == []
+
+
+def test_of_several_instruments_it_trades_each_as_a_session_of_the_challenger_would(
+    journal: Journal, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = market("NOISE/USDT", bars=3_000, seed=8)
+    Store().write(noise)
+    monkeypatch.setattr(shadow, "_ROWS", 7)  # a moment may lie in two readings
+    both = {"also": [noise.instrument.key], "model": name, "isolated": False}
+    with_one = session(journal, **both)
+    made = journal.shadow_of(with_one)
+    assert made is not None
+    assert made.status == "finished"
+    assert [(each.model, each.version) for each in made.traded_by] == [(name, "3")] * 2
+    registry.promote(name, "3")
+    try:
+        its_own = session(journal, shadow=False, **both)
+        assert lived(journal, made.id) == lived(journal, its_own)
+        assert ended(journal, made.id) == ended(journal, its_own)
+        assert {t.book for t in journal.trades(made.id)} == {0, 1}
+    finally:
+        registry.promote(name, "1")
+        registry_challenger(name, "3")
+    found = duel(journal, with_one, read_params(settings().home / "params.yaml").gate)
+    assert found is not None
+    assert (found["champion"], found["challenger"]) == ("1, 1", "3, 3")
+    assert found["bars"] == journal.session(with_one).bars - 1
+    assert audit(journal, made.id).identical
 
 
 @pytest.mark.parametrize("point", [Point("after a commit", 300), Point("in the journal's rows", 777)], ids=str)

@@ -46,7 +46,7 @@ def duel(journal: Journal, session_id: str, cuts: GateParams, seed: int = 0) -> 
     one, other = (np.array([equity[t] for t in common], np.float64) for equity in (theirs, mine))
     found: dict[str, Any] = {
         "session": session_id, "shadow": shadow.id, "status": shadow.status,
-        "champion": own.trading_version or "", "challenger": shadow.trading_version or "",
+        "champion": _versions(own), "challenger": _versions(shadow),
         "bars": max(len(common) - 1, 0), "start_ns": common[1] if len(common) > 1 else None,
         "returns": [None, None], "sharpes": [None, None], "p": None,
     }  # fmt: skip
@@ -81,20 +81,29 @@ def duels(journal: Journal, name: str, cuts: GateParams, seed: int = 0) -> list[
 def _since(journal: Journal, row: SessionRow) -> int:
     """The moment from which on a session's model of now trades, on bars that it has not learnt from."""
     taken = max((r.ts_ns for r in every_row(journal, row.id) if r.kind == "model" and not r.body["reason"]), default=0)
-    if row.spec.model is None or row.trading_version is None:
-        return taken
+    return max([taken, *(_trained_until(name, version) for _, name, version in row.traded_by)])
+
+
+def _trained_until(name: str | None, version: str | None) -> int:
+    """The last moment that a version has learnt from; 0 without one, or if it is gone."""
+    if name is None or version is None:
+        return 0
     try:
-        meta = registry.load(row.spec.model, row.trading_version).meta
-    except PregaoError:  # it is gone: when it took over is known all the same
-        return taken
-    return max(taken, int(meta.get("train_end_ns", 0)))
+        return int(registry.load(name, version).meta.get("train_end_ns", 0))
+    except PregaoError:  # when it took over is known all the same
+        return 0
+
+
+def _versions(row: SessionRow) -> str:
+    """The versions that a session asks, of several instruments in their order."""
+    return ", ".join(version or "" for _, _, version in row.traded_by)
 
 
 def _equity(journal: Journal, session_id: str, since_ns: int) -> dict[int, int]:
     """Equity in quanta by the bar's open time, from the last bar at or before ``since_ns`` on."""
     found: dict[int, int] = {}
     for row in every_row(journal, session_id):
-        if row.kind == "bar":
+        if row.kind == "bar" and "eq" in row.body:
             if row.ts_ns <= since_ns:
                 found.clear()
             found[row.body["t"]] = row.body["eq"]

@@ -233,6 +233,14 @@ class SessionRow:
         return found
 
     @property
+    def traded_by(self) -> tuple[Further, ...]:
+        """Each of its instruments with the model that it is traded by, and the version that is asked now."""
+        books = self.details.get("books", ())
+        now = {number: body["model_version"] for number, body in enumerate(books)}
+        first = Further(self.instrument, self.model_name, self.trading_version)
+        return (first, *(each._replace(version=now.get(n, each.version)) for n, each in enumerate(self.also, 1)))
+
+    @property
     def trading_version(self) -> str | None:
         """The version of the model that is asked now; `model_version` is that of the beginning."""
         found: str | None = self.details.get("model_version", self.model_version)

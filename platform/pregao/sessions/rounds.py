@@ -22,7 +22,7 @@ from pregao.sessions.gathering import Moment, Together
 from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Decide, Machine
 from pregao.sessions.places import Place
-from pregao.sessions.shadow import ShadowFeed
+from pregao.sessions.shadow import Late, Learnt, ShadowFeed
 from pregao.sessions.spec import Live, Replay, Shadow
 
 _COLUMNS = ("open_ns", "open", "high", "low", "close", "volume")
@@ -183,11 +183,14 @@ class ShadowRound:
     def next(self) -> Batch | None:
         """What the next bar of the followed session leads to, or its end."""
         given = self._feed.next(self._wait_s)
-        if isinstance(given, list):
-            return _learnt(self._machine, actions_of(given), 0)
+        if isinstance(given, Learnt):
+            return _learnt(self._machine, actions_of(given.rows), given.number)
+        if isinstance(given, Late):
+            last = self._machine.books[given.body.get("b", 0)].last
+            new = last is not None and given.body["t"] > last.open_ns
+            return self._machine.feed(given.body) if new else None
         if given is not None:
-            bar, late, beside = given
-            return self._machine.moment({0: bar}, self._decide, late, {0: beside})
+            return self._machine.moment(given.bars, self._decide, given.late, given.beside)
         return self._machine.finish() if self._feed.finished else None
 
     def close(self) -> None:

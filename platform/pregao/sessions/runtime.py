@@ -164,7 +164,7 @@ class _Session:
             if book.desk.model is not None:
                 alias = CHALLENGER if shadows else CHAMPION
                 self._watches[book.number] = Watch(book.desk.model, book.offer, alias)
-        if self._watches and self._parts.spec.shadow and not shadows and len(self.machine.books) == 1:
+        if self._watches and self._parts.spec.shadow and not shadows:
             self._beside = Beside(self._journal, self._writer.session_id, run, stop)
         self._courier = self._sent_out()
         try:
@@ -266,9 +266,13 @@ class _Session:
             return True
         feed = parts.spec.feed
         if isinstance(feed, Shadow):
-            warm, beside = before(self._journal, feed.of, feed.after, machine.books[0].desk.history)
-            began = int(warm[-1].close_ns) if warm else self._journal.session(feed.of).created_ns
-            self._commit(machine.start(began, parts.facts(), {0: (warm, beside)}))
+            warm = {
+                book.number: before(self._journal, feed.of, feed.after, book.desk.history, book.number)
+                for book in machine.books
+            }
+            closes = [bars[-1].close_ns for bars, _ in warm.values() if bars]
+            began = max(closes, default=self._journal.session(feed.of).created_ns)
+            self._commit(machine.start(began, parts.facts(), warm))
             return True
         assert isinstance(feed, Live)
         given: dict[int, tuple[list[Bar], Sequence[Mapping[str, Bar]]]] = {}

@@ -5,7 +5,8 @@ so it can neither touch that session nor see more than it, and needs no line to 
 those rows alone; killed and taken up again, today or next week, it comes to the same state.
 
 It asks the model that the alias ``challenger`` points to, and begins with the first bar that this one had not learnt
-from. The session's own settings hold for it (money, exits, costs, risk), except that it acts by itself.
+from; of several instruments those whose model has no challenger are traded by the session's own. The session's own
+settings hold for it (money, exits, costs, risk), except that it acts by itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy.exc import DBAPIError
 
@@ -26,9 +27,10 @@ from pregao.sessions.assembly import assemble, assembled
 from pregao.sessions.beside import Others, Stored, of_row
 from pregao.sessions.corporate import Row
 from pregao.sessions.journal import Journal
-from pregao.sessions.records import ENDED, Further, JournalRow
+from pregao.sessions.records import ENDED, Body, Further, JournalRow
 from pregao.sessions.recovery import bar_of, warmed
 from pregao.sessions.spec import PaperBroker, Shadow
+from pregao.strategies.contract import Model
 
 POLL_S = 5.0
 """The registry is asked for a challenger this often, while there is none."""
@@ -39,29 +41,59 @@ LOOK_S = 30.0
 DRAIN_S = 600.0
 """Longest that a session which has ended waits for its shadow to live through the same bars."""
 _ROWS = 500
+"""Rows of a journal that are read at a time."""
+_OF_AN_INSTRUMENT = ("feed", "actions", "bar", "warmed")
 Run = Callable[..., Any]
-Given = tuple[Bar, bool, dict[str, Bar]] | list[Row]
+
+
+class Lived(NamedTuple):
+    """Bars that closed together, as the followed session lived through them.
+
+    Attributes:
+        bars: by the instruments' places.
+        late: that session could not decide on them either: they came late, or while a market was not heard.
+        beside: what the features of each instrument looked at besides.
+    """
+
+    bars: dict[int, Bar]
+    late: bool
+    beside: dict[int, dict[str, Bar]]
+
+
+class Learnt(NamedTuple):
+    """Splits and dividends of an instrument that the followed session has learnt of."""
+
+    number: int
+    rows: list[Row]
+
+
+class Late(NamedTuple):
+    """A bar that came after the followed session's account had gone on without it: the body of its row."""
+
+    body: Body
+
+
+Given = Lived | Learnt | Late
 
 
 class ShadowFeed:
-    """The bars of the followed session, in order, each once.
+    """What the followed session has lived through, in order: each moment once, what is learnt of in between as often as
+    it is read.
 
     Args:
         of: the followed session.
-        after_ns: open time of the last bar that is known already.
+        after_ns: open time of the last moment that is known already.
     """
 
     def __init__(self, journal: Journal, of: str, after_ns: int) -> None:
         self._journal, self._of, self._after_ns = journal, of, after_ns
         self._seq = 0
-        self._stale = False
+        self._stale: set[int] = set()
         self._ready: deque[Given] = deque()
         self.finished = False
 
     def next(self, timeout_s: float) -> Given | None:
-        """The next bar, whether the followed session could not decide on it either (it came late, or while the market
-        was not heard), and what its features looked at besides; None if there is none within ``timeout_s`` seconds, or
-        ever (``finished``). Splits and dividends that it has learnt of come as rows of their own."""
+        """What it lived through next; None if that is nothing within ``timeout_s`` seconds, or ever (``finished``)."""
         if not self._ready:
             self._read()
         if not self._ready and not self.finished:
@@ -72,35 +104,56 @@ class ShadowFeed:
     def _read(self) -> None:
         ended = self._journal.session(self._of).status in ENDED  # asked before, so that no row is missed
         rows = self._journal.rows(self._of, self._seq, _ROWS)
+        if len(rows) == _ROWS and rows[-1].kind == "bar":  # the rest of its moment may come with the next
+            while "eq" not in rows.pop().body:
+                pass
         for row in rows:
             self._seq = row.seq
-            if row.kind == "feed" and row.body["state"] in ("stale", "recovered"):
-                self._stale = row.body["state"] == "stale"
+            number = row.body.get("b", 0) if row.kind in _OF_AN_INSTRUMENT else 0
+            if row.kind == "feed" and row.body["state"] == "stale":
+                self._stale.add(number)
+            elif row.kind == "feed" and row.body["state"] == "recovered":
+                self._stale.discard(number)
+            elif row.kind == "feed" and row.body["state"] == "passed":
+                self._ready.append(Late(row.body))
             elif row.kind == "actions":
-                self._ready.append(row.body["actions"])
+                self._ready.append(Learnt(number, row.body["actions"]))
             elif row.kind == "bar" and row.body["t"] > self._after_ns:
                 self._after_ns = row.body["t"]
-                late = bool(row.body.get("late")) or self._stale
-                self._ready.append((bar_of(row), late, of_row(row.body.get("x", {}))))
+                self._ready.append(Lived({}, bool(row.body.get("late")), {}))
+                self._add(row, number)
+            elif row.kind == "bar" and row.body["t"] == self._after_ns and "eq" not in row.body:
+                self._add(row, number)
         self.finished = ended and not rows
 
+    def _add(self, row: JournalRow, number: int) -> None:
+        """A bar of the moment that was read last, if that has not been given yet."""
+        lived = self._ready[-1] if self._ready else None
+        if isinstance(lived, Lived):
+            lived.bars[number] = bar_of(row)
+            lived.beside[number] = of_row(row.body.get("x", {}))
+            self._ready[-1] = lived._replace(late=lived.late or number in self._stale)
 
-def before(journal: Journal, of: str, after_ns: int, count: int) -> tuple[list[Bar], list[Others]]:
-    """The last ``count`` bars that the followed session knows of, up to the one that opened at ``after_ns``: of its
-    journal, and, of a replay, of the store. And what its features looked at besides at each, empty if nothing."""
+
+def before(journal: Journal, of: str, after_ns: int, count: int, number: int) -> tuple[list[Bar], list[Others]]:
+    """The last ``count`` bars that the followed session knows of an instrument, up to the one that opened at
+    ``after_ns``: of its journal, and, of a replay, of the store. And what its features looked at besides at each, empty
+    if nothing."""
     row = journal.session(of)
     lived: list[Bar] = []
     warm: Sequence[Bar] = ()
     beside: list[Others] = []
     looked: Sequence[Others] = ()
     for found in every_row(journal, of):
+        if found.kind not in _OF_AN_INSTRUMENT or found.body.get("b", 0) != number:
+            continue
         if found.kind == "warmed":
-            warm, looked = warmed([found])[0]
+            warm, looked = warmed([found])[number]
         elif found.kind == "bar" and found.body["t"] <= after_ns:
             lived.append(bar_of(found))
             beside.append(of_row(found.body.get("x", {})))
     if not warm and len(lived) < count:
-        part = assembled(row).first
+        part = assembled(row).parts[number]
         if part.before is not None:
             tail = part.before[max(len(part.before) - count, 0) :]
             warm = [tail.bar(i) for i in range(len(tail))]
@@ -122,8 +175,7 @@ def every_row(journal: Journal, session_id: str) -> Iterator[JournalRow]:
 
 
 def cast(journal: Journal, session_id: str) -> str | None:
-    """The shadow of a session, made if there is a challenger that could take the session's model's place; else None.
-    A session of several instruments has none: each of its models would have a challenger of its own.
+    """The shadow of a session, made if there is a challenger that could take a model's place in it; else None.
 
     Raises:
         PregaoError: if the registry cannot be reached.
@@ -132,24 +184,32 @@ def cast(journal: Journal, session_id: str) -> str | None:
     if known is not None:
         return known.id
     row = journal.session(session_id)
-    name = row.spec.model
-    version = champion.current(name, registry.CHALLENGER) if name is not None else None
-    if name is None or version is None or row.trading_version is None or row.also:
+    cast_of, seen_ns = list(row.traded_by), 0
+    for number, (instrument, name, version) in enumerate(row.traded_by):
+        challenger = _challenger(name, version)
+        if challenger is not None:
+            cast_of[number] = Further(instrument, name, str(challenger.version))
+            seen_ns = max(seen_ns, int(challenger.meta.get("train_end_ns") or 0))
+    if tuple(cast_of) == row.traded_by:
+        return None
+    feed = Shadow(of=session_id, after=_last_seen(journal, session_id, seen_ns))
+    spec = row.spec.model_copy(update={"feed": feed, "mode": "auto", "shadow": False, "broker": PaperBroker()})
+    parts = assemble(spec, cast_of)
+    return journal.create(parts.spec, row.instrument, cast_of[0].version, parts.also())
+
+
+def _challenger(name: str | None, version: str | None) -> Model | None:
+    """The challenger that could take the place of a version of a model; None without one."""
+    found = champion.current(name, registry.CHALLENGER) if name is not None else None
+    if name is None or version is None or found is None:
         return None
     try:
-        challenger = champion.loaded(name, version)
-        misfit = champion.misfit(challenger, champion.loaded(name, row.trading_version))
+        challenger = champion.loaded(name, found)
+        return None if champion.misfit(challenger, champion.loaded(name, version)) else challenger
     except champion.RegistryAwayError:
         raise
     except PregaoError:
         return None  # damaged or of other features: told where it is used
-    if misfit:
-        return None
-    seen_ns = challenger.meta.get("train_end_ns")
-    feed = Shadow(of=session_id, after=_last_seen(journal, session_id, int(seen_ns) if seen_ns is not None else 0))
-    spec = row.spec.model_copy(update={"feed": feed, "mode": "auto", "shadow": False, "broker": PaperBroker()})
-    parts = assemble(spec, [Further(row.instrument, name, version)])
-    return journal.create(parts.spec, row.instrument, version)
 
 
 def _last_seen(journal: Journal, session_id: str, seen_ns: int) -> int:
@@ -206,8 +266,8 @@ class Beside:
 
     def _cast(self) -> str | None:
         """The shadow. Without a challenger only the registry is asked, once for all sessions of the process."""
-        name = self._journal.session(self._session_id).spec.model
-        if self._first or (name is not None and champion.current(name, registry.CHALLENGER) is not None):
+        names = {name for _, name, _ in self._journal.session(self._session_id).traded_by if name is not None}
+        if self._first or any(champion.current(name, registry.CHALLENGER) is not None for name in names):
             self._first = False
             return cast(self._journal, self._session_id)
         return None
