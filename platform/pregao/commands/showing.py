@@ -102,12 +102,12 @@ def _standings(row: SessionRow) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]
 
     columns = ("Instrument", "Position", "Entry", "Price", "Open P&L", "Closed P&L", "Trades", "Won", "Model")
     cells = []
-    for instrument, shown, model in zip(row.instruments, standings(row), row.models, strict=False):
+    for (instrument, model, version), shown in zip(row.traded_by, standings(row), strict=False):
         price = instrument.price_text
         cells.append((
             shown["symbol"], instrument.quantity_text(shown["pos"]), price(shown["ent"]) if shown["ent"] else "",
             price(shown["c"]) if shown["c"] else "", f"{shown['upnl']:+,.2f}", f"{shown['pnl']:+,.2f}",
-            shown["trades"], shown["wins"], " version ".join(model or ()),
+            shown["trades"], shown["wins"], f"{model} version {version}" if model else "",
         ))  # fmt: skip
     return columns, cells
 

@@ -11,7 +11,7 @@ from pregao.sessions.journal import Journal, TakenError
 from pregao.sessions.records import COMMANDS, CommandKind, SessionRow, canonical
 from pregao.sessions.spec import ExchangeBroker, SessionSpec
 
-__all__ = ["OtherStartError", "SpecError", "command", "left_alone", "spec_of", "start"]
+__all__ = ["OtherStartError", "SpecError", "command", "left_alone", "place_of", "spec_of", "start"]
 
 ATTENDED_S = 10.0
 """A runner that has not shown itself for so long is taken to be gone, where a person asks for the session."""
@@ -106,15 +106,26 @@ def command(session_id: str, kind: str, body: dict[str, Any] | None = None, jour
     journal = journal or Journal()
     try:
         if "instrument" in body:
-            body = {"book": _book(journal.session(session_id), body["instrument"])}
+            body = {"book": place_of(journal.session(session_id), body["instrument"])}
         return journal.command(session_id, kind, body)  # type: ignore[arg-type]
     finally:
         if owned:
             journal.close()
 
 
-def _book(row: SessionRow, name: Any) -> int:
-    """The place of an instrument in a session, by its symbol or key."""
+def left_alone(session_id: str, journal: Journal) -> bool:
+    """Whether a session that has not ended is run by no process: it failed, or its runner is gone."""
+    row = journal.session(session_id)
+    return row.status == "failed" or (row.active and not journal.attended(row, ATTENDED_S))
+
+
+def place_of(row: SessionRow, name: Any) -> int:
+    """The place of an instrument in a session, by its symbol or key.
+
+    Raises:
+        NotFoundError: if the session does not trade it.
+        UsageError: if the symbol is that of more than one.
+    """
     places = [n for n, each in enumerate(row.instruments) if name in (each.key, each.symbol)]
     if len(places) == 1:
         return places[0]
@@ -122,9 +133,3 @@ def _book(row: SessionRow, name: Any) -> int:
         keys = ", ".join(row.names[place] for place in places)
         raise UsageError(f"{name} is the symbol of more than one instrument here.", f"Name one by its key: {keys}.")
     raise unknown("instrument", str(name), list(row.names))
-
-
-def left_alone(session_id: str, journal: Journal) -> bool:
-    """Whether a session that has not ended is run by no process: it failed, or its runner is gone."""
-    row = journal.session(session_id)
-    return row.status == "failed" or (row.active and not journal.attended(row, ATTENDED_S))

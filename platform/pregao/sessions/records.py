@@ -247,18 +247,9 @@ class SessionRow:
         return found
 
     @property
-    def models(self) -> tuple[tuple[str, str] | None, ...]:
-        """Of each instrument the name and version of the model that is asked now; None without one."""
-        books = self.details.get("books", ())
-        names = (self.model_name, *(each.model for each in self.also))
-        versions = [self.trading_version, *(each.version for each in self.also)]
-        versions[1:] = [each["model_version"] for each in books[1:]] or versions[1:]
-        return tuple((n, v) if n and v else None for n, v in zip(names, versions, strict=True))
-
-    @property
     def models_text(self) -> str:
         """The models that are asked now, each once: ``NAME version 3, OTHER version 1``; empty without one."""
-        return ", ".join(dict.fromkeys(f"{each[0]} version {each[1]}" for each in self.models if each))
+        return ", ".join(dict.fromkeys(f"{name} version {version}" for _, name, version in self.traded_by if name))
 
     @property
     def active(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pregao.core.errors import NotFoundError, unknown
+from pregao.core.errors import NotFoundError
 from pregao.core.instrument import Instrument
 from pregao.core.timeframe import Timeframe
+from pregao.sessions.control import place_of
 from pregao.sessions.journal import Journal
 from pregao.sessions.records import SessionRow
 from pregao.sessions.recovery import warmed
@@ -31,9 +32,10 @@ class Before:
 
         Raises:
             NotFoundError: if there is no such session, or it has no such instrument.
+            UsageError: if the symbol is that of more than one.
         """
         row = self.journal.session(session_id)
-        number = _number(row, instrument)
+        number = 0 if instrument is None else place_of(row, instrument)
         traded, timeframe = row.instruments[number], Timeframe.parse(row.spec.timeframe)
         own = [bar for bar in self._warmed(row, number) if end is None or bar.t < end][-limit:]
         until = float(own[0].t) if own else end
@@ -56,10 +58,3 @@ class Before:
             return self.market.store.coverage(instrument, timeframe).last_ns / 1e9 >= time - timeframe.seconds
         except NotFoundError:
             return False
-
-
-def _number(row: SessionRow, wanted: str | None) -> int:
-    for number, each in enumerate(row.instruments):
-        if wanted in (None, each.key, each.symbol):
-            return number
-    raise unknown("instrument", str(wanted), [each.symbol for each in row.instruments])

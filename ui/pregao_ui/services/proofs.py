@@ -104,14 +104,13 @@ class Proofs:
             from pregao.simulation.baselines import held_beside
 
             result = result_of(self.journal, session_id)
-            model = f"{row.model_name} {row.trading_version}" if row.model_name else ""
             first = self.journal.rows(session_id, 0, 1)[0].body
             sheet = sheet_of(
                 result,
                 row.spec.strategy,
                 held=held_beside(result),
                 data_version=str(first.get("data_version") or ""),
-                model=model,
+                model=row.models_text,
                 settings=row.spec.config,
                 command=f"pregao trade show {session_id}",
             )

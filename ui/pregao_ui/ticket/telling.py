@@ -66,7 +66,6 @@ def _hints(
     hints["entry_value"] = text(language, "hint_share", share=share)
     if spec.also:
         hints["entry_value"] = text(language, "hint_share_each", share=share, together=together)
-        hints["shadow"] = text(language, "hint_shadow_several")
     if outcome is not None:
         for name, amount, given in zip(
             ("take_profit", "stop_loss"), outcome, (spec.take_profit_price, spec.stop_loss_price), strict=True
