@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from probe_market import COARSE, FINE, INSTRUMENT, MINUTE, START_NS, a_spec, like, of_grid
+from probe_market import COARSE, FINE, INSTRUMENT, MINUTE, START_NS, a_spec, like, of_grid, random_walk
 from stage import Scripted
 
 from pregao.core.bars import Bars
@@ -317,6 +317,38 @@ def test_no_entry_of_any_instrument_takes_the_account_over_its_limits(
         for body in (r.body for r in rows if r.kind == "bar"):
             worth[body.get("b", 0)] = abs(body["pos"]) * body["c"] * ticks[body.get("b", 0)]
             equity = body.get("eq", equity)
+    again = trio.new()
+    replay(again, trio.rows)
+    assert again.to_bytes() == trio.machine.to_bytes()
+
+
+def test_a_bar_that_comes_after_the_account_has_gone_on_ends_what_waited_for_it() -> None:
+    """Of the second market: an entry that waits for its open is cancelled; an exit within its reach fills at its level,
+    or at its open where that is beyond."""
+    markets = [like(INSTRUMENT, 1, slice(0, 0)), like(FINE, 2, slice(1, 2)), like(COARSE, 3, slice(0, 0))]
+    go = (Enter("long", 1.0, "go"),)
+    trio = Trio([{}, {0: go, 1: go}, {}], markets, take_profit=2, stop_loss=2)
+
+    def passed(i: int, low: int | None = None, high: int | None = None) -> list[JournalRow]:
+        bar = random_walk(300, 2).bar(i)
+        row = [bar.open, high or bar.high, low or bar.low, bar.close, repr(bar.volume)]
+        return trio.take(
+            trio.machine.feed({"state": "passed", "t": bar.open_ns, "to": bar.close_ns, "bar": row, "b": 1})
+        )
+
+    trio.moment(0)
+    trio.moment(1)  # the second market has no bar
+    said = passed(1)
+    assert [(r.kind, r.body.get("state")) for r in said] == [("feed", "passed"), ("order", "cancelled")]
+    trio.moment(2)  # it is asked again, and its entry fills with the next
+    (fill,) = [r.body for r in trio.moment(3) if r.kind == "fill"]
+    stop = next(r.body["price"] for r in trio.rows if r.kind == "order" and r.body["role"] == "stop_loss")
+    del trio.markets[1]
+    trio.markets.insert(1, like(FINE, 2, slice(4, 5)))
+    trio.moment(4)
+    (exit_,) = [r.body for r in passed(4, low=stop - 5, high=fill["price"]) if r.kind == "fill"]
+    opened = int(random_walk(300, 2).open[4])
+    assert (exit_["ref"], exit_["role"], exit_["pos"], exit_["b"]) == (min(stop, opened), "exit", 0, 1)
     again = trio.new()
     replay(again, trio.rows)
     assert again.to_bytes() == trio.machine.to_bytes()

@@ -87,8 +87,9 @@ class Book:
             self.desk.engine.learn(actions_of(rows), self.number)
 
     def passed(self, told: Body, now_ns: int) -> list[Event]:
-        """A bar has come after the account had gone on without it: the features take it in, and an exit that rested
-        within its reach fills now, at the price that a venue would have filled it at.
+        """A bar has come after the account had gone on without it: the features take it in, an exit that rested within
+        its reach fills now, at the price that a venue would have filled it at, and an entry that waited for its open is
+        cancelled: what it was decided on is over.
 
         Args:
             told: the row's body, see `following.passed`.
@@ -96,11 +97,13 @@ class Book:
         bar = Bar._make([told["t"], told["to"], *told["bar"][:4], float(told["bar"][4])])
         self.desk.warm([bar])
         self.last = bar
+        engine = self.desk.engine
+        events = [event for order_id in self.hand.entries() for event in engine.cancel(order_id)]
         price = self.hand.reached(bar)
-        if price is None:
-            return []
-        left = self.hand.apply(Exit("reached in a bar that came late"))
-        return left + self.desk.engine.leave_now(price, now_ns, self.number)
+        if price is not None:
+            events += self.hand.apply(Exit("reached in a bar that came late"))
+            events += engine.leave_now(price, now_ns, self.number)
+        return events
 
     @property
     def unheard(self) -> bool:
