@@ -195,6 +195,14 @@ def test_what_cannot_share_an_account_is_said_at_its_field(
         assert found.summary == []
 
 
+def test_a_further_market_may_be_typed_as_one_likes(services: Services) -> None:
+    typed = {"feed": "live", "venue": "ccxt/kraken", "instrument": "ETH/USD"}
+    found = told(services, **typed, also=["btc/usd"])
+    assert found.spec is not None
+    assert found.spec.feed.also == ("btc/usd",)
+    assert "named twice" in told(services, **typed, also=["eth/usd"]).errors["also"]
+
+
 def test_each_of_several_needs_a_champion(services: Services) -> None:
     stored(FINE)
     said = told(services, strategy="catboost-ai", also=[FINE.key]).errors

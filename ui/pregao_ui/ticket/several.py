@@ -43,9 +43,9 @@ def _add(name: str, found: list[Market], ticket: Ticket, first: Market, services
             instrument = services.store.instrument(name)
             return text(language, "err_also_timeframe", symbol=instrument.symbol, timeframe=first.timeframe)
         return own.errors["instrument"] if ticket.live else text(language, "err_also_gone", symbol=name)
-    if market.key in (first.key, *(each.key for each in found)):
+    if market.key.casefold() in [each.key.casefold() for each in (first, *found)]:  # as it was typed, live
         return text(language, "err_also_twice", symbol=market.symbol)
-    if market.quote and first.quote and market.quote != first.quote:
+    if market.quote and first.quote and market.quote.casefold() != first.quote.casefold():
         return text(
             language, "err_also_currency", symbol=market.symbol, currency=market.quote, first=first.symbol,
             quote=first.quote,
