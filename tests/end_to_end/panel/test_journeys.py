@@ -115,6 +115,48 @@ def test_a_live_market_is_found_started_followed_and_stopped_through_the_page(st
     assert stack.journal.session(session).status == "stopped"
 
 
+def test_two_live_markets_share_an_account_from_the_ticket_to_the_end(stack: Any, visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict >> text=EDGE/USDT")
+    page.click("#f-feed label:has-text('Live')")
+    page.wait_for_selector("#m-instrument >> text=3 markets")
+    page.click("#f-also input")
+    page.locator("#f-also").get_by_role("option", name="ETH/USDT", exact=True).click()
+    page.keyboard.press("Escape")
+    page.click("#f-timeframe input")
+    page.get_by_role("option", name="1m", exact=True).click()
+    page.click("#f-strategy input")
+    page.click("[role=option]:has-text('Buy and hold')")
+    page.wait_for_selector(".pg-verdict .first >> text=in each of BTC/USDT and ETH/USDT")
+    page.click("#start")
+    page.wait_for_selector(".pg-books [role=tab]", timeout=60_000)
+    session = str(page.evaluate("new URLSearchParams(location.search).get('session')"))
+    page.wait_for_selector("[data-bind=status][data-status=running]", timeout=90_000)
+    for name in ("btcusdt", "ethusdt"):
+        stack.venue.subscribed(f"{name}@kline_1m", 90)
+    count = "n => Pregao.streams.values().next().value.rows.filter((r) => r.k === 'bar').length >= n"
+    for minute in range(1, 5):
+        stack.venue.advance(minutes=1)
+        page.wait_for_function(count, arg=2 * minute)
+    visitor.wait_text("position", "2 open")
+    page.click("#tab-book-1")
+    visitor.wait_text("title", "ETH/USDT")
+    early = page.evaluate(
+        "id => fetch(`/api/sessions/${id}/before?instrument=ETH/USDT&limit=220`).then((a) => a.json())", session
+    )
+    page.wait_for_function("n => document.querySelector('.pg-live').dataset.bars === String(n)", arg=len(early) + 4)
+    page.click(".pg-holdings tr:has-text('ETH/USDT') button")
+    page.wait_for_function(
+        "() => Pregao.streams.values().next().value.rows.some((r) => r.k === 'fill' && r.role !== 'entry')"
+    )
+    stack.venue.advance(minutes=1)
+    visitor.wait_text("position", "1 open")
+    page.click("[data-command=stop]")
+    page.wait_for_selector("[data-bind=status][data-status=stopped]", timeout=30_000)
+    assert [each["pos"] for each in stack.journal.session(session).details["books"]] == [0, 0]
+
+
 def test_without_a_network_a_live_market_says_so_at_its_field_and_nothing_is_started(stack: Any, visit: Any) -> None:
     visitor = visit()
     page = visitor.open("/?session=")
