@@ -177,7 +177,7 @@ def test_what_is_not_heard_is_not_traded_and_its_exits_fill_where_the_venue_woul
         assert standing_open(journal, session_id, 1)
         venue.streams.faults.clear()
         venue.mend()
-        wait(lambda: [r for r in rows(journal, session_id, "feed") if r.body["state"] == "recovered"], 20)
+        wait(lambda: [r for r in rows(journal, session_id, "feed") if r.body["state"] == "recovered"], 60)
         bars += 1
         seconds(60, bars)
     passed = [r for r in rows(journal, session_id, "feed") if r.body["state"] == "passed"]
