@@ -164,11 +164,13 @@ def test_a_reload_and_a_restart_of_the_panel_show_the_same(panel: Any, visit: An
     assert f"session={running}" in page.url
 
     panel.end()
-    visitor.wait_text("feed", "reconnecting")
-    panel.run(running)  # the session goes on while nobody can see it
-    page.wait_for_timeout(300)
-    panel.let_go()
-    panel.serve()
+    try:
+        visitor.wait_text("feed", "reconnecting")
+        panel.run(running)  # the session goes on while nobody can see it
+        page.wait_for_timeout(300)
+    finally:
+        panel.let_go()
+        panel.serve()
     row = panel.journal.session(running)
     visitor.wait_text("equity", re.escape(f"{row.equity:,.2f}"))
     visitor.wait_text("feed", "live")

@@ -151,7 +151,8 @@ def test_a_tab_shows_its_own_candles_and_marks(panel: Any, begin: Any, visit: An
     assert len({fills.count(book) for book in range(3)}) > 1
     shows(0)
     assert visitor.text("equity") == f"{row.equity:,.2f}"
-    assert visitor.text("position") == f"{sum(held(panel, session_id))} open"
+    open_now = sum(held(panel, session_id))
+    assert visitor.text("position") == (f"{open_now} open" if open_now else "Flat")
     page.focus(".pg-books [aria-selected=true]")
     page.keyboard.press("ArrowRight")
     shows(1)

@@ -73,8 +73,9 @@
       if (session) this.news(session);
       if (rows) { if (this.waiting) this.waiting.push(...rows); else this.take(rows); }
       if (!state) return;
-      if (state === "live" && this.waiting) await this.catchUp();
-      this.state(state);
+      this.told = state;                             // another may be told while the rows of before are read
+      if (state === "live" && this.waiting && !await this.catchUp()) this.state("reconnecting");
+      else this.state(this.told);
     }
     async catchUp() {                                // the worker is live: what was before, then what came meanwhile
       try {
@@ -86,11 +87,12 @@
         } while (page.length === PAGE);
       } catch {
         if (this.watchers.size) setTimeout(() => this.open(), 1500);
-        return;
+        return false;
       }
       const meanwhile = this.waiting ?? [];
       this.waiting = null;
       this.take(meanwhile);
+      return true;
     }
     hide() { if (!port) { clearTimeout(this.timer); this.source?.close(); } }
     close() {
