@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from live_account import Trader, run_moments
+from probe_market import COARSE, FINE, like
 
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import UsageError
@@ -22,6 +23,7 @@ from pregao.core.timeframe import Timeframe
 from pregao.simulation import layout
 from pregao.simulation.actions import Dividend, Split
 from pregao.simulation.backtest import run_signals
+from pregao.simulation.baselines import buy_and_hold_all
 from pregao.simulation.engine import Engine
 from pregao.simulation.events import Event
 from pregao.simulation.fees import FeeSchedule
@@ -324,3 +326,18 @@ def test_what_cannot_be_run_is_refused(what: str, words: str) -> None:
 def test_timeframes_that_differ_are_refused() -> None:
     with pytest.raises(UsageError, match="The bars of B are of 1h, those of A of 1m"):
         join([steady("A"), walk(instrument("B"), 6, 1, HOUR)])
+
+
+def test_a_dividend_is_paid_in_the_accounts_money_whatever_the_other_instruments_count_it_in() -> None:
+    """The finest of them sets the account's unit; a dividend of another one is the same money in it."""
+    coarse, fine = like(COARSE, 3, slice(0, 0), 50), like(FINE, 2, slice(0, 0), 50)
+    money = {"cash": 100_000, "entry_value": 20_000, "take_profit": 50, "stop_loss": 50}
+    plan = Plan.of(COARSE, MINUTE, **money)
+    paid = Dividend(int(coarse.open_ns[20]), Decimal("1.25"))
+    plan = replace(plan, terms=replace(plan.terms, actions=(paid,)))
+    for bars, plans, book in (([coarse], [plan], 0), ([fine, coarse], [Plan.of(FINE, MINUTE, **money), plan], 1)):
+        engine = buy_and_hold_all(bars, plans).engine
+        state = engine.account_of(book)
+        units = state.position_lots * COARSE.lot_size
+        assert units > 0
+        assert state.dividends_quanta * engine.quantum(book) == pytest.approx(float(units * paid.amount))
