@@ -34,7 +34,8 @@ MET = (
     "core/bars.py", "core/timeframe.py", "keys.py", "private.py", "settings.py", "pregao/learning/", "pregao/market/",
     "sessions/as_backtest.py", "sessions/assembly.py", "sessions/control.py", "sessions/course.py",
     "sessions/database.py", "sessions/export.py", "sessions/following.py", "sessions/journal.py",
-    "sessions/lineage.py", "sessions/notify/targets.py", "sessions/runtime.py", "sessions/writer.py",
+    "sessions/lineage.py", "sessions/notify/targets.py", "sessions/problems.py", "sessions/runtime.py",
+    "sessions/writer.py",
     "simulation/plan.py", "strategies/answers.py", "strategies/registry.py", "strategies/sweeping/local.py",
     "pregao_flows/", "pregao_ui/services", "pregao_ui/api",
 )  # fmt: skip

@@ -18,10 +18,10 @@ from waiting import wait
 from pregao.core.bars import Bars
 from pregao.market.store import Store
 from pregao.sessions import isolation
-from pregao.sessions.assembly import SpecError
 from pregao.sessions.audit import audit
 from pregao.sessions.control import start
 from pregao.sessions.journal import Journal
+from pregao.sessions.problems import SpecError
 from pregao.sessions.runtime import run
 from pregao.sessions.views import view
 from pregao.settings import settings

@@ -27,11 +27,12 @@ from pregao.core.instrument import Instrument
 from pregao.features.sets import feature_set
 from pregao.learning import registry
 from pregao.market.hours import TradingHours
-from pregao.sessions.assembly import SpecError, assembled
+from pregao.sessions.assembly import assembled
 from pregao.sessions.audit import audit
 from pregao.sessions.beside import of_row
 from pregao.sessions.hosting import Host
 from pregao.sessions.journal import Journal
+from pregao.sessions.problems import SpecError
 from pregao.strategies.backtest import backtest
 from pregao.strategies.registry import configured
 

@@ -18,7 +18,7 @@ from pregao.core.bars import Bars
 from pregao.core.instrument import quantum_of
 from pregao.market.store import Store
 from pregao.sessions.as_backtest import result_of
-from pregao.sessions.assembly import SpecError, assembled
+from pregao.sessions.assembly import _folder, assembled
 from pregao.sessions.audit import audit
 from pregao.sessions.batch import Batch
 from pregao.sessions.control import spec_of, start
@@ -26,9 +26,11 @@ from pregao.sessions.export import export
 from pregao.sessions.intents import ask
 from pregao.sessions.journal import Journal
 from pregao.sessions.machine import Machine
+from pregao.sessions.problems import SpecError
 from pregao.sessions.records import JournalRow, canonical, link
 from pregao.sessions.recovery import recover, replay
 from pregao.sessions.runtime import run
+from pregao.sessions.spec import MOST
 from pregao.simulation.engine import Engine
 from pregao.simulation.plan import Plan
 from pregao.simulation.portfolio import PortfolioResult
@@ -352,3 +354,10 @@ def test_a_bar_that_comes_after_the_account_has_gone_on_ends_what_waited_for_it(
     again = trio.new()
     replay(again, trio.rows)
     assert again.to_bytes() == trio.machine.to_bytes()
+
+
+def test_a_version_of_as_many_markets_as_an_account_takes_is_kept_under_a_name_that_fits() -> None:
+    keys = [f"synthetic/some-venue/{'LONG' * 5}{n}-USDT" for n in range(MOST)]
+    assert _folder(keys[:1], "1m") == f"synthetic-some-venue-{'LONG' * 5}0-USDT_1m"
+    assert len(_folder(keys, "1m")) <= 120
+    assert len({_folder(keys[: n + 1], "1m") for n in range(MOST)}) == MOST

@@ -20,10 +20,11 @@ from waiting import wait
 
 from pregao.core.bars import Bar, Bars
 from pregao.core.instrument import Instrument
-from pregao.sessions.assembly import SpecError, assembled
+from pregao.sessions.assembly import assembled
 from pregao.sessions.audit import audit
 from pregao.sessions.hosting import Host
 from pregao.sessions.journal import Journal
+from pregao.sessions.problems import SpecError
 from pregao.settings import settings
 from pregao.strategies.backtest import backtest_many
 from pregao.strategies.registry import configured

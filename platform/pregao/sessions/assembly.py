@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from functools import cached_property, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from pregao import __version__
 from pregao.core.bars import Bars
@@ -26,6 +24,7 @@ from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.brokers.joining import join
 from pregao.sessions.isolation import Facts, Isolated, Limits, StrategyFault, UnusableError, look_up
 from pregao.sessions.machine import Machine
+from pregao.sessions.problems import SpecError, check_lot, check_price, noting
 from pregao.sessions.records import Body, Further, SessionRow
 from pregao.sessions.spec import ExchangeBroker, Live, Replay, SessionSpec, Shadow
 from pregao.settings import settings
@@ -37,55 +36,8 @@ from pregao.strategies.contract import Model
 from pregao.strategies.desk import Desk
 from pregao.strategies.registry import configured, discover
 
-_RULES = {
-    "trails": "trailing",
-    "exchange": "broker",
-    "named twice": "also",
-    "at distances": "take_profit_price",
-}
-"""Which field a rule between fields is told at, by a word of it; else at the entry value."""
-_TAGS = ("replay", "live", "shadow", "paper", "exchange")
-
-
-class SpecError(UsageError):
-    """A session cannot be what was asked for. ``problems`` has one sentence, with its mend, for each wrong field, and
-    ``causes`` what was raised there: whoever tells it in another language looks at its kind. ``traceback`` says where a
-    strategy that cannot be made has failed; it is empty if that is not why."""
-
-    def __init__(self, problems: Mapping[str, PregaoError]) -> None:
-        super().__init__(
-            " ".join(problem.message for problem in problems.values()),
-            " ".join(dict.fromkeys(problem.mend for problem in problems.values() if problem.mend)),
-        )
-        self.causes = dict(problems)
-        self.problems = {name: str(problem) for name, problem in problems.items()}
-        shown = (problem for problem in problems.values() if isinstance(problem, StrategyFault))
-        self.traceback = "\n".join(fault.traceback for fault in shown if fault.traceback != fault.told)
-
-
-def spec_of(values: Mapping[str, Any]) -> SessionSpec:
-    """A spec from raw values, as a form, a command line or a request gives them.
-
-    Raises:
-        SpecError: naming each field that is out of range, unknown or not a number.
-    """
-    try:
-        return SessionSpec.model_validate(dict(values))
-    except ValidationError as error:
-        problems: dict[str, PregaoError] = {}
-        for found in error.errors():
-            # A union's own tags are not fields.
-            path = ".".join(str(part) for at, part in enumerate(found["loc"]) if at == 0 or part not in _TAGS)
-            said = found["msg"].removeprefix("Value error, ").rstrip(".")
-            if path:
-                given = "" if found["type"] == "missing" else f" (given: {found['input']!r})"
-                problem = UsageError(f"{path.replace('_', ' ').capitalize()}: {said}{given}.")
-            else:
-                # A rule between fields is told at the one that should change.
-                path = next((name for word, name in _RULES.items() if word in said), "entry_value")
-                problem = UsageError(f"{said[:1].upper()}{said[1:]}.", "Lower it." if path == "entry_value" else "")
-            problems.setdefault(path, problem)
-        raise SpecError(problems) from None
+LONGEST_NAME = 120
+"""Characters of a folder's name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,7 +188,7 @@ def _beside(parts: Assembly) -> Assembly:
     for part in parts.parts:
         keys = keys_of(part.model.meta) if part.model is not None else {}
         others: Mapping[str, Bars] = {}
-        with _noting(problems, "model"):
+        with noting(problems, "model"):
             if keys:
                 feed = parts.spec.feed
                 store = _store(parts.spec, feed, keys.values()) if isinstance(feed, Replay) else Store()
@@ -265,7 +217,7 @@ def _parts(spec: SessionSpec, known: Sequence[Further] | None) -> Assembly:
     problems: dict[str, PregaoError] = {}
     timeframe = None
     feed = spec.feed
-    with _noting(problems, "timeframe"):
+    with noting(problems, "timeframe"):
         timeframe = Timeframe.parse(spec.timeframe)
     found = _instruments(spec, known, timeframe, problems)
     strategy, made = _strategy(spec, problems)
@@ -275,10 +227,10 @@ def _parts(spec: SessionSpec, known: Sequence[Further] | None) -> Assembly:
         for number, each in enumerate(found):
             instrument = each.instrument.counted(quantum)
             plan = model = None
-            with _noting(problems, "entry_value"):
+            with noting(problems, "entry_value"):
                 plan = _plan(spec, instrument, timeframe)
             if strategy is not None:
-                with _noting(problems, "model"):
+                with noting(problems, "model"):
                     name, version = (known[number].model, known[number].version) if known else (spec.model, None)
                     model = _model(spec.strategy, strategy, name, version, instrument, timeframe)
             if plan is not None:
@@ -286,21 +238,21 @@ def _parts(spec: SessionSpec, known: Sequence[Further] | None) -> Assembly:
     if problems or found is None or timeframe is None or not parts:
         raise SpecError(problems)
     first = parts[0].instrument
-    with _noting(problems, "take_profit_price"):
-        _price(first, spec.take_profit_price, "take profit")
-    with _noting(problems, "stop_loss_price"):
-        _price(first, spec.stop_loss_price, "stop loss")
+    with noting(problems, "take_profit_price"):
+        check_price(first, spec.take_profit_price, "take profit")
+    with noting(problems, "stop_loss_price"):
+        check_price(first, spec.stop_loss_price, "stop loss")
     if problems:
         raise SpecError(problems)
     keys = {"instrument": first.key, "also": tuple(part.instrument.key for part in parts[1:])}
     complete = spec.model_copy(update={**keys, "model": _named(parts[0].model)[0] if len(parts) == 1 else spec.model})
     whole = Assembly(complete, timeframe, tuple(parts), made)
     if isinstance(feed, Live | Shadow):
-        with _noting(problems, "entry_value"):
+        with noting(problems, "entry_value"):
             for part, each in zip(parts, found, strict=True):
                 if each.latest is not None:
-                    _one_lot(spec, part.instrument, int(each.latest.close[-1]))
-        with _noting(problems, "broker"):
+                    check_lot(spec, part.instrument, int(each.latest.close[-1]))
+        with noting(problems, "broker"):
             if found[0].latest is not None and isinstance(spec.broker, ExchangeBroker):
                 join(spec, first)
         if problems:
@@ -324,7 +276,7 @@ def _instruments(
     feed = spec.feed
     found: list[_Found] = []
     if isinstance(feed, Shadow):
-        with _noting(problems, "feed"):
+        with noting(problems, "feed"):
             if known is None:
                 raise UsageError("A shadow is not started: the session that it follows makes it.", "Start a session.")
             found = [_Found(each.instrument) for each in known]
@@ -332,19 +284,19 @@ def _instruments(
         if known is not None:
             return [_Found(each.instrument) for each in known]
         for number in range(1 + len(feed.also)):
-            with _noting(problems, "also" if number else "instrument"):
+            with noting(problems, "also" if number else "instrument"):
                 if timeframe is not None:
                     latest = following.history(market_of(feed, number), timeframe, following.LEAST)
                     found.append(_Found(latest.instrument, latest=latest))
     else:
         store = None
-        with _noting(problems, "feed.version"):
+        with noting(problems, "feed.version"):
             store = _store(spec, feed)
         for number, key in enumerate((spec.instrument, *spec.also)):
-            with _noting(problems, "also" if number else "instrument"):
+            with noting(problems, "also" if number else "instrument"):
                 if store is not None:
                     found.append(_Found(store.instrument(key), store))
-    with _noting(problems, "also"):
+    with noting(problems, "also"):
         _one_currency([each.instrument for each in found])
     return found if found and not {"feed", "feed.version", "instrument", "also"} & set(problems) else None
 
@@ -376,9 +328,9 @@ def _strategy(spec: SessionSpec, problems: dict[str, PregaoError]) -> tuple[Any,
         except StrategyFault as error:
             problems[error.field if isinstance(error, UnusableError) else "strategy"] = error
             return None, None
-    with _noting(problems, "strategy"):
+    with noting(problems, "strategy"):
         strategy = configured(spec.strategy, {})
-    with _noting(problems, "config"):
+    with noting(problems, "config"):
         if strategy is not None:
             strategy = configured(spec.strategy, spec.config)
     return strategy, None
@@ -389,7 +341,7 @@ def _played(whole: Assembly, feed: Replay, stores: Sequence[Store | None]) -> As
     problems: dict[str, PregaoError] = {}
     every: list[Bars] = []
     for part, store in zip(whole.parts, stores, strict=True):
-        with _noting(problems, "timeframe"):
+        with noting(problems, "timeframe"):
             assert store is not None
             every.append(store.bars(part.instrument, whole.timeframe))
     if problems:
@@ -398,31 +350,20 @@ def _played(whole: Assembly, feed: Replay, stores: Sequence[Store | None]) -> As
     seen = [int(part.model.meta["train_end_ns"]) for part in whole.parts if part.model is not None
             and part.model.meta.get("train_end_ns") is not None]  # fmt: skip
     for part, bars in zip(whole.parts, every, strict=True):
-        with _noting(problems, "feed.start"):
+        with noting(problems, "feed.start"):
             played, before = _span(feed, bars, max(seen, default=None))
             parts.append(replace(part, bars=played, before=before))
     if problems:
         raise SpecError(problems)
     for part in parts:
-        with _noting(problems, "entry_value"):
+        with noting(problems, "entry_value"):
             assert part.bars is not None
-            _one_lot(whole.spec, part.instrument, int(part.bars.open[0]))
+            check_lot(whole.spec, part.instrument, int(part.bars.open[0]))
     if problems:
         raise SpecError(problems)
     whole = replace(whole, parts=tuple(parts))
     span = feed.model_copy(update={"start": int(whole.moments[0]), "end": int(whole.moments[-1]) + 1})
     return replace(whole, spec=whole.spec.model_copy(update={"feed": span}))
-
-
-@contextmanager
-def _noting(problems: dict[str, PregaoError], name: str) -> Iterator[None]:
-    """Keep an error in this block as the problem of a field, so that the next field is checked too."""
-    try:
-        yield
-    except champion.RegistryAwayError:
-        raise  # that is no fault of what was asked for
-    except PregaoError as error:
-        problems[name] = error
 
 
 def _store(spec: SessionSpec, feed: Replay, others: Iterable[str] = ()) -> Store:
@@ -434,10 +375,18 @@ def _store(spec: SessionSpec, feed: Replay, others: Iterable[str] = ()) -> Store
     versions = Versions()
     version = versions.find(feed.version)
     keys = list(dict.fromkeys((spec.instrument, *spec.also, *others)))
-    series = folder_name(f"{'+'.join(keys)}_{spec.timeframe}")
-    target = settings().var / "snapshots" / version.short / series
+    target = settings().var / "snapshots" / version.short / _folder(keys, spec.timeframe)
     versions.snapshot(version, target, [(key, spec.timeframe) for key in keys])
     return Store(target)
+
+
+def _folder(keys: Sequence[str], timeframe: str) -> str:
+    """Where the copy of some series is kept; a name that no file system takes is cut, with what tells it apart."""
+    every = "+".join(keys)
+    name = folder_name(f"{every}_{timeframe}")
+    if len(name) <= LONGEST_NAME:
+        return name
+    return f"{name[:80]}-{hashlib.sha256(every.encode()).hexdigest()[:16]}_{timeframe}"
 
 
 def _plan(spec: SessionSpec, instrument: Instrument, timeframe: Timeframe) -> Plan:
@@ -492,25 +441,6 @@ def _span(feed: Replay, every: Bars, seen: int | None) -> tuple[Bars, Bars]:
             + (f"; the model has seen those before {_day(seen)}." if seen is not None else "."),
         )
     return bars, every.between(None, int(bars.open_ns[0]))
-
-
-def _one_lot(spec: SessionSpec, instrument: Instrument, ticks: int) -> None:
-    lot = instrument.price(ticks) * instrument.lot_size
-    if spec.entry_value < lot:
-        raise UsageError(
-            f"The entry value {spec.entry_value} buys less than the least quantity of {instrument.symbol}, "
-            f"{instrument.lot_size}, worth {lot.normalize():f} {instrument.quote} at the start.",
-            "Raise the entry value.",
-        )
-
-
-def _price(instrument: Instrument, price: Decimal | None, what: str) -> None:
-    if price is not None and price % instrument.tick_size:
-        raise UsageError(
-            f"The price of the {what}, {price}, is no multiple of the tick size of {instrument.symbol}, "
-            f"{instrument.tick_size}.",
-            "Round it.",
-        )
 
 
 def _data_version() -> str | None:

@@ -6,8 +6,9 @@ import hashlib
 from typing import Any, get_args
 
 from pregao.core.errors import UsageError, unknown
-from pregao.sessions.assembly import SpecError, assemble, spec_of
+from pregao.sessions.assembly import assemble
 from pregao.sessions.journal import Journal, TakenError
+from pregao.sessions.problems import SpecError, spec_of
 from pregao.sessions.records import COMMANDS, CommandKind, SessionRow, canonical
 from pregao.sessions.spec import ExchangeBroker, SessionSpec
 
