@@ -203,8 +203,10 @@ def test_a_wrong_spec_is_answered_by_field(panel: Any, changes: dict[str, Any], 
         ({"instrument": "no/such/THING"}, "instrument"),
         ({"timeframe": "7m"}, "timeframe"),
         ({"strategy": "nothing"}, "strategy"),
-        ({"config": {"fast": 0}}, "config"),
-        ({"entry_value": 9_999_999, "cash": 10}, ""),
+        ({"config": {"fast": 0}}, "config-fast"),
+        ({"entry_value": 9_999_999, "cash": 10}, "entry_value"),
+        ({"trailing": True, "stop_loss_price": 90}, "trailing"),
+        ({"also": ["synthetic/synthetic/TEST-USDT"] * 2}, "also"),
     ],
 )
 def test_what_does_not_exist_is_refused_with_the_mend(panel: Any, changes: dict[str, Any], named: str) -> None:
@@ -213,8 +215,7 @@ def test_what_does_not_exist_is_refused_with_the_mend(panel: Any, changes: dict[
     assert answer.status_code == 422
     told = answer.json()
     assert told["message"]
-    if named:
-        assert set(told["fields"]) == {named}
+    assert set(told["fields"]) == {named}
     assert len(panel.http.get("/api/sessions").json()) == before
 
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import ast
 import builtins
+import importlib
+import itertools
+import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel, ValidationError
 
+from pregao.sessions.spec import SessionSpec
+from pregao_ui import schemas
 from pregao_ui.refusals import known, refusal
+from pregao_ui.texts import LANGUAGES
+from pregao_ui.ticket import field_errors
 
 ROOT = Path(__file__).parents[2]
 BLANK = re.compile(r"\{(\w+)\}")
@@ -95,6 +103,41 @@ def test_whatever_may_be_unknown_has_a_name_in_portuguese() -> None:
     assert kinds - known("pt-BR")[0].keys() == set()
 
 
+WRONG: tuple[Any, ...] = (
+    None, "", "\x00", "x" * 100_001, "nan", -1, 1.5, 1e30, 10**30, True, [], [[]], ["x"] * 1_000, {}, {"x": 1},
+    {"kind": "x"}, b"\xff",
+)  # fmt: skip
+
+
+def _bodies() -> list[type[BaseModel]]:
+    """What is posted to the API, and what it answers with: models of all values."""
+    names = [f"pregao_ui.schemas.{each.name}" for each in pkgutil.iter_modules(schemas.__path__)]
+    every = [value for name in names for value in vars(importlib.import_module(name)).values()]
+    own = {one for one in every if isinstance(one, type) and issubclass(one, BaseModel) and one.__module__ in names}
+    return [SessionSpec, *sorted(own, key=lambda one: one.__name__)]
+
+
+def _wrong(body: type[BaseModel], values: dict[str, Any]) -> list[Any]:
+    try:
+        body.model_validate(values)
+    except ValidationError as error:
+        return list(error.errors())
+    return []
+
+
+def test_a_value_of_any_wrong_kind_is_told_in_the_persons_language() -> None:
+    met = set()
+    for body in _bodies():
+        for field, value in itertools.product(body.model_fields, WRONG):
+            for error in _wrong(body, {field: value, "no_such_field": 1}):
+                met.add(error["type"])
+                english, portuguese = (field_errors([error], language) for language in LANGUAGES)
+                assert english.keys() == portuguese.keys()
+                assert all(english[name] != portuguese[name] for name in english), (body, error)
+                assert not any(" or '" in said for said in portuguese.values())
+    assert len(met) > 25
+
+
 @pytest.mark.parametrize(
     ("english", "portuguese"),
     [
@@ -131,15 +174,28 @@ def test_sentences_are_told_one_by_one_and_what_is_not_known_stays(english: str,
         ("POST", "/sessions", {"instrument": "a/b/C-D"}, "Não existe ativo com o nome 'a/b/C-D'."),
         ("POST", "/sessions", {"model": "m"}, "A estratégia 'ma-cross' não usa modelo."),
         ("POST", "/sessions", {"take_profit_price": 1e-8, "stop_loss_price": 1e-8}, "O preço do alvo"),
+        (
+            "POST",
+            "/sessions",
+            {"trailing": True, "stop_loss_price": 90},
+            "Um stop móvel tem uma distância, não um preço.",
+        ),
+        ("POST", "/sessions", {"entry_value": 20, "cash": 10}, "O valor de entrada 20 é maior que o caixa 10."),
+        ("POST", "/sessions", {"config": {"fast": 0}}, "config-fast: Deve ser pelo menos 2."),
+        ("POST", "/sessions", {"mode": "wild"}, "mode: Escolha: 'observe', 'approve' ou 'auto'."),
+        ("POST", "/sessions/{session}/clone", {"cash": -1}, "Deve ser maior que 0."),
+        ("POST", "/sessions/{session}/clone", {"feed": {"speed": "x"}}, "feed-speed: Digite um número."),
         ("POST", "/data/uploads?file=prices.pdf&symbol=A/B", None, "prices.pdf não é uma tabela."),
     ],
 )
 def test_the_api_refuses_in_the_language_of_who_asks(
     panel: Any, method: str, path: str, body: dict[str, Any] | None, said: str
 ) -> None:
-    spec = panel.journal.session(panel.session()).spec.model_dump(mode="json")
+    session = panel.session()
+    if body is not None and "{session}" not in path:
+        body = panel.journal.session(session).spec.model_dump(mode="json") | body
     answer = panel.http.request(
-        method, f"/api/v1{path}", json=None if body is None else spec | body, headers={"Accept-Language": "pt-BR"}
+        method, f"/api/v1{path.format(session=session)}", json=body, headers={"Accept-Language": "pt-BR"}
     )
     assert answer.status_code in (404, 422)
     told = answer.json()

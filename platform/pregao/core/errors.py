@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import ValidationError
+
+Finding = Mapping[str, Any]
 
 
 class PregaoError(Exception):
@@ -14,9 +17,14 @@ class PregaoError(Exception):
     Args:
         message: one sentence, what happened and why.
         mend: one sentence, what to do about it; empty if there is nothing to do.
+
+    Attributes:
+        found: what is wrong with each value, as `findings` tells it, if values were at fault: whoever tells it in
+            another language looks there.
     """
 
     exit_status = 1
+    found: Sequence[Finding] = ()
 
     def __init__(self, message: str, mend: str = "") -> None:
         super().__init__(message)
@@ -32,9 +40,29 @@ class UsageError(PregaoError):
 
     exit_status = 2
 
+    def __init__(self, message: str, mend: str = "", found: Sequence[Finding] = ()) -> None:
+        super().__init__(message, mend)
+        self.found = found
+
 
 class NotFoundError(UsageError):
     """A name that nothing answers to: an instrument, a strategy, a model, a session."""
+
+
+def findings(error: ValidationError) -> list[Finding]:
+    """What pydantic refuses, with no more than JSON can carry: ``type``, ``loc``, ``msg``, and ``ctx`` and ``input`` as
+    far as they are plain."""
+    return [
+        {
+            "type": each["type"], "loc": list(each["loc"]), "msg": each["msg"], "input": _plain(each["input"]),
+            "ctx": {name: _plain(value) for name, value in each.get("ctx", {}).items()},
+        }
+        for each in error.errors()
+    ]  # fmt: skip
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | None) else str(value)[:200]
 
 
 def refusals(error: ValidationError) -> list[str]:

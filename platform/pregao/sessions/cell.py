@@ -165,6 +165,7 @@ def live(line: int, parent: int, name: str, config: str) -> None:
         said = json.dumps({
             "error": error.message if isinstance(error, PregaoError) else f"{type(error).__name__}: {error}"[:500],
             "mend": error.mend if isinstance(error, PregaoError) else "",
+            "found": list(error.found) if isinstance(error, PregaoError) else [],
             "field": field if known else "strategy", "known": known, "traceback": where,
         })  # fmt: skip
     if os.getpid() != own:

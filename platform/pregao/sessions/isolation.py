@@ -14,6 +14,7 @@ import pickle
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -25,7 +26,7 @@ import psutil
 from numpy.typing import NDArray
 
 from pregao.core.bars import Bar, Bars
-from pregao.core.errors import PregaoError
+from pregao.core.errors import Finding, PregaoError
 from pregao.sessions.intents import intent_of
 from pregao.sessions.nursery import NURSERY, Cell
 from pregao.strategies.contract import Context, Intent, Model
@@ -50,9 +51,11 @@ class StrategyFault(PregaoError):  # noqa: N818  # it is the strategy's fault, n
 class UnusableError(StrategyFault):
     """A strategy that cannot even be made. ``field`` is what of the session's spec is wrong: strategy or config."""
 
-    def __init__(self, told: str, mend: str = "", traceback: str = "", field: str = "strategy") -> None:
+    def __init__(
+        self, told: str, mend: str = "", traceback: str = "", field: str = "strategy", found: Sequence[Finding] = ()
+    ) -> None:
         super().__init__(told, traceback)
-        self.mend, self.field = mend, field
+        self.mend, self.field, self.found = mend, field, found
 
 
 class Facts(NamedTuple):
@@ -186,7 +189,8 @@ class Isolated:
         told = str(said.get("error"))
         if not said.get("known"):
             told = f"The strategy {self._arguments[0]!r} cannot be made: {told}."
-        raise UnusableError(told, str(said.get("mend", "")), str(said.get("traceback", "")), str(said.get("field")))
+        mend, traceback, field = (str(said.get(name, "")) for name in ("mend", "traceback", "field"))
+        raise UnusableError(told, mend, traceback, field, said.get("found", ()))
 
     def _ask(self, asked: dict[str, Any], context: Context | None) -> dict[str, Any]:
         """One question, and all that is asked back on the way to its answer."""

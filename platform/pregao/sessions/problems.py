@@ -9,19 +9,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from pregao.core.errors import PregaoError, UsageError
+from pregao.core.errors import Finding, PregaoError, UsageError, findings
 from pregao.core.instrument import Instrument
 from pregao.sessions.champion import RegistryAwayError
 from pregao.sessions.isolation import StrategyFault
-from pregao.sessions.spec import SessionSpec
+from pregao.sessions.spec import RULE, SessionSpec
 
-_RULES = {
-    "trails": "trailing",
-    "exchange": "broker",
-    "named twice": "also",
-    "at distances": "take_profit_price",
-}
-"""Which field a rule between fields is told at, by a word of it; else at the entry value."""
 _TAGS = ("replay", "live", "shadow", "paper", "exchange")
 
 
@@ -51,19 +44,25 @@ def spec_of(values: Mapping[str, Any]) -> SessionSpec:
         return SessionSpec.model_validate(dict(values))
     except ValidationError as error:
         problems: dict[str, PregaoError] = {}
-        for found in error.errors():
-            # A union's own tags are not fields.
-            path = ".".join(str(part) for at, part in enumerate(found["loc"]) if at == 0 or part not in _TAGS)
+        for found in findings(error):
+            path = ".".join(place(found))
             said = found["msg"].removeprefix("Value error, ").rstrip(".")
-            if path:
-                given = "" if found["type"] == "missing" else f" (given: {found['input']!r})"
-                problem = UsageError(f"{path.replace('_', ' ').capitalize()}: {said}{given}.")
-            else:
-                # A rule between fields is told at the one that should change.
-                path = next((name for word, name in _RULES.items() if word in said), "entry_value")
+            if found["type"] == RULE:
                 problem = UsageError(f"{said[:1].upper()}{said[1:]}.", "Lower it." if path == "entry_value" else "")
+            else:
+                given = "" if found["type"] == "missing" else f" (given: {found['input']!r})"
+                told = f"{path.replace('_', ' ').capitalize()}: {said}{given}."
+                problem = UsageError(told, found=[{**found, "loc": []}])
             problems.setdefault(path, problem)
         raise SpecError(problems) from None
+
+
+def place(found: Finding) -> list[str]:
+    """Which value of a spec is wrong, such as ``["feed", "speed"]``; of a rule between fields the one to change."""
+    if found["type"] == RULE:
+        return [str(found["ctx"]["field"])]
+    # A union's own tags are not fields.
+    return [str(part) for at, part in enumerate(found["loc"]) if at == 0 or part not in _TAGS]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal
 
-from pregao.core.errors import PregaoError, UsageError, refusals, unknown
+from pregao.core.errors import PregaoError, UsageError, findings, refusals, unknown
 from pregao.strategies.contract import API, APIS, StrategyConfig
 
 GROUP = "pregao.strategies"
@@ -162,5 +162,8 @@ def made(strategy: type[Any], name: str, config: dict[str, Any]) -> Any:
     except (ValidationError, TypeError) as error:
         problems = "; ".join(refusals(error)) if isinstance(error, ValidationError) else str(error)
         known = ", ".join(strategy.Config.model_fields) or "none"
-        raise UsageError(f"The settings of {name!r} are wrong: {problems}.", f"Its settings: {known}.") from None
+        raise UsageError(
+            f"The settings of {name!r} are wrong: {problems}.", f"Its settings: {known}.",
+            findings(error) if isinstance(error, ValidationError) else (),
+        ) from None  # fmt: skip
     return strategy(settings)

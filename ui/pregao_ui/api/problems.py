@@ -16,7 +16,7 @@ from pregao.sessions.control import SpecError
 from pregao_ui.refusals import refusal
 from pregao_ui.schemas.problems import CODES, Problem
 from pregao_ui.texts import language_of, text
-from pregao_ui.ticket import field_errors
+from pregao_ui.ticket import field_errors, spec_errors
 
 log = logging.getLogger("pregao.panel")
 
@@ -46,8 +46,10 @@ def answer_errors(app: FastAPI) -> None:
     def platform(request: Request, error: Exception) -> Response:
         assert isinstance(error, PregaoError)
         language = language_of(request.headers, request.cookies)
-        problems = error.problems if isinstance(error, SpecError) else {}
-        fields = {_dashed(name): refusal(language, why) for name, why in problems.items()}
+        if isinstance(error, SpecError) and any(cause.found for cause in error.causes.values()):
+            fields = spec_errors(error, language)
+            return problem(_status(error), "; ".join(f"{name}: {why}" for name, why in fields.items()), "", fields)
+        fields = spec_errors(error, language) if isinstance(error, SpecError) else {}
         return problem(_status(error), refusal(language, error.message), refusal(language, error.mend), fields)
 
     @app.exception_handler(RequestValidationError)
@@ -96,8 +98,3 @@ def _status(error: PregaoError) -> int:
     if isinstance(error, ConflictError):
         return 409
     return 422 if isinstance(error, UsageError) else 503
-
-
-def _dashed(name: str) -> str:
-    """The platform names a part of a field with a dot, the forms with a dash."""
-    return name.replace(".", "-")

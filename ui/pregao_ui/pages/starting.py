@@ -9,7 +9,7 @@ from pregao.sessions.control import SpecError
 from pregao_ui.refusals import refusal
 from pregao_ui.services import Services
 from pregao_ui.texts import text
-from pregao_ui.ticket import Review, Ticket, review
+from pregao_ui.ticket import Review, Ticket, review, spec_errors
 from pregao_ui.ticket.several import listed
 from pregao_ui.ticket.venues import venue
 
@@ -43,10 +43,11 @@ def start(ticket: Ticket, services: Services, language: str) -> dict[str, Any]:
 def _refused(error: SpecError, ticket: Ticket, language: str) -> dict[str, str]:
     """What the platform found wrong, at the form's fields."""
     names = {
-        "config": "strategy", "model": "strategy", "feed.start": "start", "feed.version": "start",
+        "config": "strategy", "model": "strategy", "feed-start": "start", "feed-version": "start",
         "take_profit_price": "take_profit", "stop_loss_price": "stop_loss",
     }  # fmt: skip
-    found = {names.get(name, name): refusal(language, why) for name, why in error.problems.items()}
+    told = spec_errors(error, language)
+    found = {names.get(name, name.replace("config-", "settings-")): why for name, why in told.items()}
     place = venue(ticket.venue) if ticket.live else None
     for name in ("instrument", "also"):
         cause = error.causes.get(name)

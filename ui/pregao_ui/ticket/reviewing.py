@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from pregao.core.errors import PregaoError, UsageError
-from pregao.sessions.spec import Replay, SessionSpec
+from pregao.sessions.spec import RULE, Replay, SessionSpec
 from pregao.strategies.contract import Model
 from pregao.strategies.registry import load
 from pregao_ui.numbers import money, number
@@ -74,7 +74,7 @@ def _check_settings(ticket: Ticket, language: str, told: Review) -> None:
     try:
         load(str(ticket.strategy)).Config.model_validate(dict(ticket.settings))
     except ValidationError as error:
-        told.errors |= field_errors(error.errors(), language, prefix="settings-")
+        told.errors |= field_errors(error.errors(), language, within="settings")
 
 
 def _beginning(market: Market, ticks: int) -> Market:
@@ -147,11 +147,9 @@ def _spec(
     try:
         return SessionSpec.model_validate({**values, "feed": feed})
     except ValidationError as error:
-        own = [e for e in error.errors() if e["loc"]]
-        found = field_errors(own, language)
-        for name, said in found.items():
+        for name, said in field_errors(error.errors(), language).items():
             told.errors[name.removesuffix("_price").replace("risk-profile", "risk")] = said
-        if len(own) < len(error.errors()):  # the one check over two fields
+        if error.errors()[0]["type"] == RULE and "entry_value" in told.errors:
             limit = money(language, Decimal(str(ticket.cash)), market.quote)
             told.errors["entry_value"] = text(language, "err_entry_over_cash", cash=limit)
         return None
