@@ -1,7 +1,8 @@
 """What the platform refuses, in the person's language: its sentences are English, and are known by their form.
 
-``locales/phrases/errors.<language>.json`` has each sentence with ``{blanks}``, and words that may stand in a blank. A
-sentence that is not there is told as it is: half of it in English says more than nothing.
+``locales/phrases/errors.<language>.json`` has each sentence with ``{blanks}``, and words that may stand in a blank,
+which may have blanks of their own. A sentence that is not there is told as it is: half of it in English says more than
+nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def known(language: str) -> tuple[dict[str, str], dict[str, str]]:
 @cache
 def _retelling(language: str) -> Retelling:
     words, sentences = known(language)
-    return Retelling(sentences, r"\s+", lambda value: words.get(value, value), stop="[.!?]")
+    inner = Retelling(words, r"(?!)", lambda value: words.get(value, value))
+    return Retelling(sentences, r"\s+", inner, stop="[.!?]")
 
 
 def refusal(language: str, said: str) -> str:

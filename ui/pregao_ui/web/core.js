@@ -191,7 +191,8 @@
     };
   }
   /* What it refuses or warns of, sentence by sentence, as pregao_ui.refusals has it. */
-  const sentence = retelling(sentences, "\\s+", { blank: (value) => words[value] ?? value, stop: "[.!?]" });
+  const inner = retelling(words, "(?!)", { blank: (value) => words[value] ?? value });
+  const sentence = retelling(sentences, "\\s+", { blank: inner, stop: "[.!?]" });
   const refusal = (said) => (language === "en" ? said : sentence(said.trim()));
   const phrase = (text) => {
     const numbers = [];
