@@ -160,10 +160,10 @@ def test_a_value_of_any_wrong_kind_is_told_in_the_persons_language() -> None:
             "O Yahoo não respondeu a 'apple' após 3 tentativas: não pode ser alcançado (conexão recusada).",
         ),
         (
-            "The journal was damaged at row 7 (this bar was changed after it was written) and was cut there; 3 rows from "
-            "8 on are in the quarantine.",
-            "O diário foi danificado na linha 7 (esta linha (bar) foi mudada depois de escrita) e cortado ali; 3 linhas "
-            "a partir da 8 estão na quarentena.",
+            "The journal was damaged at row 7 (this bar was changed after it was written) and was cut there; 3 rows "
+            "from 8 on are in the quarantine.",
+            "O diário foi danificado na linha 7 (esta linha (bar) foi mudada depois de escrita) e cortado ali; 3 "
+            "linhas a partir da 8 estão na quarentena.",
         ),
         ("prices.v2.csv has no column for 'close'.", "prices.v2.csv não tem coluna para 'close' (fechamento)."),
         ("Something new happened. Round it. And this.", "Something new happened. Arredonde-o. And this."),
