@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
+from playwright.sync_api import TimeoutError as TooLongError
 
 from pregao.operations.browsers import FLAGS, chromium
 
@@ -81,7 +82,12 @@ class Visitor:
 
     def wait_text(self, name: str, pattern: str) -> str:
         shown = "document.querySelector(`[data-bind=${name}]`)?.innerText ?? ''"
-        self.page.wait_for_function(f"([name, pattern]) => new RegExp(pattern).test({shown})", arg=[name, pattern])
+        try:
+            self.page.wait_for_function(f"([name, pattern]) => new RegExp(pattern).test({shown})", arg=[name, pattern])
+        except TooLongError as error:
+            said = [each.inner_text() for each in self.page.locator("[data-part=notice], #pg-say").all()]
+            told = f"{name} is {self.text(name)!r}, not {pattern!r}; the page says {said}; the console {self.errors}"
+            raise AssertionError(told) from error
         return self.text(name)
 
     def forgive(self, *parts: str) -> None:
