@@ -252,6 +252,31 @@ def test_while_the_venue_is_gone_nothing_is_decided_and_it_catches_up_when_it_is
     assert audit(journal, session_id).identical
 
 
+def test_a_stop_that_has_no_price_says_what_it_waits_for_and_is_carried_out_with_the_next_one(
+    venue: Venue, follow: Any, journal: Journal
+) -> None:
+    session_id = follow(config={"every": 2, "leave": 1_000})
+    with Running(journal, session_id):
+        begun(venue, journal, session_id)
+        while not journal.session(session_id).position_lots:
+            play(venue, journal, session_id, 1)
+        gone(venue)
+        wait(lambda: states(journal, session_id) == ["stale"])
+        number = journal.command(session_id, "stop")
+        wait(lambda: journal.answer(number).outcome == "done")
+        row = journal.session(session_id)
+        assert (row.status, bool(row.position_lots)) == ("running", True)
+        said = "Stopping: the session ends as soon as its position in BTC/USDT is closed."
+        assert row.details["notices"]["stop"] == said
+        venue.mend()
+        venue.advance(minutes=2)
+        wait(lambda: journal.session(session_id).status == "stopped", 60)
+    row = journal.session(session_id)
+    assert row.position_lots == 0
+    assert "stop" not in row.details.get("notices", {})
+    assert audit(journal, session_id).identical
+
+
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A question that fails is asked again at once."""

@@ -298,6 +298,9 @@ class Machine:
 
     def _details(self, waiting: list[Body]) -> str | None:
         notices = self.notices | ({"orders": self.rests()} if self.unheard else {})
+        if self.stopping and not self.ended and not self.unheard:
+            held = ", ".join(book.desk.plan.instrument.symbol for book in self._held())
+            notices["stop"] = f"Stopping: the session ends as soon as its position in {held} is closed."
         details: Body = {"notices": notices} if notices else {}
         first = self.books[0]
         if first.desk.model is not None and first.model_version != first.first_version:
@@ -441,9 +444,13 @@ class Machine:
     def stop_if_flat(self, batch: Batch) -> None:
         """A session that is stopping has ended once it holds nothing, and nothing is on its way; what it holds of a
         market that has ended stays."""
-        if not any(book.hand.busy for book in self.books if not (book.gone and book.name)):
+        if not self._held():
             self.status = "stopped"
             batch.entries.append(Entry(self.now_ns, "stopped", self._summary()))
+
+    def _held(self) -> list[Book]:
+        """Whose positions and entries a session that is stopping waits for."""
+        return [book for book in self.books if book.hand.busy and not (book.gone and book.name)]
 
     def record(self, batch: Batch, events: list[Event]) -> None:
         """Order events as rows, and the round trips that they close."""
