@@ -97,6 +97,42 @@ def test_a_symbol_is_chosen_by_the_keys(visit: Any, yahoo: YahooServer) -> None:
     assert page.input_value(FIELD) == "GONE"
 
 
+def test_further_companies_of_the_account_are_found_by_their_names(visit: Any, yahoo: YahooServer) -> None:
+    visitor = visit()
+    page = stocks(visitor)
+    typed(page, "newc")
+    page.wait_for_selector(f"{HINT} >> text=1 found at Yahoo Finance for “newc”")
+    page.click(OPTIONS)
+    page.wait_for_selector(".pg-verdict .first >> text=NEWCO")
+    for words, every in (("general el", "NEWCO and GE"), ("penny m", "NEWCO, GE and PENNY")):
+        page.click("#f-also input")
+        page.keyboard.type(words, delay=40)
+        page.wait_for_selector(f"#m-also >> text=1 found at Yahoo Finance for “{words}”")
+        assert visitor.barriers() == []
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f".pg-verdict .first >> text=in each of {every},")
+        assert page.locator(OPTIONS).count() == 0
+        assert page.input_value("#f-also input") == ""
+    page.click("#f-also input")
+    page.keyboard.type("old ec", delay=40)
+    page.click(OPTIONS)
+    page.wait_for_selector(".pg-verdict .first >> text=in each of NEWCO, GE, PENNY and OLD,")
+    page.reload()
+    page.wait_for_selector(".pg-verdict .first >> text=in each of NEWCO, GE, PENNY and OLD,")
+
+
+@pytest.mark.parametrize("key", ["Enter", "Tab"])
+def test_a_further_symbol_that_is_typed_counts_as_one_that_was_chosen(visit: Any, yahoo: YahooServer, key: str) -> None:
+    page = stocks(visit())
+    typed(page, "NEWCO")
+    page.keyboard.press("Tab")
+    page.wait_for_selector(".pg-verdict .first >> text=NEWCO")
+    page.click("#f-also input")
+    page.keyboard.type("G")  # too short to be searched
+    page.keyboard.press(key)
+    page.wait_for_selector(".pg-verdict .first >> text=in each of NEWCO and G,")
+
+
 def test_the_page_says_that_it_searches_that_there_is_nothing_and_why_there_was_no_answer(
     visit: Any, yahoo: YahooServer
 ) -> None:

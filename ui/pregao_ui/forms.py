@@ -39,8 +39,10 @@ def fields(schema: Schema, values: Mapping[str, Any], language: str = "en") -> l
 
 
 def edited(component: Any) -> Any:
-    """The event of a person's edit. A `gr.Textbox` tells of key presses only by ``input``, so not of what is pasted."""
-    return component.change if isinstance(component, gr.Textbox) else component.input
+    """The event of a person's edit. By ``input`` a `gr.Textbox` tells of key presses only, so not of what is pasted, and
+    a list of several not of what was typed and entered."""
+    by_change = isinstance(component, gr.Textbox) or getattr(component, "multiselect", False)
+    return component.change if by_change else component.input
 
 
 def _resolved(rules: Schema, root: Schema) -> dict[str, Any]:

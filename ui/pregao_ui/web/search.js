@@ -1,4 +1,4 @@
-/* An instrument of a venue that is searched by words: while it is typed, what the venue finds stands below the field.
+/* Instruments of a venue that is searched by words: while one is typed, what the venue finds stands below the field.
  * (Gradio's own list cannot be given fewer choices while it is open.) */
 (() => {
   "use strict";
@@ -14,9 +14,12 @@
   let active = 0;
   let picking = false;
   const ticket = () => document.querySelector("#ticket");
-  const field = () => document.querySelector("#f-instrument input");
+  const NAMES = ["instrument", "also"];              // fields that are searched; the second takes several
+  let name = NAMES[0];                               // of the one that is typed in
+  const block = () => document.querySelector(`#f-${name}`);
+  const field = () => block()?.querySelector("input");
   const venue = () => document.querySelector("#f-venue input")?.value ?? "";
-  const list = () => document.querySelector("#f-instrument .pg-found");
+  const list = () => block()?.querySelector(".pg-found");
 
   function close() {
     clearTimeout(timer);
@@ -37,7 +40,7 @@
     Pregao.found = found;
     list()?.remove();
     if (!found.length) return;
-    field().closest("#f-instrument").append(make("ul", { class: "pg-found", id: "found", role: "listbox", "aria-label": T("instrument") },
+    block().append(make("ul", { class: "pg-found", id: "found", role: "listbox", "aria-label": T("instrument") },
       ...found.map((one, i) => make("li", { id: `found-${i}`, role: "option", onmousedown: (event) => { event.preventDefault(); pick(i); } },
         make("b", {}, one.symbol), make("span", {}, one.name), make("small", {}, one.exchange)))));
     field().setAttribute("aria-controls", "found");
@@ -45,7 +48,7 @@
     choose(Math.max(exact, 0));
   }
 
-  /* As if the symbol had been typed and the field left: Gradio takes it then. */
+  /* As if the symbol had been typed and the field left, or Enter pressed where there may be several: Gradio takes it then. */
   function pick(i) {
     const { symbol } = Pregao.found[i];
     const input = field();
@@ -54,12 +57,13 @@
     input.value = symbol;
     input.dispatchEvent(new Event("input", { bubbles: true }));
     picking = false;
-    input.blur();
+    if (name === "also") setTimeout(() => input.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true })));
+    else input.blur();
   }
 
   async function search(wanted) {
     const { search: source, asset } = ticket().dataset;
-    const told = (key, values) => Pregao.hint("instrument", T(key, { venue: venue(), ...values }));
+    const told = (key, values) => Pregao.hint(name, T(key, { venue: venue(), ...values }));
     told("searching");
     let found = [];
     let problem = "";
@@ -69,12 +73,15 @@
     if (wanted !== words) return;                    // other words have been typed meanwhile
     const fitting = found.filter((one) => one.asset_class === asset).slice(0, SHOWN);
     show(fitting);
-    if (problem) Pregao.hint("instrument", `${T("hint_search_away", { venue: venue() })} ${problem}`);
+    if (problem) Pregao.hint(name, `${T("hint_search_away", { venue: venue() })} ${problem}`);
     else told(fitting.length ? "hint_found" : "hint_found_none", { words: wanted, count: format.number(fitting.length, 0) });
   }
 
   document.addEventListener("input", ({ target }) => {
-    if (picking || target !== field() || !ticket()?.dataset.search) return;
+    const typed = NAMES.find((one) => target.closest?.(`#f-${one}`));
+    if (picking || !typed || !ticket()?.dataset.search) return;
+    if (typed !== name) close();
+    name = typed;
     clearTimeout(timer);
     words = target.value.trim().slice(0, 100);
     const wanted = words;
