@@ -39,8 +39,8 @@ def fields(schema: Schema, values: Mapping[str, Any], language: str = "en") -> l
 
 
 def edited(component: Any) -> Any:
-    """The event of a person's edit. By ``input`` a `gr.Textbox` tells of key presses only, so not of what is pasted, and
-    a list of several not of what was typed and entered."""
+    """The event of a person's edit. By ``input`` a `gr.Textbox` does not tell of what is pasted, nor a list of several
+    of what was typed and entered."""
     by_change = isinstance(component, gr.Textbox) or getattr(component, "multiselect", False)
     return component.change if by_change else component.input
 
