@@ -26,7 +26,7 @@ BLANK = re.compile(r"\{(\w+)\}")
 
 
 def test_every_sentence_is_one_that_the_product_says_and_has_the_same_blanks() -> None:
-    paths = [path for part in ("platform", "flows", "ui") for path in (ROOT / part).rglob("*.py")]
+    paths = [path for part in ("platform", "flows", "ui", "plugins") for path in (ROOT / part).rglob("*.py")]
     said = "".join(path.read_text() for path in paths)
     said = re.sub(r'"\s*\n\s*f?"', "", said)  # a sentence that is written over two lines
     said = said.casefold()
@@ -192,6 +192,7 @@ def test_sentences_are_told_one_by_one_and_what_is_not_known_stays(english: str,
         ),
         ("POST", "/sessions", {"entry_value": 20, "cash": 10}, "O valor de entrada 20 é maior que o caixa 10."),
         ("POST", "/sessions", {"config": {"fast": 0}}, "config-fast: Deve ser pelo menos 2."),
+        ("POST", "/sessions", {"config": {"fast": 9, "slow": 5}}, "config-fast: A média rápida deve ser mais curta"),
         ("POST", "/sessions", {"mode": "wild"}, "mode: Escolha: 'observe', 'approve' ou 'auto'."),
         ("POST", "/sessions/{session}/clone", {"cash": -1}, "Deve ser maior que 0."),
         ("POST", "/sessions/{session}/clone", {"feed": {"speed": "x"}}, "feed-speed: Digite um número."),

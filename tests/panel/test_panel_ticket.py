@@ -419,6 +419,10 @@ def test_every_field_of_the_ticket_changes_the_session_and_comes_back_by_a_clone
         ({"strategy": "gone"}, {"strategy": "This is no longer there: choose again."}),
         ({"settings": {"fast": 1}}, {"settings-fast": "Must be at least 2."}),
         ({"settings": {"fast": None}}, {"settings-fast": "Fill this in."}),
+        (
+            {"settings": {"fast": 9, "slow": 5}},
+            {"settings-fast": "The fast average must be shorter than the slow one."},
+        ),
         ({"risk": "wild"}, {"risk": "Choose one of: 'none', 'conservative', 'balanced' or 'aggressive'."}),
         ({"exits": "price", "take_profit": None}, {"take_profit": "Fill this in."}),
         ({"exits": "price", "take_profit": 900, "stop_loss": 950}, {"take_profit": "Must be above the stop loss."}),

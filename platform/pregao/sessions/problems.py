@@ -11,9 +11,10 @@ from pydantic import ValidationError
 
 from pregao.core.errors import Finding, PregaoError, UsageError, findings
 from pregao.core.instrument import Instrument
+from pregao.core.rules import RULE
 from pregao.sessions.champion import RegistryAwayError
 from pregao.sessions.isolation import StrategyFault
-from pregao.sessions.spec import RULE, SessionSpec
+from pregao.sessions.spec import SessionSpec
 
 _TAGS = ("replay", "live", "shadow", "paper", "exchange")
 

@@ -6,21 +6,14 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
-from pydantic_core import PydanticCustomError
+
+from pregao.core.rules import broken
 
 MOST = 16
 """Instruments that one account trades at most."""
 Mode = Literal["observe", "approve", "auto"]
 Money = Annotated[Decimal, Field(gt=0, le=Decimal("1e12"), max_digits=24, decimal_places=8, allow_inf_nan=False)]
 Percent = Annotated[Decimal, Field(gt=0, lt=100, decimal_places=4, allow_inf_nan=False)]
-
-
-RULE = "rule"
-"""The kind of pydantic's error for a rule between fields; ``field`` in its context is the one that should change."""
-
-
-def _broken(field: str, said: str) -> PydanticCustomError:
-    return PydanticCustomError(RULE, "{said}", {"field": field, "said": said})
 
 
 class Replay(BaseModel):
@@ -202,13 +195,13 @@ class SessionSpec(BaseModel):
     def _affordable(self) -> SessionSpec:
         if self.entry_value > self.cash:
             more = f"the entry value {self.entry_value:f} is more than the cash {self.cash:f}"
-            raise _broken("entry_value", more)
+            raise broken("entry_value", more)
         return self
 
     @model_validator(mode="after")
     def _same_market(self) -> SessionSpec:
         if self.broker.kind == "exchange" and self.feed.kind != "live":
-            raise _broken("broker", "an exchange takes orders for a market that is followed live, not for a replay")
+            raise broken("broker", "an exchange takes orders for a market that is followed live, not for a replay")
         return self
 
     @model_validator(mode="after")
@@ -217,16 +210,16 @@ class SessionSpec(BaseModel):
         if not self.also and not followed:
             return self
         if len({self.instrument, *self.also}) <= len(self.also):
-            raise _broken("also", "an instrument is named twice: an account has each one once")
+            raise broken("also", "an instrument is named twice: an account has each one once")
         if self.take_profit_price is not None or self.stop_loss_price is not None:
-            raise _broken("take_profit_price", "several instruments have their exits at distances, not at one price")
+            raise broken("take_profit_price", "several instruments have their exits at distances, not at one price")
         if self.broker.kind == "exchange":
             one = "an exchange takes the orders of one instrument a session: start a session for each"
-            raise _broken("broker", one)
+            raise broken("broker", one)
         return self
 
     @model_validator(mode="after")
     def _one_stop(self) -> SessionSpec:
         if self.trailing and self.stop_loss_price is not None:
-            raise _broken("trailing", "a stop loss that trails has a distance, not a price")
+            raise broken("trailing", "a stop loss that trails has a distance, not a price")
         return self

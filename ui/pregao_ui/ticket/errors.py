@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from pregao.core.rules import RULE
 from pregao.sessions.control import SpecError, place
-from pregao.sessions.spec import RULE
 from pregao_ui.numbers import number
 from pregao_ui.refusals import refusal
 from pregao_ui.texts import text

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from pregao.core.errors import PregaoError, UsageError
-from pregao.sessions.spec import RULE, Replay, SessionSpec
+from pregao.core.rules import RULE
+from pregao.sessions.spec import Replay, SessionSpec
 from pregao.strategies.contract import Model
 from pregao.strategies.registry import load
 from pregao_ui.numbers import money, number

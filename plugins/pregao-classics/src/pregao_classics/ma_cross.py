@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pregao.core.bars import Bar, Bars
+from pregao.core.rules import broken
 from pregao.strategies.contract import Context, Enter, Exit, Intent, JsonDict, StrategyConfig
 from pregao_classics.averages import crosses
 
@@ -26,7 +27,7 @@ class MovingAverageCrossConfig(StrategyConfig):
     @model_validator(mode="after")
     def _fast_is_faster(self) -> MovingAverageCrossConfig:
         if self.fast >= self.slow:
-            raise ValueError("the fast average must be shorter than the slow one")
+            raise broken("fast", "the fast average must be shorter than the slow one")
         return self
 
 

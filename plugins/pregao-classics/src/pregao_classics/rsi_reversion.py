@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from pregao.core.bars import Bars
+from pregao.core.rules import broken
 from pregao.strategies.contract import StrategyConfig
 from pregao_classics.by_signals import BySignals
 
@@ -21,7 +22,7 @@ class RsiReversionConfig(StrategyConfig):
     @model_validator(mode="after")
     def _low_is_lower(self) -> RsiReversionConfig:
         if self.low >= self.high:
-            raise ValueError("it must enter below the level at which it leaves")
+            raise broken("low", "it must enter below the level at which it leaves")
         return self
 
 
