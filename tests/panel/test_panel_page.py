@@ -184,7 +184,7 @@ def test_the_ticket_answers_as_one_types_and_start_keeps_the_session(panel: Any,
     visitor = visit()
     page = visitor.open("/?session=")
     page.wait_for_selector(".pg-verdict >> text=TEST/USDT")
-    assert visitor.text("title") == "TEST/USDT · 1m"
+    visitor.wait_text("title", "^TEST/USDT · 1m$")
     page.fill("#f-entry_value input", "20000")
     page.wait_for_selector("#e-entry_value >> text=More than the cash")
     assert page.get_attribute("#f-entry_value input", "aria-invalid") == "true"

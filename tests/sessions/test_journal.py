@@ -200,14 +200,20 @@ def test_a_session_nobody_attends_shows(journal: Journal) -> None:
 
 def test_many_can_open_a_new_database_at_once(database: str) -> None:
     opened: list[Journal] = []
-    threads = [threading.Thread(target=lambda: opened.append(Journal(database))) for _ in range(4)]
+    gate = threading.Barrier(12)
+
+    def at_once() -> None:
+        gate.wait()
+        opened.append(Journal(database))
+
+    threads = [threading.Thread(target=at_once) for _ in range(gate.parties)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(opened) == 4
+    assert len(opened) == gate.parties
     session_id = new(opened[0])
-    assert opened[3].session(session_id).id == session_id
+    assert opened[-1].session(session_id).id == session_id
     for journal in opened:
         journal.close()
 

@@ -16,6 +16,8 @@ from pregao.sessions import schema
 
 _LOCK = 0x50524547
 """Key of the PostgreSQL advisory lock under which the tables are made and changed."""
+LOCKED_S = 30.0
+"""A SQLite file that others write to is waited for so long."""
 
 
 def open_database(url: str) -> Engine:
@@ -65,7 +67,7 @@ def _engine(url: str) -> Engine:
             raise PregaoError(
                 f"The folder of {parsed.database} cannot be made: {error.strerror}.", "Choose another PREGAO_HOME."
             ) from error
-        engine = create_engine(parsed, connect_args={"timeout": 30})
+        engine = create_engine(parsed, connect_args={"timeout": LOCKED_S})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -77,8 +79,23 @@ def _engine(url: str) -> Engine:
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # None hands the transactions to `_begin_sqlite`: the driver would begin them late, and deferred.
     connection.isolation_level = None
-    for pragma in ("busy_timeout=30000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+    for pragma in (f"busy_timeout={LOCKED_S * 1_000:.0f}", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}").close()
+    _write_ahead(connection)
+
+
+def _write_ahead(connection: Any) -> None:
+    """Keep a write-ahead log. Of several that turn it on in a new file at once SQLite refuses some without waiting."""
+    until = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
