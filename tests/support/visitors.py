@@ -56,15 +56,21 @@ class Visitor:
         usual = {"viewport": DESKTOP, "locale": "en-US", "color_scheme": "dark"}
         self.context = browser.new_context(**usual | options)
         self.outside: list[str] = []
-        self.errors: list[str] = []
+        self._said: list[str] = []
+        self._forgiven: tuple[str, ...] = ()
         self.page = self.window()
+
+    @property
+    def errors(self) -> list[str]:
+        """What the console said that was not forgiven."""
+        return [said for said in self._said if not any(part in said for part in self._forgiven)]
 
     def window(self) -> Any:
         page = self.context.new_page()
         page.set_default_timeout(20_000)
         page.on("request", lambda request: self._check(request.url))
-        page.on("pageerror", lambda error: self.errors.append(str(error)))
-        page.on("console", lambda said: self.errors.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: self._said.append(str(error)))
+        page.on("console", lambda said: self._said.append(said.text) if said.type == "error" else None)
         page.on("dialog", lambda dialog: dialog.accept())
         return page
 
@@ -91,8 +97,9 @@ class Visitor:
         return self.text(name)
 
     def forgive(self, *parts: str) -> None:
-        """What the console said of something that the test itself took away, or asked for in vain, is no error."""
-        self.errors = [error for error in self.errors if not any(part in error for part in parts)]
+        """What the console says of something that the test itself took away, or asked for in vain, is no error: a page
+        may ask for it again at any moment."""
+        self._forgiven += parts
 
     def theme(self, name: str) -> None:
         """Dark or light, as by the button."""
