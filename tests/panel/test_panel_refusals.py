@@ -9,11 +9,12 @@ import itertools
 import pkgutil
 import re
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from pregao.sessions.spec import SessionSpec
 from pregao_ui import schemas
@@ -123,6 +124,17 @@ def _wrong(body: type[BaseModel], values: dict[str, Any]) -> list[Any]:
     except ValidationError as error:
         return list(error.errors())
     return []
+
+
+class _Dated(BaseModel):
+    """A plugin's settings may have bounds that are no numbers."""
+
+    day: date = Field(ge=date(2024, 1, 1))
+
+
+def test_a_bound_that_is_no_number_is_told_as_it_is() -> None:
+    (error,) = _wrong(_Dated, {"day": "2023-12-31"})
+    assert field_errors([error], "pt-BR") == {"day": "Deve ser pelo menos 2024-01-01."}
 
 
 def test_a_value_of_any_wrong_kind_is_told_in_the_persons_language() -> None:

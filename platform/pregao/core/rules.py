@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic_core import PydanticCustomError
 
-RULE = "rule"
+RULE = "pregao_rule"
 """The kind of pydantic's error for such a rule; in its context are the ``field`` to change and what is ``said``."""
 
 

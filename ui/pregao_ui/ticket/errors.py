@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pregao.core.rules import RULE
@@ -33,8 +33,6 @@ _SAID = {
     "extra_forbidden": ("err_extra", ""),
 }  # fmt: skip
 """What is said to each kind of pydantic's errors, and which of its context's values is the limit in it."""
-_WORDS = ("err_choice", "err_pattern")
-"""Whose limit is no number."""
 
 
 def field_errors(errors: Sequence[Any], language: str, *, skip: int = 0, within: str = "") -> dict[str, str]:
@@ -62,10 +60,7 @@ def _told(error: Mapping[str, Any], language: str) -> str:
         return text(language, "err_required")
     if kind in _SAID:
         key, name = _SAID[kind]
-        limit = str(context.get(name, ""))
-        if limit and key not in _WORDS:
-            limit = number(language, Decimal(limit), None)
-        return text(language, key, limit=limit.replace("' or '", f"'{text(language, 'or')}'"))
+        return text(language, key, limit=_limit(str(context.get(name, "")), language))
     if kind == RULE:
         said = str(context["said"])
         return refusal(language, f"{said[:1].upper()}{said[1:]}.")
@@ -73,3 +68,11 @@ def _told(error: Mapping[str, Any], language: str) -> str:
     said = message.removeprefix("Value error, ")
     # What begins with a file's name stays so.
     return refusal(language, message if said == message else said[:1].upper() + said[1:])
+
+
+def _limit(given: str, language: str) -> str:
+    """A number in the person's way of writing; of what is none (choices, a date, a pattern) the words."""
+    try:
+        return number(language, Decimal(given), None)
+    except (InvalidOperation, ValueError):
+        return given.replace("' or '", f"'{text(language, 'or')}'")
