@@ -65,11 +65,11 @@ class MlflowServer:
 
     def kill(self) -> None:
         """SIGKILL, the server and its worker."""
-        if self._process is not None:
+        process, self._process = self._process, None  # at once: another thread may start it again while this one waits
+        if process is not None:
             with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-            self._process = None
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 class Line:
