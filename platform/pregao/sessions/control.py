@@ -8,11 +8,11 @@ from typing import Any, get_args
 from pregao.core.errors import UsageError, unknown
 from pregao.sessions.assembly import assemble
 from pregao.sessions.journal import Journal, TakenError
-from pregao.sessions.problems import SpecError, place, spec_of
+from pregao.sessions.problems import SpecError, path_of, spec_of
 from pregao.sessions.records import COMMANDS, CommandKind, SessionRow, canonical
 from pregao.sessions.spec import ExchangeBroker, SessionSpec
 
-__all__ = ["OtherStartError", "SpecError", "command", "left_alone", "place", "place_of", "spec_of", "start"]
+__all__ = ["OtherStartError", "SpecError", "command", "left_alone", "path_of", "place_of", "spec_of", "start"]
 
 ATTENDED_S = 10.0
 """A runner that has not shown itself for so long is taken to be gone, where a person asks for the session."""

@@ -46,7 +46,7 @@ def spec_of(values: Mapping[str, Any]) -> SessionSpec:
     except ValidationError as error:
         problems: dict[str, PregaoError] = {}
         for found in findings(error):
-            path = ".".join(place(found))
+            path = ".".join(path_of(found))
             said = found["msg"].removeprefix("Value error, ").rstrip(".")
             if found["type"] == RULE:
                 problem = UsageError(f"{said[:1].upper()}{said[1:]}.", "Lower it." if path == "entry_value" else "")
@@ -58,7 +58,7 @@ def spec_of(values: Mapping[str, Any]) -> SessionSpec:
         raise SpecError(problems) from None
 
 
-def place(found: Finding) -> list[str]:
+def path_of(found: Finding) -> list[str]:
     """Which value of a spec is wrong, such as ``["feed", "speed"]``; of a rule between fields the one to change."""
     if found["type"] == RULE:
         return [str(found["ctx"]["field"])]

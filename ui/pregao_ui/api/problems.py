@@ -46,11 +46,12 @@ def answer_errors(app: FastAPI) -> None:
     def platform(request: Request, error: Exception) -> Response:
         assert isinstance(error, PregaoError)
         language = language_of(request.headers, request.cookies)
-        if isinstance(error, SpecError) and any(cause.found for cause in error.causes.values()):
+        message, mend, fields = refusal(language, error.message), refusal(language, error.mend), {}
+        if isinstance(error, SpecError):
             fields = spec_errors(error, language)
-            return problem(_status(error), "; ".join(f"{name}: {why}" for name, why in fields.items()), "", fields)
-        fields = spec_errors(error, language) if isinstance(error, SpecError) else {}
-        return problem(_status(error), refusal(language, error.message), refusal(language, error.mend), fields)
+            if any(cause.found for cause in error.causes.values()):  # told like what a request's form refuses
+                message, mend = "; ".join(f"{name}: {why}" for name, why in fields.items()), ""
+        return problem(_status(error), message, mend, fields)
 
     @app.exception_handler(RequestValidationError)
     def form(request: Request, error: Exception) -> Response:

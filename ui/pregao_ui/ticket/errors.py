@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from pregao.core.rules import RULE
-from pregao.sessions.control import SpecError, place
+from pregao.sessions.control import SpecError, path_of
 from pregao_ui.numbers import number
 from pregao_ui.refusals import refusal
 from pregao_ui.texts import text
@@ -40,7 +40,7 @@ def field_errors(errors: Sequence[Any], language: str, *, skip: int = 0, within:
     ``within`` is the field that they are parts of."""
     found: dict[str, str] = {}
     for error in errors:
-        parts = place({**error, "loc": error["loc"][skip:]})
+        parts = path_of({**error, "loc": error["loc"][skip:]})
         found.setdefault("-".join([within, *parts] if within else parts), _told(error, language))
     return found
 
