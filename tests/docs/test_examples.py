@@ -12,6 +12,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from free_ports import free_port
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "made"))
 
 import click
@@ -26,7 +28,6 @@ from yahoo.server import YahooServer
 
 from pregao.cli import pregao
 from pregao.commands.backtest import backtest
-from pregao.operations.ports import free_port
 from pregao.operations.servers import running
 from pregao.settings import Settings
 from pregao.simulation import layout
@@ -92,7 +93,7 @@ MADE = {"architecture.svg", *(Path(name).name for name in hooks.PAGES)}
 @pytest.fixture
 def panel_and_hook(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A panel at ``$PANEL``, and a web hook whose address is ``$HOOK``."""
-    hook, port = Receiver(), free_port("127.0.0.1")
+    hook, port = Receiver(), free_port()
     monkeypatch.setenv("HOOK", hook.address)
     monkeypatch.setenv("PANEL", f"http://127.0.0.1:{port}")
     command = [sys.executable, "-m", "pregao_ui", "--port", str(port)]
@@ -108,7 +109,7 @@ def panel_and_hook(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
 def prefect_and_flows(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The Prefect server and the flows' runner, as `pregao up` starts them, to which ``$PREFECT_API_URL`` leads."""
     monkeypatch.setenv("PREFECT_API_URL", "")  # put back as it was, once all has ended
-    port, mlflow = free_port("127.0.0.1"), free_port("127.0.0.1")
+    port, mlflow = free_port(), free_port()
     own = Settings(home=home, prefect_port=port, mlflow_port=mlflow, database_url="", mlflow_uri="", dvc_remote="")
     with running(own, "the tests", print, ("prefect", "flows")) as servers:
         servers.start()

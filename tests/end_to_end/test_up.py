@@ -14,8 +14,9 @@ from typing import Any
 
 import psutil
 import pytest
+from free_ports import free_port
 
-from pregao.operations.ports import free_port, is_free
+from pregao.operations.ports import is_free
 from pregao.operations.processes import answers, child_environment
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -25,7 +26,7 @@ PREGAO = str(Path(sys.executable).parent / "pregao")
 
 @pytest.fixture
 def environment(home: Path) -> dict[str, str]:
-    taken = {f"PREGAO_{name}_PORT": str(free_port("127.0.0.1")) for name in ("PANEL", "PREFECT", "MLFLOW")}
+    taken = {f"PREGAO_{name}_PORT": str(free_port()) for name in ("PANEL", "PREFECT", "MLFLOW")}
     # As on a machine that is told of a server elsewhere: `pregao up` uses its own all the same.
     return child_environment({"PREGAO_HOME": str(home), "PREFECT_API_URL": "http://127.0.0.1:9/api", **taken})
 

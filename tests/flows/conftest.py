@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from venue import Market, Venue
 from yahoo import YahooServer
 
-from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers, running
 from pregao.settings import Settings, settings
 from pregao_flows import overview
@@ -38,7 +38,7 @@ def started(markets: object, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     for name in ("params.yaml", "dvc.yaml"):
         shutil.copy(ROOT / name, home / name)
     before = os.environ.get("PREFECT_API_URL")
-    own = Settings(home=home, prefect_port=free_port("127.0.0.1"), database_url="", mlflow_uri="", dvc_remote="")
+    own = Settings(home=home, prefect_port=free_port(), database_url="", mlflow_uri="", dvc_remote="")
     with running(own, "the tests", print, ("prefect", "flows")) as servers:
         servers.start()
         servers.wait()

@@ -13,13 +13,13 @@ from typing import Any
 
 import psutil
 import pytest
+from free_ports import free_port
 from postgres import Postgres
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from probe_market import INSTRUMENT, MINUTE, random_walk
 from waiting import wait
 
 from pregao.market.store import Store
-from pregao.operations.ports import free_port
 from pregao.operations.processes import child_environment
 from pregao.operations.servers import running
 from pregao.sessions import hosts
@@ -56,7 +56,7 @@ def api(tmp_path: Path, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PREGAO_HOME", str(home))
     monkeypatch.setenv("PREGAO_DATABASE_URL", postgres.create("sessions"))
     settings.cache_clear()
-    own = Settings(home=home, prefect_port=free_port("127.0.0.1"), database_url="", mlflow_uri="", dvc_remote="")
+    own = Settings(home=home, prefect_port=free_port(), database_url="", mlflow_uri="", dvc_remote="")
     with running(own, "the tests", print, ("prefect",)) as servers:
         servers.start()
         servers.wait()

@@ -10,6 +10,7 @@ from typing import Any
 
 import distributed
 import pytest
+from free_ports import free_port
 from learning_project import project
 
 from pregao.core.bars import Bars
@@ -18,7 +19,6 @@ from pregao.core.timeframe import Timeframe
 from pregao.learning.registry import list_models
 from pregao.market.sources import Request
 from pregao.market.sources.synthetic import Synthetic, SyntheticOptions
-from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers
 from pregao.settings import settings
 from pregao_flows import client
@@ -82,7 +82,7 @@ def test_a_cluster_makes_the_same_models_and_one_failure_stops_no_other(served: 
 
 
 def test_what_is_missing_is_told_before_anything_is_trained(served: Servers, tmp_path: Path) -> None:
-    address = f"tcp://127.0.0.1:{free_port('127.0.0.1')}"
+    address = f"tcp://127.0.0.1:{free_port()}"
     with folder(tmp_path / "home"):
         state, _ = retrained(instruments=[EDGE, NOISE], cluster=address)
         assert f"No Dask scheduler answers at {address}." in state.message
@@ -112,7 +112,7 @@ def test_a_registry_that_is_away_fails_the_registering_and_the_rest_is_kept(
     served: Servers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with folder(tmp_path / "home"):
-        monkeypatch.setenv("PREGAO_MLFLOW_URI", f"http://127.0.0.1:{free_port('127.0.0.1')}")
+        monkeypatch.setenv("PREGAO_MLFLOW_URI", f"http://127.0.0.1:{free_port()}")
         settings.cache_clear()
         state, report = retrained(instruments=[EDGE, SHORT])
         assert state.type == "FAILED"

@@ -12,9 +12,9 @@ from urllib.request import Request, urlopen
 
 import pytest
 import yaml
+from free_ports import free_port
 
 from pregao.core.errors import PregaoError
-from pregao.operations.ports import free_port
 from pregao.operations.processes import Child, child_environment
 from pregao.operations.servers import Servers
 from pregao.settings import settings
@@ -188,7 +188,7 @@ def test_prefect_yaml_says_what_is_served() -> None:
 
 
 def test_without_a_server_the_mend_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}/api")
+    monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
     settings.cache_clear()
     assert not client.server_alive()
     with pytest.raises(client.ServerDownError, match="does not answer") as caught:

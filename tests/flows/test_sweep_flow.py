@@ -10,11 +10,11 @@ import distributed
 import numpy as np
 import pytest
 from candles import MINUTE, ONE
+from free_ports import free_port
 
 from pregao.cli import main
 from pregao.core.bars import Bars
 from pregao.market.store import Store
-from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers
 from pregao_flows import client
 
@@ -86,7 +86,7 @@ def test_a_failing_strategy_is_named_as_it_is_here(
 
 
 def test_no_scheduler_and_no_worker_are_told(stored: None, capfd: pytest.CaptureFixture[str]) -> None:
-    address = f"tcp://127.0.0.1:{free_port('127.0.0.1')}"
+    address = f"tcp://127.0.0.1:{free_port()}"
     with pytest.raises(SystemExit) as end:
         main([*SWEEP, "--strategy", "swept", "--cluster", address])
     assert end.value.code == 1

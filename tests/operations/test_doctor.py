@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
 from pregao.core.errors import PregaoError
 from pregao.market.ingest import ingest
 from pregao.operations import doctor, servers
 from pregao.operations.doctor import Finding, examine, locked, worst
-from pregao.operations.ports import free_port
 from pregao.settings import settings
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def ports_free(monkeypatch: pytest.MonkeyPatch, home: Path) -> Path:
     for name in ("PANEL", "PREFECT", "MLFLOW"):
-        monkeypatch.setenv(f"PREGAO_{name}_PORT", str(free_port("127.0.0.1")))
+        monkeypatch.setenv(f"PREGAO_{name}_PORT", str(free_port()))
     settings.cache_clear()
     return home
 

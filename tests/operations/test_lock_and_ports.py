@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from free_ports import free_port
 
 from pregao.core.errors import PregaoError, UsageError
 from pregao.operations import ports
@@ -93,7 +94,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 def test_a_port_in_use_names_who_has_it_and_the_mend() -> None:
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", free_port()))
         taken.listen()
         port = taken.getsockname()[1]
         assert not ports.is_free("127.0.0.1", port)
@@ -112,7 +113,7 @@ def test_a_port_in_use_names_who_has_it_and_the_mend() -> None:
 def test_a_port_that_is_still_closing_is_free() -> None:
     with socket.socket() as server:
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
-        server.bind(("127.0.0.1", 0))
+        server.bind(("127.0.0.1", free_port()))
         server.listen()
         port = server.getsockname()[1]
         client = socket.create_connection(("127.0.0.1", port))
@@ -123,10 +124,13 @@ def test_a_port_that_is_still_closing_is_free() -> None:
     assert ports.is_free("127.0.0.1", port)
 
 
-def test_two_servers_cannot_share_a_port() -> None:
-    needs = [ports.Need("panel", "127.0.0.1", 45_123, "A"), ports.Need("MLflow server", "127.0.0.1", 45_123, "B")]
-    with pytest.raises(UsageError, match="cannot both use port 45123"):
-        ports.check(needs)
+def test_two_servers_cannot_share_a_port_whether_it_is_free_or_not() -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as taken:
+        port = taken.getsockname()[1]
+        needs = [ports.Need("panel", "127.0.0.1", port, "A"), ports.Need("MLflow server", "127.0.0.1", port, "B")]
+        with pytest.raises(UsageError, match=f"The panel and the MLflow server cannot both use port {port}") as caught:
+            ports.check(needs)
+    assert caught.value.mend == "Set B to another one."
 
 
 @pytest.mark.parametrize("host", ["192.0.2.77", "no such host"])

@@ -13,9 +13,9 @@ from threading import Event, Thread
 
 import psutil
 import pytest
+from free_ports import free_port
 
 from pregao.core.errors import PregaoError
-from pregao.operations.ports import free_port
 from pregao.operations.processes import LOG_BYTES, Child, answers, child_environment, end_recorded, tail
 
 SLEEPER = "import time; time.sleep(60)"
@@ -88,7 +88,7 @@ def test_what_a_child_started_ends_with_it_and_a_bystander_does_not(started: lis
 
 def test_an_early_death_is_told_with_the_end_of_the_log(started: list[Child], tmp_path: Path) -> None:
     code = "import sys; print('no room left'); sys.exit(3)"
-    child = start(started, tmp_path, code, health=f"http://127.0.0.1:{free_port('127.0.0.1')}/")
+    child = start(started, tmp_path, code, health=f"http://127.0.0.1:{free_port()}/")
     with pytest.raises(PregaoError, match=r"The thing ended while starting \(status 3\)") as caught:
         child.wait_until_healthy(10, Event())
     assert "no room left" in caught.value.mend
@@ -96,7 +96,7 @@ def test_an_early_death_is_told_with_the_end_of_the_log(started: list[Child], tm
 
 
 def test_waiting_is_bounded_and_can_be_given_up(started: list[Child], tmp_path: Path) -> None:
-    child = start(started, tmp_path, SLEEPER, health=f"http://127.0.0.1:{free_port('127.0.0.1')}/")
+    child = start(started, tmp_path, SLEEPER, health=f"http://127.0.0.1:{free_port()}/")
     with pytest.raises(PregaoError, match=r"did not answer .* within 0 seconds"):
         child.wait_until_healthy(0.2, Event())
     abort = Event()
@@ -106,7 +106,7 @@ def test_waiting_is_bounded_and_can_be_given_up(started: list[Child], tmp_path: 
 
 
 def test_health_and_work_done(started: list[Child], tmp_path: Path) -> None:
-    port = free_port("127.0.0.1")
+    port = free_port()
     url = f"http://127.0.0.1:{port}/"
     server = f"import http.server as h; h.HTTPServer(('127.0.0.1', {port}), h.SimpleHTTPRequestHandler).serve_forever()"
     start(started, tmp_path, server, health=url).wait_until_healthy(10, Event())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from free_ports import free_port
 
-from pregao.operations.ports import free_port
 from pregao.operations.servers import LOOPBACK, mlflow_arguments, ports_needed, prefect_environment, running
 from pregao.settings import Settings
 
@@ -14,7 +14,7 @@ from pregao.settings import Settings
 @pytest.fixture
 def chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, object]:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")  # put back afterwards
-    taken = {f"{name}_port": free_port("127.0.0.1") for name in ("panel", "prefect", "mlflow")}
+    taken = {f"{name}_port": free_port() for name in ("panel", "prefect", "mlflow")}
     return {"home": tmp_path, "database_url": "", "mlflow_uri": "", **taken}
 
 

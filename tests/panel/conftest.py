@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
 from panel_process import PASSWORD, Events, Panel
 from probe_market import random_walk
 from yahoo import YahooServer
@@ -18,7 +19,6 @@ from pregao.market.feeds import Watch
 from pregao.market.sources.yfinance import YFinance
 from pregao.market.sources.yfinance_live import YahooWire
 from pregao.market.store import Store
-from pregao.operations.ports import free_port
 from pregao.settings import settings
 from pregao_ui import access
 
@@ -40,11 +40,11 @@ def panel(tmp_path_factory: pytest.TempPathFactory, yahoo: YahooServer) -> Itera
         shutil.copy(ROOT / name, home / name)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PREGAO_HOME", str(home))
-        patch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}/api")
+        patch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
         patch.setenv("PREGAO_PANEL_RATE", "0")
-        patch.setenv("PREGAO_CCXT_BINANCE_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}")  # as without a network
+        patch.setenv("PREGAO_CCXT_BINANCE_URL", f"http://127.0.0.1:{free_port()}")  # as without a network
         patch.setenv("PREGAO_YAHOO_URL", yahoo.address)
-        patch.setenv("PREGAO_MLFLOW_PORT", str(free_port("127.0.0.1")))
+        patch.setenv("PREGAO_MLFLOW_PORT", str(free_port()))
         for name in ("PREGAO_DATABASE_URL", "PREGAO_MLFLOW_URI", "PREGAO_PANEL_TOKEN", "PYTHONDONTWRITEBYTECODE"):
             patch.delenv(name, raising=False)
         settings.cache_clear()

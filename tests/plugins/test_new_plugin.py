@@ -13,9 +13,10 @@ from typing import Any
 from urllib.request import urlopen
 
 import pytest
+from free_ports import free_port
 
 from pregao.cli import main
-from pregao.operations.ports import free_port, is_free
+from pregao.operations.ports import is_free
 
 ROOT = Path(__file__).parents[2]
 FORM = """
@@ -60,7 +61,7 @@ def run(*command: object, cwd: Path, home: Path | None = None, status: int = 0) 
 
 def of_the_panel(python: Path, path: str, cwd: Path, home: Path) -> Any:
     """What the API of a panel answers that runs in the environment of wheels."""
-    port, log = free_port("127.0.0.1"), cwd / "panel.log"
+    port, log = free_port(), cwd / "panel.log"
     command = [python, "-m", "pregao_ui", "--port", str(port)]
     with log.open("wb") as said:
         panel = subprocess.Popen(command, cwd=cwd, env=clean_environment(home), stdout=said, stderr=said)

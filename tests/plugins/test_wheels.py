@@ -13,9 +13,9 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
+from free_ports import free_port
 
 from pregao.operations.browsers import chromium
-from pregao.operations.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PROJECTS = [ROOT, *sorted(path.parent for path in ROOT.glob("plugins/*/pyproject.toml"))]
@@ -142,10 +142,7 @@ def test_from_wheels_alone_the_demo_shows_the_whole_product(version: str, dist: 
     listed = {p["name"]: p["state"] for p in json.loads(run(pregao, "plugins", "--json", cwd=home))}
     assert listed.keys() >= {"catboost-ai", "buy-and-hold", "ensemble", "rl-policy"}
     assert set(listed.values()) == {"ok"}
-    ports, last = {}, 24_000  # below those that the system gives to callers
-    for name in ("PREGAO_PANEL_PORT", "PREGAO_PREFECT_PORT", "PREGAO_MLFLOW_PORT"):
-        last = free_port("127.0.0.1", last)
-        ports[name] = str(last)
+    ports = {f"PREGAO_{name}_PORT": str(free_port()) for name in ("PANEL", "PREFECT", "MLFLOW")}
     told = json.loads(run(pregao, "demo", "--check", "--json", cwd=home, timeout=1_500, **ports))
     assert told["seconds"]
     assert (home / "params.yaml").exists()

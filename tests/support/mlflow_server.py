@@ -15,12 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from free_ports import free_port
 
 
 class MlflowServer:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from free_ports import free_port
 from probe_market import INSTRUMENT
 
 from pregao.core.errors import PregaoError
-from pregao.operations.ports import free_port
 from pregao.sessions.control import spec_of, start
 from pregao.sessions.journal import Journal
 from pregao.sessions.runtime import run
@@ -31,7 +31,7 @@ class Panel:
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.port = free_port("127.0.0.1")
+        self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.journal = Journal()
         self.http = httpx.Client(base_url=self.address, timeout=30, trust_env=False)

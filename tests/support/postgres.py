@@ -5,12 +5,12 @@ from __future__ import annotations
 import getpass
 import os
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
 import psycopg
 import pytest
+from free_ports import free_port
 
 
 class Postgres:
@@ -36,9 +36,7 @@ class Postgres:
             self.prefix = ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
             os.chown(folder, entry.pw_uid, entry.pw_gid)
             folder.chmod(0o755)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
 
     def run(self, program: str, *arguments: str) -> None:
         assert self.bin is not None

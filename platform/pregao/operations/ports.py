@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import psutil
 
@@ -58,24 +59,25 @@ def listener(port: int) -> str:
     return "another program"
 
 
-def free_port(host: str, after: int = 0) -> int:
-    """A port that is free now: the first above ``after``, or any that the system gives if ``after`` is 0."""
-    if after:
-        return next(port for port in range(after + 1, 65536) if is_free(host, port))
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def free_port(host: str, after: int) -> int:
+    """The first port above ``after`` that is free now."""
+    return next(port for port in range(after + 1, 65536) if is_free(host, port))
 
 
 def check(needs: Sequence[Need]) -> None:
-    """Raise a `PregaoError` that names the first port that is taken, who has it, and the mend."""
-    for index, need in enumerate(needs):
-        for other in needs[:index]:
-            if other.port == need.port:
-                raise UsageError(
-                    f"The {other.what} and the {need.what} cannot both use port {need.port}.",
-                    f"Set {need.variable} to another one.",
-                )
+    """Raise a `PregaoError` that names the first port that two servers need or that is taken, and the mend.
+
+    Raises:
+        UsageError: two of ``needs`` are the same port, whether it is free or not.
+        PregaoError: a port is in use; it tells by whom.
+    """
+    for one, other in combinations(needs, 2):
+        if one.port == other.port:
+            raise UsageError(
+                f"The {one.what} and the {other.what} cannot both use port {one.port}.",
+                f"Set {other.variable} to another one.",
+            )
+    for need in needs:
         if not is_free(need.host, need.port):
             raise PregaoError(
                 f"Port {need.port}, which the {need.what} needs, is in use by {listener(need.port)}.",

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_port
 from trained_home import trained_home
 from venue import Market, MarketClock, Venue
 from visitors import visitors
 
-from pregao.operations.ports import free_port
 from pregao.operations.servers import Servers, running
 from pregao.sessions.journal import Journal
 from pregao.settings import settings
@@ -49,9 +49,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReque
     with pytest.MonkeyPatch.context() as patch, Venue(markets, MarketClock(now_ms)) as venue:
         patch.setenv("PREGAO_HOME", str(home))
         patch.setenv("PREGAO_CCXT_BINANCE_URL", venue.url)
-        patch.setenv("PREGAO_CCXT_KRAKEN_URL", f"http://127.0.0.1:{free_port('127.0.0.1')}")  # nobody is there
+        patch.setenv("PREGAO_CCXT_KRAKEN_URL", f"http://127.0.0.1:{free_port()}")  # nobody is there
         for name in ("PANEL", "PREFECT", "MLFLOW"):
-            patch.setenv(f"PREGAO_{name}_PORT", str(free_port("127.0.0.1")))
+            patch.setenv(f"PREGAO_{name}_PORT", str(free_port()))
         for name in ("DATABASE_URL", "MLFLOW_URI", "DVC_REMOTE", "PANEL_TOKEN"):
             patch.delenv(f"PREGAO_{name}", raising=False)
         patch.setenv("PREFECT_API_URL", "")  # set by what starts the servers, and put back with the rest
