@@ -367,7 +367,7 @@ def test_a_venue_that_hangs_is_stale_before_it_times_out(venue, follow):
     assert time.monotonic() - began < 1.8
     venue.mend()
     heard.wait(feed, Recovered)
-    assert heard.bars == truth(venue, 3)
+    assert heard.read(feed, 3).bars == truth(venue, 3)
 
 
 def test_a_perpetual_is_followed_too():

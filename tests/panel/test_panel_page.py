@@ -186,7 +186,7 @@ def test_the_ticket_answers_as_one_types_and_start_keeps_the_session(panel: Any,
     visitor.wait_text("title", "^TEST/USDT · 1m$")
     page.fill("#f-entry_value input", "20000")
     page.wait_for_selector("#e-entry_value >> text=More than the cash")
-    assert page.get_attribute("#f-entry_value input", "aria-invalid") == "true"
+    page.wait_for_selector("#f-entry_value input[aria-invalid=true]")
     page.fill("#f-entry_value input", "500")
     page.wait_for_selector("#e-entry_value", state="detached")
     page.wait_for_selector(".pg-verdict >> text=500.00")

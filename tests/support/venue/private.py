@@ -93,6 +93,7 @@ class Account:
     def routes(self, venue: Venue) -> list[web.RouteDef]:
         """For `Venue(routes=[account.routes])`."""
         self._venue = venue
+        venue.then.append(self._settle)  # orders that rest there fill whether anybody asks or not
         return [
             web.get("/api/v3/account", self._signed(self._account)),
             web.post("/api/v3/order", self._signed(self._place)),

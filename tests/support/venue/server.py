@@ -62,6 +62,8 @@ class Venue:
         self.clock = start if isinstance(start, MarketClock) else MarketClock(ms(start))
         self.streams = stream.Streams(self)
         self.requests: list[Asked] = []
+        self.then: list[Callable[[], None]] = []
+        """Called in the server's loop whenever market time has passed."""
         self._routes = (rest.routes, stream.routes, *routes)
         self._faults: list[tuple[str, Fault]] = []
         self._loop = asyncio.new_event_loop()
@@ -200,6 +202,8 @@ class Venue:
         start = self.clock.now()
         await self.streams.pass_time(start, start + by_ms)
         self.clock.set(start + by_ms)
+        for call in self.then:
+            call()
 
     async def _disconnect(self, mid_message: bool) -> None:
         for connection in list(self.streams.connections):
