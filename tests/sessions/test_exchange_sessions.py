@@ -21,27 +21,23 @@ from typing import Any
 
 import numpy as np
 import pytest
+from at_exchange import HAD, agree, calm, ended, settled
 from killable import ORDERS, Point, runner
-from live_session import Running, bars_of, begun, follower, play, rows
-from sqlalchemy import select
+from live_session import Running, begun, follower, play, rows
 from venue import Cut, Market, MarketClock, Status, Venue
 from venue.markets import EVERY_MS
 from venue.private import KEY, SECRET, Account
 from waiting import wait
 
 from pregao.cli import main
-from pregao.sessions.audit import audit
-from pregao.sessions.brokers.orders import Orders
 from pregao.sessions.control import SpecError
 from pregao.sessions.journal import Journal
 from pregao.sessions.lineage import lineage
 from pregao.sessions.records import CommandKind
-from pregao.sessions.schema import broker_orders
 from pregao.settings import settings
 
 PROGRAM = str(Path(sys.executable).parent / "pregao")
 STREAM = "btcusdt@kline_1m"
-HAD = {"USDT": "100000", "BTC": "1"}
 
 
 @pytest.fixture
@@ -72,65 +68,6 @@ def follow(venue: Venue, journal: Journal) -> Any:
     return follower(venue, journal, broker={"kind": "exchange", "options": {"base_url": venue.url}})
 
 
-def memory(journal: Journal) -> dict[str, Any]:
-    """What was written down of the orders before they were sent, by client id."""
-    with journal.reading() as connection:
-        names = set(connection.scalars(select(broker_orders.c.broker)))
-    return {order.client_id: order for name in names for order in Orders(journal.engine, name).all()}
-
-
-def settled(journal: Journal, account: Account, session_id: str) -> bool:
-    """Whether the session knows of every fill, hears its exchange, and each of its orders has come there."""
-    heard = "broker" not in journal.session(session_id).details.get("notices", {})
-    told = rows(journal, session_id, "order", "fill")
-    fills = sum(r.kind == "fill" for r in told) == len(account.trades)
-    over = {r.body["id"] for r in told if r.kind == "fill" or r.body["state"] in ("cancelled", "rejected")}
-    wanted = {r.body["id"] for r in told if r.body["role"] != "stop_loss"} - over
-    known = [name for name, order in memory(journal).items() if order.state not in ("waiting", "sent")]
-    missing = [n for n in wanted if not any(name.endswith(f"-{n}") for name in known)]
-    return heard and fills and not missing
-
-
-def calm(journal: Journal, account: Account, session_id: str, still_s: float = 0.3) -> None:
-    """Wait until it is `settled`, and nothing happens any more."""
-    seen, since = -1, time.monotonic()
-
-    def still() -> bool:
-        nonlocal seen, since
-        last = journal.session(session_id).last_seq
-        if last != seen or not settled(journal, account, session_id):
-            seen, since = last, time.monotonic()
-        return time.monotonic() - since > still_s
-
-    wait(still)
-
-
-def agree(journal: Journal, venue: Venue, account: Account, session_id: str) -> None:
-    """The session's money is the account's, to the last quantum; no order is there twice, none is missing."""
-    row = journal.session(session_id)
-    instrument = row.instrument
-    last = Decimal(bars_of(journal, session_id)[-1].close) * instrument.tick_size
-    total = {name: account.free.get(name, Decimal(0)) + account.locked.get(name, Decimal(0)) for name in HAD}
-    gain = (total["USDT"] - Decimal(HAD["USDT"])) + (total["BTC"] - Decimal(HAD["BTC"])) * last
-    bar = rows(journal, session_id, "bar")[-1]
-    after = [r for r in rows(journal, session_id, "fill") if r.seq > bar.seq]
-    if not after:
-        assert abs(instrument.money(row.pnl_quanta) - gain) < 2 * instrument.quantum
-    told = [
-        (r.ts_ns // 1_000_000, r.body["side"], r.body["qty"], r.body["price"])
-        for r in rows(journal, session_id, "fill")
-    ]
-    there = [
-        (t["time"], 1 if t["isBuyer"] else -1, int(Decimal(t["qty"]) / instrument.lot_size),
-         int(Decimal(t["price"]) / instrument.tick_size))
-        for t in account.trades
-    ]  # fmt: skip
-    assert sorted(told) == sorted(there)
-    ids = [order.client_id for order in account.orders]
-    assert len(ids) == len(set(ids))
-    assert audit(journal, session_id).identical
-
-
 WIDE: dict[str, Any] = {"take_profit": 5, "stop_loss": 5, "isolated": False}
 CLOSE: dict[str, Any] = {"take_profit": "0.1", "stop_loss": "0.1", "entry_value": 2_000, "isolated": False}
 
@@ -141,17 +78,6 @@ def holding(venue: Venue, account: Account, journal: Journal, session_id: str) -
     while not journal.session(session_id).position_lots:
         play(venue, journal, session_id, 1)
         calm(journal, account, session_id)
-
-
-def ended(journal: Journal, venue: Venue, account: Account, session_id: str) -> None:
-    """Stop the session: its position is sold, nothing waits at the exchange, and both tell the same."""
-    journal.command(session_id, "stop")
-    wait(lambda: journal.session(session_id).status == "stopped")
-    assert all(order.status not in ("NEW", "PARTIALLY_FILLED") for order in account.orders)
-    left = account.free["BTC"] + account.locked.get("BTC", Decimal(0)) - Decimal(HAD["BTC"])
-    lot = journal.session(session_id).instrument.lot_size
-    assert 0 <= left < lot * (1 + journal.session(session_id).trades_count)  # of each trade less than a lot is left
-    agree(journal, venue, account, session_id)
 
 
 def test_a_session_trades_at_the_exchange_and_its_money_is_the_accounts(
@@ -312,7 +238,7 @@ def test_killed_at_the_steps_of_an_order_none_is_doubled_and_none_is_lost(
 
 
 @pytest.mark.long
-def test_an_exchange_that_is_gone_is_waited_for_and_nothing_is_decided_meanwhile(
+def test_an_exchange_that_is_gone_is_waited_for_and_nothing_is_decided_or_bought_meanwhile(
     venue: Venue, account: Account, follow: Any, journal: Journal
 ) -> None:
     session_id = follow(**WIDE, mode="approve", approval_bars=1_000, config={"every": 2, "leave": 1_000})
@@ -329,7 +255,9 @@ def test_an_exchange_that_is_gone_is_waited_for_and_nothing_is_decided_meanwhile
         assert len(rows(journal, session_id, "intent")) == decided
         venue.mend()
         wait(lambda: "broker" not in journal.session(session_id).details.get("notices", {}))
-        wait(lambda: journal.session(session_id).position_lots)
+        calm(journal, account, session_id)
+        assert account.orders == []  # what was decided minutes ago is not bought now
+        assert [r.body["state"] for r in rows(journal, session_id, "order")] == ["accepted", "cancelled"]
         ended(journal, venue, account, session_id)
 
 

@@ -209,15 +209,6 @@ def test_its_tables_name_the_instrument_of_each_row_and_have_the_account_once_a_
         ({"also": [INSTRUMENT.key]}, "also", "named twice"),
         ({"also": ["synthetic/bench/NONE-USDT"]}, "also", "NONE-USDT"),
         ({"also": [FINE.key], "take_profit_price": 2_000}, "take_profit_price", "at distances"),
-        (
-            {
-                "also": [FINE.key],
-                "broker": {"kind": "exchange"},
-                "feed": {"kind": "live", "source": "ccxt", "symbol": "A"},
-            },
-            "broker",
-            "one instrument a session",
-        ),
     ],
 )
 def test_what_cannot_share_an_account_is_named_at_its_field(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from aiohttp import web
 from killable import runner
-from live_session import MINUTE, STREAM, Running, follower, rows
+from live_session import MINUTE, STREAM, Running, bars_of, follower, rows
 from venue import DroppedFrames, Market, MarketClock, Venue
 from venue.faults import Fault
 from venue.frames import Frame
@@ -71,11 +71,6 @@ def play(venue: Venue, journal: Journal, session_id: str, minutes: int) -> None:
         wait(lambda: journal.session(session_id).bars == bars + 1)  # noqa: B023
 
 
-def lived(journal: Journal, session_id: str, book: int) -> list[Bar]:
-    found = [r for r in rows(journal, session_id, "bar") if r.body.get("b", 0) == book]
-    return [Bar(r.body["t"], r.ts_ns, *(r.body[n] for n in "ohlc"), float(r.body["v"])) for r in found]
-
-
 def as_bars(instrument: Instrument, found: list[Bar]) -> Bars:
     columns = [np.array([getattr(bar, n) for bar in found]) for n in ("open_ns", "open", "high", "low", "close")]
     return Bars(instrument, MINUTE, *columns, np.array([bar.volume for bar in found]))  # type: ignore[arg-type]
@@ -97,7 +92,7 @@ def test_it_trades_on_all_as_a_backtest_of_the_portfolio_would(venue: Venue, fol
         wait(lambda: journal.session(session_id).bars == 13)
         play(venue, journal, session_id, 12)
     row, last = journal.session(session_id), first + 25 * MINUTE.ns
-    every = [lived(journal, session_id, book) for book in range(3)]
+    every = [bars_of(journal, session_id, book) for book in range(3)]
     for symbol, bars in zip(SYMBOLS, every, strict=True):
         assert bars == true_bars(venue, symbol, "1m", first, last)
     warm = [[Bar._make([*b[:-1], float(b[-1])]) for b in r.body["bars"]] for r in rows(journal, session_id, "warmed")]
@@ -126,8 +121,8 @@ def test_a_market_that_trades_nothing_for_a_while_does_not_hold_the_others_up(
             venue.advance(seconds=60 if minute == 1 else 40)
             venue.advance(seconds=20)  # so long the others are waited for, and are still worth trading on
             wait(lambda: journal.session(session_id).bars == minute)  # noqa: B023
-    assert len(lived(journal, session_id, 0)) == len(lived(journal, session_id, 2)) == 9
-    gaps = {(bar.open_ns - first) // MINUTE.ns for bar in lived(journal, session_id, 1)}
+    assert len(bars_of(journal, session_id, 0)) == len(bars_of(journal, session_id, 2)) == 9
+    gaps = {(bar.open_ns - first) // MINUTE.ns for bar in bars_of(journal, session_id, 1)}
     assert gaps == {0, 1, 2, 6, 7, 8}
     assert not any(r.body.get("late") for r in rows(journal, session_id, "bar"))
     assert audit(journal, session_id).identical
@@ -166,11 +161,11 @@ def test_what_is_not_heard_is_not_traded_and_its_exits_fill_where_the_venue_woul
         venue.fault(Kept(), on="klines", times=GONE)
         seconds(20, bars)
         wait(lambda: [r for r in rows(journal, session_id, "feed") if r.body["state"] == "stale"], 20)
-        silent_ns = lived(journal, session_id, 1)[-1].close_ns
+        silent_ns = bars_of(journal, session_id, 1)[-1].close_ns
         while True:
             bars += 1
             seconds(60, bars)
-            missed = true_bars(venue, "ETH/USDT", "1m", silent_ns, lived(journal, session_id, 0)[-1].close_ns)
+            missed = true_bars(venue, "ETH/USDT", "1m", silent_ns, bars_of(journal, session_id, 0)[-1].close_ns)
             hit = next((bar for bar in missed if bar.low <= stop or bar.high >= profit), None)
             if hit is not None and len(missed) >= 3:
                 break
@@ -250,7 +245,7 @@ def test_killed_it_catches_up_on_all_and_their_exits_fill_where_the_venue_would_
         wait(lambda: rows(journal, killed, "missed"))
     assert exits(killed) == exits(calm)
     for book, symbol in enumerate(SYMBOLS):
-        bars_lived = lived(journal, killed, book)
+        bars_lived = bars_of(journal, killed, book)
         assert bars_lived == true_bars(venue, symbol, "1m", bars_lived[0].open_ns, bars_lived[-1].close_ns)
     assert audit(journal, killed).identical
 
@@ -301,7 +296,7 @@ def test_two_at_one_host_hear_each_market_through_one_line(venue: Venue, follow:
         go.set()
         thread.join(60)
     for session_id in both:
-        assert [len(lived(journal, session_id, book)) for book in range(3)] == [6, 6, 6]
+        assert [len(bars_of(journal, session_id, book)) for book in range(3)] == [6, 6, 6]
         assert audit(journal, session_id).identical
 
 

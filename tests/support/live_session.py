@@ -68,9 +68,9 @@ def rows(journal: Journal, session_id: str, *kinds: str) -> list[JournalRow]:
     return [r for r in journal.rows(session_id, limit=10**6) if not kinds or r.kind in kinds]
 
 
-def bars_of(journal: Journal, session_id: str) -> list[Bar]:
-    """The bars that a session has lived through."""
-    found = rows(journal, session_id, "bar")
+def bars_of(journal: Journal, session_id: str, book: int = 0) -> list[Bar]:
+    """The bars of one of its instruments that a session has lived through."""
+    found = [r for r in rows(journal, session_id, "bar") if r.body.get("b", 0) == book]
     return [Bar(r.body["t"], r.ts_ns, *(r.body[n] for n in "ohlc"), float(r.body["v"])) for r in found]
 
 

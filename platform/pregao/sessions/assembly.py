@@ -21,7 +21,7 @@ from pregao.market.store import Store
 from pregao.sessions import champion, following
 from pregao.sessions.beside import Stored
 from pregao.sessions.brokers.account import VenueAccount
-from pregao.sessions.brokers.joining import join
+from pregao.sessions.brokers.joining import lines
 from pregao.sessions.isolation import Facts, Isolated, Limits, StrategyFault, UnusableError, look_up
 from pregao.sessions.machine import Machine
 from pregao.sessions.problems import SpecError, check_lot, check_price, noting
@@ -89,7 +89,7 @@ class Assembly:
     def desks(self) -> list[Desk]:
         """New desks with new strategies at one account; for a replay warmed up on the bars before the first."""
         spec, plans = self.spec, [part.plan for part in self.parts]
-        account: Execution = VenueAccount(plans[0]) if isinstance(spec.broker, ExchangeBroker) else Engine(plans)
+        account: Execution = VenueAccount(plans) if isinstance(spec.broker, ExchangeBroker) else Engine(plans)
         return [self._desk(part, account, number) for number, part in enumerate(self.parts)]
 
     def _desk(self, part: Part, account: Execution, number: int) -> Desk:
@@ -254,7 +254,9 @@ def _parts(spec: SessionSpec, known: Sequence[Further] | None) -> Assembly:
                     check_lot(spec, part.instrument, int(each.latest.close[-1]))
         with noting(problems, "broker"):
             if found[0].latest is not None and isinstance(spec.broker, ExchangeBroker):
-                join(spec, first)
+                line = lines(spec, [part.instrument for part in parts])
+                for number in range(len(parts)):
+                    line(number)
         if problems:
             raise SpecError(problems)
         return whole

@@ -52,17 +52,18 @@ def audit(journal: Journal, session_id: str) -> Audit:
     machine = assembled(row).machine()
     rows = cuts = 0
     fills: list[Body] = []
-    account = ""
+    accounts: set[str] = set()
     chain = ""
     problem: DamagedError | DivergedError | None = None
 
     def counted() -> Iterator[JournalRow]:
-        nonlocal rows, cuts, chain, account
+        nonlocal rows, cuts, chain
         for found in journal.verified(session_id):
             rows, chain = found.seq, found.chain
             cuts += found.kind == "cut"
             if found.kind == "broker":
-                account = found.body.get("name", account)
+                if "name" in found.body:
+                    accounts.add(found.body["name"])
                 fills.extend(fill for order in found.body.get("orders", []) for fill in order["fills"])
             yield found
 
@@ -70,17 +71,17 @@ def audit(journal: Journal, session_id: str) -> Audit:
         replay(machine, counted())
     except (DamagedError, DivergedError) as error:
         problem, rows = error, error.seq - 1
-    return Audit(rows, machine.digest(), chain, cuts, len(fills), _witnessed(journal, account, fills), problem)
+    return Audit(rows, machine.digest(), chain, cuts, len(fills), _witnessed(journal, accounts, fills), problem)
 
 
-def _witnessed(journal: Journal, account: str, fills: list[Body]) -> int:
+def _witnessed(journal: Journal, accounts: set[str], fills: list[Body]) -> int:
     """How many fills are in the broker's own memory with the same side, quantity, price, time and fee."""
-    if not fills:
-        return 0
     kept = {
-        f.number: (f.side, f.qty_lots, f.price_ticks, f.ts_ms, f.fee) for f in Orders(journal.engine, account).fills()
+        (f.number, f.side, f.qty_lots, f.price_ticks, f.ts_ms, f.fee)
+        for account in accounts
+        for f in Orders(journal.engine, account).fills()
     }
     return sum(
-        kept.get(fill["n"]) == (fill["side"], fill["qty"], fill["price"], fill["ms"], Decimal(fill["fee"]))
+        (fill["n"], fill["side"], fill["qty"], fill["price"], fill["ms"], Decimal(fill["fee"])) in kept
         for fill in fills
     )

@@ -70,13 +70,15 @@ def _alone(spec: SessionSpec, journal: Journal) -> None:
     """Two sessions that send orders of one market to one exchange would take each other's for their own."""
     if not isinstance(spec.broker, ExchangeBroker):
         return
+    wanted = {spec.instrument, *spec.also}
     for row in journal.sessions():
         theirs = row.spec.broker
-        if not row.active or not isinstance(theirs, ExchangeBroker) or row.spec.instrument != spec.instrument:
+        if not row.active or not isinstance(theirs, ExchangeBroker):
             continue
-        if (theirs.exchange, theirs.sandbox) == (spec.broker.exchange, spec.broker.sandbox):
+        shared = [instrument.symbol for instrument in row.instruments if instrument.key in wanted]
+        if shared and (theirs.exchange, theirs.sandbox) == (spec.broker.exchange, spec.broker.sandbox):
             problem = UsageError(
-                f"The session {row.id} sends its orders of {row.instrument.symbol} to {theirs.exchange} already.",
+                f"The session {row.id} sends its orders of {', '.join(shared)} to {theirs.exchange} already.",
                 "Stop it first: a market of an account has one owner.",
             )
             raise SpecError({"broker": problem})

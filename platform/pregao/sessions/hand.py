@@ -55,7 +55,7 @@ class Hand:
         assert isinstance(intent, Enter)
         p = intent.probability
         chance = None if p is None else round(min(max(p, 0.0), 1.0) * PPM) if p == p else 0  # NaN is no chance
-        verdict = self._guard.judge(Wish(fraction_ppm(intent), chance, exposure(self._desk.engine)), bars)
+        verdict = self._guard.judge(Wish(fraction_ppm(intent), chance, sum(exposures(self._desk.engine))), bars)
         if verdict.limit:
             limits |= {"limit": verdict.limit, "left": verdict.fraction_ppm}
         wrong = self._wrong_side(intent)
@@ -111,14 +111,13 @@ class Hand:
         return "stop loss price" if stop and (last - stop) * side <= 0 else ""
 
 
-def exposure(engine: Execution) -> int:
-    """What all positions of an account are worth at their last closes, and what waiting entries are going to be, in
-    quanta."""
+def exposures(engine: Execution) -> list[int]:
+    """What the positions of an account are worth at their last closes, and what waiting entries are going to be, in
+    quanta, of each instrument."""
     ticks = [plan.instrument.tick_quanta for plan in engine.plans]
     accounts = [engine.account_of(book) for book in range(len(ticks))]
-    held = sum(abs(a.position_lots) * a.last_ticks * t for a, t in zip(accounts, ticks, strict=True))
-    return held + sum(
-        order.value_quanta or order.qty_lots * order.price_ticks * ticks[order.book]
-        for order in engine.open_orders()
-        if order.role == "entry"
-    )
+    found = [abs(a.position_lots) * a.last_ticks * t for a, t in zip(accounts, ticks, strict=True)]
+    for order in engine.open_orders():
+        if order.role == "entry":
+            found[order.book] += order.value_quanta or order.qty_lots * order.price_ticks * ticks[order.book]
+    return found

@@ -23,7 +23,6 @@ from pregao.sessions.records import Body, Entry, Projection, Status, canonical
 from pregao.sessions.risk import Guard, rules_of
 from pregao.sessions.rows import account_body, bar_body, event_row
 from pregao.sessions.spec import SessionSpec
-from pregao.simulation.engine import Engine
 from pregao.simulation.events import Event
 from pregao.simulation.execution import Execution
 from pregao.strategies.contract import Exit, Model
@@ -150,7 +149,7 @@ class Machine:
         for book, bar in came:
             if self.stopping:
                 break
-            if self.status != "running" or late or book.stale or self.unheard:
+            if self.status != "running" or late or book.stale or self.unheard(book):
                 book.desk.pass_over()
             else:
                 self._follow(batch, book, decide(book.number, bar))
@@ -162,8 +161,7 @@ class Machine:
         """The account meets the bars, and each instrument's desk sees its own."""
         for number, others in beside.items():
             self.books[number].desk.observe(others)
-        engine = self.engine
-        events = engine.step_all(bars) if isinstance(engine, Engine) else engine.step(bars[0])
+        events = self.engine.step_all(bars)
         for number, bar in bars.items():
             self.books[number].last = bar
             self.books[number].desk.saw(bar, [event for event in events if event.book == number])
@@ -217,37 +215,40 @@ class Machine:
         if said:
             self.notices[key] = f"About {book.name}: {said}" if book.name else said
 
-    @property
-    def unheard(self) -> str:
-        """Why the exchange that has the session's orders is not heard; empty if it is, or there is none."""
+    def unheard(self, book: Book) -> str:
+        """Why the exchange that has an instrument's orders is not heard; empty if it is, or there is none."""
         engine = self.engine
-        return engine.away if isinstance(engine, VenueAccount) else ""
+        return engine.operations[book.number].away if isinstance(engine, VenueAccount) else ""
 
     def rests(self) -> str:
         """What may be at the exchange that has the session's orders, in sentences; empty if there is none."""
         account = self.engine
-        return resting(account, self.stopping) if isinstance(account, VenueAccount) and account.name else ""
+        return resting(account, self.stopping) if isinstance(account, VenueAccount) and account.reached else ""
 
     def broker(self, told: Body) -> Batch:
         """What the exchange said, see `brokers.courier`: its fills are inputs, the account follows from them."""
         account = self.engine
         assert isinstance(account, VenueAccount)
         batch = Batch([Entry(self.now_ns, "broker", told)])
+        book = self.books[told.get("b", 0)]
+        operation = account.operations[book.number]
         match told["state"]:
             case "joined":
-                account.name = told["name"]
+                operation.name = told["name"]
             case "away":
-                account.away = told["reason"]
-                self.notices["broker"] = f"The broker is not heard: {told['reason']}"
+                operation.away = told["reason"]
+                self._notice(book, "broker", f"The broker is not heard: {told['reason']}")
             case "back":
-                account.away = ""
-                self.notices.pop("broker", None)
+                operation.away = ""
+                self._notice(book, "broker", "")
             case "told":
                 events = account.hear(told["orders"])
                 self.record(batch, events)
-                self.books[0].desk.told(events)
-        if account.other_fees:
-            beside = ", ".join(f"{fee:f} {name}" for name, fee in sorted(account.other_fees.items()))
+                for each in self.books:
+                    each.desk.told([event for event in events if event.book == each.number])
+        other_fees = account.purse.other_fees
+        if other_fees:
+            beside = ", ".join(f"{fee:f} {name}" for name, fee in sorted(other_fees.items()))
             self.notices["fees"] = f"Fees of {beside} were paid too; no figure here has them."
         if self.stopping and not self.ended:
             self.stop_if_flat(batch)
@@ -297,8 +298,9 @@ class Machine:
         )  # fmt: skip
 
     def _details(self, waiting: list[Body]) -> str | None:
-        notices = self.notices | ({"orders": self.rests()} if self.unheard else {})
-        if self.stopping and not self.ended and not self.unheard:
+        away = any(self.unheard(book) for book in self.books)
+        notices = self.notices | ({"orders": self.rests()} if away else {})
+        if self.stopping and not self.ended and not away:
             held = ", ".join(book.desk.plan.instrument.symbol for book in self._held())
             notices["stop"] = f"Stopping: the session ends as soon as its position in {held} is closed."
         details: Body = {"notices": notices} if notices else {}

@@ -87,7 +87,7 @@ def _approve(machine: Machine, batch: Batch, body: Body) -> str:
     book = machine.books[proposal.book]
     if book.unheard:
         return "the market is not heard now"
-    if machine.unheard:
+    if machine.unheard(book):
         return "the broker is not heard now"
     limits: Body = {}
     intent = book.hand.allowed(proposal.intent, machine.bars, limits)

@@ -155,6 +155,11 @@ class Guard:
         caps = [equity * ppm // PPM for ppm in (rules.position_ppm, rules.exposure_ppm) if ppm]
         return 0 if self.halted or self.drawn_down else min([self._entry, *caps])
 
+    def together(self) -> int:
+        """The most that everything in the account may ever be worth now, in quanta: held to before the wire, too."""
+        equity = max(self.equity, 0)
+        return equity * self.rules.exposure_ppm // PPM if self.rules.exposure_ppm else equity
+
     def _caps(self, wish: Wish) -> dict[str, int]:
         """The most that the entry may be worth, by limit."""
         rules, equity, caps = self.rules, max(self.equity, 0), {}

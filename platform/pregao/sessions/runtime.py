@@ -26,10 +26,11 @@ from pregao.sessions.batch import Batch
 from pregao.sessions.beside import Stored, beside_of
 from pregao.sessions.brokers.account import VenueAccount
 from pregao.sessions.brokers.courier import Courier, Stand
-from pregao.sessions.brokers.joining import join
+from pregao.sessions.brokers.joining import lines
 from pregao.sessions.brokers.limits import Limits
 from pregao.sessions.champion import RegistryAwayError, Watch, loaded
 from pregao.sessions.corporate import rows_of
+from pregao.sessions.hand import exposures
 from pregao.sessions.intents import Decision, ask
 from pregao.sessions.isolation import Isolated
 from pregao.sessions.journal import Journal
@@ -224,23 +225,30 @@ class _Session:
 
     def _sent_out(self) -> Courier | None:
         """The line to the exchange, if the session's orders go to one."""
-        spec, writer, stand = self._parts.spec, self._writer, self._stand()
-        if stand is None or self.machine.ended:
+        parts, writer, stands = self._parts, self._writer, self._stands()
+        if not stands or self.machine.ended:
             return None
         return Courier(
-            lambda: join(spec, self._instrument), self._journal.engine, writer.session_id, stand,
-            lambda: self._journal.session(writer.session_id).epoch == writer.epoch,
+            lines(parts.spec, [part.instrument for part in parts.parts]), self._journal.engine, writer.session_id,
+            stands, lambda: self._journal.session(writer.session_id).epoch == writer.epoch,
         )  # fmt: skip
 
-    def _stand(self) -> Stand | None:
-        """How the session stands towards its exchange; None if it has none. No order may be worth more than the limits
-        allow: that is held against it before the wire."""
-        account = self.machine.engine
+    def _stands(self) -> list[Stand]:
+        """How the session stands towards its exchange in each market; nothing if it has none. No order may be worth
+        more than the limits allow, nor all of them together: that is held against them before the wire."""
+        account, guard = self.machine.engine, self.machine.guard
         if not isinstance(account, VenueAccount):
-            return None
-        most = self.machine.guard.most() * self._instrument.quantum
-        lots = account.account.position_lots
-        return Stand(tuple(account.wants), lots, Limits(most, most), account.name, bool(account.away))
+            return []
+        quantum, most = self._instrument.quantum, guard.most()
+        worth = exposures(account)
+        return [
+            Stand(
+                tuple(each.wants), each.lots,
+                Limits(most * quantum, min(most, guard.together() - sum(worth) + own) * quantum),
+                each.name, bool(each.away),
+            )
+            for each, own in zip(account.operations, worth, strict=True)
+        ]  # fmt: skip
 
     def _hear(self) -> None:
         """Journal what the exchange said, if it said something."""
@@ -380,9 +388,8 @@ class _Session:
     def _commit(self, batch: Batch, command: tuple[int, str] | None = None) -> None:
         projection = self.machine.projection()
         self._writer.append(batch.entries, projection, snapshot=batch.snapshot, trades=batch.trades, command=command)
-        stand = self._stand() if self._courier is not None else None
-        if self._courier is not None and stand is not None:
-            self._courier.update(stand)
+        if self._courier is not None:
+            self._courier.update(self._stands())
         if self._on_tick is not None:
             self._on_tick(self._tick(projection))
 

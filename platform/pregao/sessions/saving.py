@@ -39,7 +39,7 @@ def restore(machine: Machine, raw: bytes) -> None:
     state: dict[str, Any] = json.loads(raw[len(_MAGIC) :])
     engine = machine.engine
     plans = [book.desk.plan for book in machine.books]
-    restored = engine.from_bytes(plans if len(plans) > 1 else plans[0], b64decode(state["engine"]))
+    restored = engine.from_bytes(plans, b64decode(state["engine"]))
     for book, saved in zip(machine.books, state["books"], strict=True):
         book.desk.engine = restored
         book.restore(saved)

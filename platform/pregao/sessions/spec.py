@@ -213,9 +213,6 @@ class SessionSpec(BaseModel):
             raise broken("also", "an instrument is named twice: an account has each one once")
         if self.take_profit_price is not None or self.stop_loss_price is not None:
             raise broken("take_profit_price", "several instruments have their exits at distances, not at one price")
-        if self.broker.kind == "exchange":
-            one = "an exchange takes the orders of one instrument a session: start a session for each"
-            raise broken("broker", one)
         return self
 
     @model_validator(mode="after")

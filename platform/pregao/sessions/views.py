@@ -108,7 +108,7 @@ def _view(row: JournalRow, instruments: Sequence[Instrument], names: Sequence[st
         return shown
     body = row.body
     number = body.get("b", 0)
-    if row.kind not in _OF_THE_ACCOUNT:
+    if row.kind not in _OF_THE_ACCOUNT and "orders" not in body:
         shown |= _named(body, names)
     if row.kind in _PLAIN:
         return shown | body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self
 
 from pregao.core.bars import Bar
@@ -22,6 +22,9 @@ class Execution(Protocol):
 
     def step(self, bar: Bar) -> list[Event]:
         """A closed bar arrives."""
+
+    def step_all(self, bars: Mapping[int, Bar]) -> list[Event]:
+        """The closed bars of one moment arrive, by the instruments' places in the account."""
 
     def signal(self, signal: int, fraction_ppm: int = ..., book: int = 0) -> list[Event]:
         """Enter or leave."""

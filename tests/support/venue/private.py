@@ -78,12 +78,14 @@ class Account:
         orders: all there ever were, in their order.
         trades: the fills, as ``/api/v3/myTrades`` tells them.
         skew_ms: how far the venue's clock is ahead of the market's (and so of the client's).
+        silent: ids of markets whose signed requests fail.
     """
 
     assets: dict[str, str]
     orders: list[Order] = field(default_factory=list)
     trades: list[dict[str, Any]] = field(default_factory=list)
     skew_ms: int = 0
+    silent: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.free = {name: Decimal(amount) for name, amount in self.assets.items()}
@@ -125,6 +127,8 @@ class Account:
                 return refusal(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
             if now - asked > int(q.get("recvWindow", 5_000)):
                 return refusal(-1021, "Timestamp for this request is outside of the recvWindow.")
+            if q.get("symbol") in self.silent:
+                return refusal(-1001, "Internal error; unable to process your request.", 503)
             self._settle()
             answer: web.Response = endpoint(q)
             return answer

@@ -1,32 +1,35 @@
 """Between a session and its exchange: brings what it wants there, and brings back what became of it.
 
 It works in a thread of its own, so that a session never waits for an exchange. All of it is by level, not by step: a
-round looks at the orders that the session wants, as its journal has them, at the durable memory of those that were sent
-(`orders`), and at the exchange, and does what is missing. A round that was cut off anywhere, with the process or the
-line, is simply done again: the client id of an order follows from the session and the order's number, so that it is
-sent once.
+visit at a market looks at the orders that the session wants there, as its journal has them, at the durable memory of
+those that were sent (`orders`), and at the exchange, and does what is missing. A visit that was cut off anywhere, with
+the process or the line, is simply done again: the client id of an order follows from the session and the order's
+number, so that it is sent once. The markets of a session are visited in turn, so that no one of them holds up another.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Engine
 
 from pregao.core.errors import PregaoError, UsageError
-from pregao.sessions.brokers.account import Want
 from pregao.sessions.brokers.contract import Broker, Fill, RefusedError, Request
 from pregao.sessions.brokers.limits import Limits
+from pregao.sessions.brokers.operation import Want
 from pregao.sessions.brokers.orders import FINAL, Order, Orders, State
 from pregao.sessions.brokers.router import NOT_SENT, Router
 from pregao.sessions.records import Body
 from pregao.sessions.writer import LOST
 
 POLL_S = 1.0
-"""While orders are there the exchange is asked this often."""
+"""While orders are there the exchange is asked this often; of more than `_AT_ONCE` markets more seldom, so that all of
+them together never ask for more than an exchange grants."""
+_AT_ONCE = 4
 _PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0)
 _WAITING = ("waiting", "sent")
 
@@ -36,13 +39,13 @@ class _LetGoError(PregaoError):
 
 
 class Stand(NamedTuple):
-    """How a session stands, as its journal has it.
+    """How a session stands in one of its markets, as its journal has it.
 
     Attributes:
         wants: the orders that it wants to be there.
         lots: that it holds.
         limits: what none of its orders may break now.
-        name: of the account that it trades on; empty before that was known.
+        name: of the account and the market that it trades on; empty before that was known.
         away: it has been told that the exchange is not heard.
     """
 
@@ -53,24 +56,41 @@ class Stand(NamedTuple):
     away: bool
 
 
+class _Line:
+    """To one market: the way there, and when it may be tried again after it has failed so many times."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.router: Router | None = None
+        self.failures = 0
+        self.due_s = 0.0
+
+
 class Courier:
-    """One session's line to its exchange.
+    """One session's way to its exchange.
 
     Args:
-        connect: opens it. `UsageError` ends the session, other `PregaoError`s are waited out.
+        connect: opens the line to a market, by its place in the session. `UsageError` ends the session, other
+            `PregaoError`s are waited out.
         engine: the sessions' database.
         session_id: whose.
-        stand: how the session stands at first.
+        stands: how the session stands in each of its markets at first.
         mine: whether this process still owns the session.
     """
 
     def __init__(
-        self, connect: Callable[[], Broker], engine: Engine, session_id: str, stand: Stand, mine: Callable[[], bool]
+        self,
+        connect: Callable[[int], Broker],
+        engine: Engine,
+        session_id: str,
+        stands: Sequence[Stand],
+        mine: Callable[[], bool],
     ) -> None:
         self._connect, self._engine, self._mine = connect, engine, mine
         self._owner = hashlib.sha256(session_id.encode()).hexdigest()[:8]
-        self._router: Router | None = None
-        self._stand = stand
+        self._lines = [_Line(number) for number in range(len(stands))]
+        self._first = 0
+        self._stands = stands
         self._news: Body | None = None
         self._taken = False
         self._failed: Exception | None = None
@@ -79,15 +99,18 @@ class Courier:
         self._thread = threading.Thread(target=self._run, name=f"courier of {session_id}", daemon=True)
         self._thread.start()
 
-    def update(self, stand: Stand) -> None:
+    def update(self, stands: Sequence[Stand]) -> None:
         """How the session stands now, all of it journaled."""
         with self._changed:
-            self._stand = stand
+            self._stands = stands
             self._news, self._taken = None, False  # what was not taken is found again
             self._changed.notify_all()
 
     def take(self) -> Body | None:
         """What has happened, to be journaled before `update` is called; None if nothing has.
+
+        Its ``state`` is ``joined``, ``away`` or ``back``, with the place ``b`` of the market if it is not the first; or
+        ``told``, with ``orders`` of any.
 
         Raises:
             PregaoError: if the session cannot go on at this exchange.
@@ -110,64 +133,78 @@ class Courier:
     # In the thread
 
     def _run(self) -> None:
-        failures, seen = 0, None
-        while not self._closing.is_set():
+        seen: Sequence[Stand] | None = None
+        try:
+            while not self._closing.is_set():
+                with self._changed:
+                    if self._taken or self._news is not None:
+                        self._changed.wait(POLL_S)
+                        continue
+                    if seen is self._stands:  # nothing else is wanted, but it is time to ask
+                        self._changed.wait(POLL_S * max(1.0, sum(bool(s.wants) for s in seen) / _AT_ONCE))
+                    seen = stands = self._stands
+                self._give(stands, self._round(stands))
+        except _LetGoError:
+            return
+        except Exception as error:  # whatever it is, the session's runner gets it
             with self._changed:
-                if self._taken or self._news is not None:
-                    self._changed.wait(POLL_S)
-                    continue
-                if seen is self._stand:  # nothing else is wanted, but it is time to ask
-                    self._changed.wait(POLL_S)
-                seen = stand = self._stand
-            try:
-                if not self._mine():
-                    return
-                self._give(stand, self._round(stand))
-                failures = 0
-            except _LetGoError:
-                return
-            except (PregaoError, *LOST) as error:
-                if isinstance(error, UsageError) and not isinstance(error, RefusedError):
-                    self._fail(error)
-                    return
-                said = error.message if isinstance(error, PregaoError) else str(error.orig)
-                self._give(stand, None if stand.away else {"state": "away", "reason": said})
-                self._closing.wait(_PAUSES_S[min(failures, len(_PAUSES_S) - 1)])
-                failures += 1
-            except Exception as error:  # whatever it is, the session's runner gets it
-                self._fail(error)
-                return
+                self._failed = error
 
-    def _give(self, stand: Stand, news: Body | None) -> None:
+    def _give(self, stands: Sequence[Stand], news: Body | None) -> None:
         """News for the session, unless it stands otherwise by now: then they are looked for again."""
         with self._changed:
-            if stand is self._stand:
+            if stands is self._stands:
                 self._news = news
 
-    def _fail(self, error: Exception) -> None:
-        with self._changed:
-            self._failed = error
+    def _round(self, stands: Sequence[Stand]) -> Body | None:
+        """Visit the markets, each time another one first, until there are news."""
+        for line in self._lines[self._first :] + self._lines[: self._first]:
+            if self._closing.is_set() or time.monotonic() < line.due_s:
+                continue
+            news = self._tried(line, stands[line.number])
+            if news is not None:
+                self._first = (line.number + 1) % len(self._lines)
+                return news | ({"b": line.number} if line.number and "orders" not in news else {})
+        return None
 
-    def _joined(self, stand: Stand) -> Router:
+    def _tried(self, line: _Line, stand: Stand) -> Body | None:
+        """Visit a market; that it cannot be reached is news, too."""
+        try:
+            if not self._mine():
+                raise _LetGoError("let go")
+            news = self._visit(line, stand)
+        except _LetGoError:
+            raise
+        except (PregaoError, *LOST) as error:
+            if isinstance(error, UsageError) and not isinstance(error, RefusedError):
+                raise
+            line.due_s = time.monotonic() + _PAUSES_S[min(line.failures, len(_PAUSES_S) - 1)]
+            line.failures += 1
+            said = error.message if isinstance(error, PregaoError) else str(error.orig)
+            return None if stand.away else {"state": "away", "reason": said}
+        line.failures = 0
+        return news
+
+    def _joined(self, line: _Line, stand: Stand) -> Router:
         """The line, and that it is the same account as ever."""
-        if self._router is None:
-            broker = self._connect()
+        if line.router is None:
+            broker = self._connect(line.number)
             if stand.name and broker.name != stand.name:
                 raise UsageError(
                     f"The session trades on {stand.name}, and the credentials now are those of {broker.name}.",
                     "Bring the credentials of its account back.",
                 )
-            orders = Orders(self._engine, broker.name)
-            self._router = Router(broker, orders, stand.limits, self._sleep, lambda: self._stand.lots)
-        return self._router
+            orders, number = Orders(self._engine, broker.name), line.number
+            line.router = Router(broker, orders, stand.limits, self._sleep, lambda: self._stands[number].lots)
+        return line.router
 
     def _sleep(self, seconds: float) -> None:
         if self._closing.wait(seconds):
             raise _LetGoError("let go")
 
-    def _round(self, stand: Stand) -> Body | None:
+    def _visit(self, line: _Line, stand: Stand) -> Body | None:
         """Do what is missing; what the session does not know yet."""
-        router = self._joined(stand)
+        router = self._joined(line, stand)
         if not stand.name:
             return {"state": "joined", "name": router.broker.name}
         router.limits = stand.limits
@@ -176,7 +213,7 @@ class Courier:
         wants = [want for want in stand.wants if not want.waits]
         for want in wants:
             self._carry(router, want)
-        if wants:
+        if any(self._unheard_of(router.orders, want) for want in wants):
             router.collect()
         if stand.away:  # first, since what is told may end the session
             return {"state": "back"}
@@ -225,6 +262,12 @@ class Courier:
     def _never(self, orders: Orders, want: Want, state: State, reason: str) -> None:
         """Nobody is to send it any more, also not a process that slept and has not heard of it."""
         orders.end(orders.write_down(_request(want), None, key=self._key(want)), state, reason)
+
+    def _unheard_of(self, orders: Orders, want: Want) -> bool:
+        """Whether executions of an order are missing here: they are asked for only then, since that costs most."""
+        chain = orders.chain(orders.name(self._key(want)))
+        known = sum(fill.qty_lots for each in chain for fill in orders.fills(each.client_id))
+        return sum(each.filled_lots for each in chain) > known
 
     def _of(self, orders: Orders, want: Want) -> Body | None:
         """What the session does not know of an order; its end is told with the last of its fills."""

@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from copy import copy
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -100,14 +101,25 @@ class Exchange:
                 f"{options.exchange} takes orders with credentials only.", f"Set {prefix}KEY and {prefix}SECRET."
             )
         self._ask(lambda: self._client.load_markets())
+        self._skew_ms = 0
+        self.sync()
+        self._sandbox = sandbox
+        self._trade(symbol)
+
+    def _trade(self, symbol: str) -> None:
         self._market = match(self._client, symbol, "spot")
         self._symbol = str(self._market["symbol"])
         self._instrument = instrument_of(self._client, self._market, None, None)
         self._filters = self._read_filters()
-        self._skew_ms = 0
-        self.sync()
         account = hashlib.sha256(str(self._client.apiKey).encode()).hexdigest()[:8]
-        self._name = f"{self._client.id}{' sandbox' if sandbox else ''}/{self._symbol}/{account}"
+        self._name = f"{self._client.id}{' sandbox' if self._sandbox else ''}/{self._symbol}/{account}"
+
+    def at(self, symbol: str) -> Exchange:
+        """Another market in the same account, over the same connection and within the same rate limit: the two must be
+        used in turn, not at once. Raises `UsageError` if there is none."""
+        other = copy(self)
+        other._trade(symbol)
+        return other
 
     @property
     def name(self) -> str:

@@ -1,7 +1,8 @@
-"""From what a session's spec says of its broker to a line to the exchange, everything checked that can be."""
+"""From what a session's spec says of its broker to lines to the exchange, everything checked that can be."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pregao.core.errors import UsageError
@@ -12,22 +13,36 @@ if TYPE_CHECKING:
     from pregao.sessions.brokers.exchange import Exchange
 
 
-def symbol_of(spec: SessionSpec) -> str:
-    """The market that the orders of a session go to, as its feed spells it."""
+def symbols_of(spec: SessionSpec) -> tuple[str, ...]:
+    """The markets that the orders of a session go to, as its feed spells them."""
     assert isinstance(spec.feed, Live)
-    return spec.feed.symbol
+    return spec.feed.symbol, *spec.feed.also
 
 
-def join(spec: SessionSpec, instrument: Instrument) -> Exchange:
-    """A line to the exchange that a session's orders go to.
+def lines(spec: SessionSpec, instruments: Sequence[Instrument]) -> Callable[[int], Exchange]:
+    """What opens the line to the market of an instrument, by its place in the session; they share one way to the
+    exchange, as `Exchange.at` says.
 
     Args:
-        instrument: what the session trades; its grids of prices and quantities must be the exchange's.
+        instruments: what the session trades; their grids of prices and quantities must be the exchange's.
 
-    Raises:
-        UsageError: without credentials or permission, or if the market there is another one.
-        PregaoError: if the exchange does not answer.
+    Returns:
+        It raises `UsageError` without credentials or permission, or if a market there is another one, and `PregaoError`
+        if the exchange does not answer.
     """
+    opened: list[Exchange] = []
+
+    def line(number: int) -> Exchange:
+        symbol = symbols_of(spec)[number]
+        broker = opened[0].at(symbol) if opened else _exchange(spec, symbol)
+        opened.append(broker)
+        _same_grids(instruments[number], broker)
+        return broker
+
+    return line
+
+
+def _exchange(spec: SessionSpec, symbol: str) -> Exchange:
     from pregao.market.sources import read_options
     from pregao.market.sources.ccxt import CcxtOptions
     from pregao.sessions.brokers.exchange import Exchange
@@ -36,7 +51,10 @@ def join(spec: SessionSpec, instrument: Instrument) -> Exchange:
     assert isinstance(wanted, ExchangeBroker)
     options = read_options(CcxtOptions, {"exchange": wanted.exchange, **wanted.options})
     assert isinstance(options, CcxtOptions)
-    broker = Exchange(options, symbol_of(spec), wanted.sandbox, wanted.confirmation)
+    return Exchange(options, symbol, wanted.sandbox, wanted.confirmation)
+
+
+def _same_grids(instrument: Instrument, broker: Exchange) -> None:
     theirs = broker.instrument
     for what in ("tick_size", "lot_size"):
         ours, their = getattr(instrument, what), getattr(theirs, what)
@@ -46,4 +64,3 @@ def join(spec: SessionSpec, instrument: Instrument) -> Exchange:
                 f"at {broker.name.partition('/')[0]}: what is decided here cannot be ordered there.",
                 "Follow the market of the same exchange.",
             )
-    return broker

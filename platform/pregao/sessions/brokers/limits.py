@@ -14,7 +14,8 @@ class Limits(NamedTuple):
 
     Attributes:
         order_value: most that one order may spend.
-        position_value: most that the position may be worth if everything that waits fills.
+        position_value: most that the position may be worth if everything that waits fills: what the account's other
+            instruments leave of what all of them may be worth together.
         waiting: most orders that may wait at a time.
         orders_a_minute: most orders sent in any 60 seconds, so that a strategy gone mad stays cheap.
     """
