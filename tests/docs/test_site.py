@@ -67,7 +67,9 @@ def test_opened_as_a_file_it_asks_nothing_of_the_network_and_can_be_searched(sit
         for name in ("index.html", "project/architecture.html", "reference/plugin-contract.html"):
             page.goto((site / name).as_uri())
         page.locator("input.md-search__input").fill("ambiguous bar")
-        expect(page.locator("a.md-search-result__link").first).to_contain_text("What happens inside a bar")
+        expect(page.locator("a.md-search-result__link").first).to_contain_text(
+            "What happens inside a bar", timeout=60_000
+        )
     assert any("search_index" in url for url in asked)
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:", "about:"))] == []
 

@@ -15,11 +15,12 @@ from typing import Any
 import psutil
 import pytest
 from free_ports import free_port
+from waiting import wait
 
 from pregao.operations.ports import is_free
 from pregao.operations.processes import answers, child_environment
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900)]
 
 PREGAO = str(Path(sys.executable).parent / "pregao")
 
@@ -43,7 +44,7 @@ class Up:
                 [PREGAO, "up", "--no-browser"], env=environment, stdout=file, stderr=file, start_new_session=True
             )
 
-    def until(self, look: Callable[[], Any], seconds: float = 90) -> Any:
+    def until(self, look: Callable[[], Any], seconds: float = 240) -> Any:
         deadline = time.monotonic() + seconds
         while not (seen := look()):
             assert self.process.poll() is None, self.said.read_text()
@@ -66,7 +67,7 @@ def up(environment: dict[str, str], home: Path) -> Iterator[Up]:
     yield started
     if started.process.poll() is None:
         started.process.terminate()
-        started.process.wait(60)
+        started.process.wait(180)
 
 
 def test_up_and_down(up: Up, home: Path) -> None:
@@ -80,7 +81,7 @@ def test_up_and_down(up: Up, home: Path) -> None:
     # A second one in the same folder: one sentence, the mend, status 1; the first does not notice.
     for command in ("up", "demo"):
         second = subprocess.run(
-            [PREGAO, command], env=up.environment, capture_output=True, text=True, timeout=60, check=False
+            [PREGAO, command], env=up.environment, capture_output=True, text=True, timeout=180, check=False
         )
         assert second.returncode == 1
         assert "already runs in this folder: `pregao up`" in second.stderr
@@ -88,7 +89,7 @@ def test_up_and_down(up: Up, home: Path) -> None:
         assert "Traceback" not in second.stderr
     # The doctor knows the ports as ours.
     doctor = subprocess.run(
-        [PREGAO, "doctor"], env=up.environment, capture_output=True, text=True, timeout=60, check=False
+        [PREGAO, "doctor"], env=up.environment, capture_output=True, text=True, timeout=180, check=False
     )
     assert (doctor.returncode, doctor.stdout.count("in use by `pregao up` of this folder")) == (0, 3)
 
@@ -101,8 +102,8 @@ def test_up_and_down(up: Up, home: Path) -> None:
     family = up.family()
     assert len(family) >= 5
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(60) == 0, up.said.read_text()
-    _, alive = psutil.wait_procs(family, timeout=5)
+    assert up.process.wait(180) == 0, up.said.read_text()
+    _, alive = psutil.wait_procs(family, timeout=30)
     assert not alive
     ports = [int(up.environment[f"PREGAO_{name}_PORT"]) for name in ("PANEL", "PREFECT", "MLFLOW")]
     assert all(is_free("127.0.0.1", port) for port in ports)
@@ -113,7 +114,7 @@ def test_up_and_down(up: Up, home: Path) -> None:
 def test_the_demo_does_not_begin_a_check_that_no_browser_can_make(environment: dict[str, str], home: Path) -> None:
     without = {**environment, "PREGAO_CHROMIUM": str(home / "nothing")}
     done = subprocess.run(
-        [PREGAO, "demo", "--check"], env=without, capture_output=True, text=True, timeout=60, check=False
+        [PREGAO, "demo", "--check"], env=without, capture_output=True, text=True, timeout=180, check=False
     )
     assert done.returncode == 1
     assert "Chromium" in done.stderr
@@ -123,11 +124,10 @@ def test_the_demo_does_not_begin_a_check_that_no_browser_can_make(environment: d
 
 def test_a_port_in_use_is_told_before_anything_starts(environment: dict[str, str], home: Path) -> None:
     port = int(environment["PREGAO_MLFLOW_PORT"])
-    taker = f"import socket, time; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); time.sleep(60)"
+    taker = f"import socket, time; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); time.sleep(180)"
     with subprocess.Popen([sys.executable, "-c", taker]) as other:
-        while is_free("127.0.0.1", port):
-            time.sleep(0.05)
-        done = subprocess.run([PREGAO, "up"], env=environment, capture_output=True, text=True, timeout=60, check=False)
+        wait(lambda: not is_free("127.0.0.1", port))
+        done = subprocess.run([PREGAO, "up"], env=environment, capture_output=True, text=True, timeout=150, check=False)
         other.kill()
     assert done.returncode == 1
     assert f"Port {port}, which the MLflow server needs" in done.stderr
@@ -149,5 +149,5 @@ def test_what_a_killed_one_leaves_is_ended_by_the_next(environment: dict[str, st
         second.until(lambda: not any(process.is_running() for process in family))
     finally:
         second.process.send_signal(signal.SIGTERM)  # in the middle of starting
-        assert second.process.wait(60) == 0, second.said.read_text()
+        assert second.process.wait(180) == 0, second.said.read_text()
     assert not second.record.exists()

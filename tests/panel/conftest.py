@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import shutil
 import time
@@ -48,6 +49,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory, yahoo: YahooServer) -> Itera
         for name in ("PREGAO_DATABASE_URL", "PREGAO_MLFLOW_URI", "PREGAO_PANEL_TOKEN", "PYTHONDONTWRITEBYTECODE"):
             patch.delenv(name, raising=False)
         settings.cache_clear()
+        importlib.import_module("warm_engine")  # a runner that compiles it shows no sign of life meanwhile
         Store().write(random_walk(1_500))
         running = Panel(home)
         running.serve()

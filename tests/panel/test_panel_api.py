@@ -19,7 +19,7 @@ from pregao.sessions.spec import SessionSpec
 def finished(panel: Any) -> str:
     """A session that has played 400 bars."""
     session_id = panel.session(feed={"speed": 0, "end": 1_700_000_040_000_000_000 + 400 * 60_000_000_000})
-    panel.run(session_id).join(240)  # where the engine has changed, it is compiled first
+    panel.play(session_id)
     return str(session_id)
 
 
@@ -225,28 +225,22 @@ def test_refusals_speak_the_language_of_the_request(panel: Any) -> None:
 
 
 def test_commands_reach_a_running_session(panel: Any) -> None:
-    session_id = panel.session(feed={"speed": 20})
+    session_id = panel.session(feed={"speed": 5})
     panel.run(session_id)
-    assert _wait(panel, session_id, "running")
+    _reaches(panel, session_id, "running")
     assert panel.http.post(f"/api/sessions/{session_id}/commands", json={"kind": "pause"}).status_code == 202
-    assert _wait(panel, session_id, "paused")
+    _reaches(panel, session_id, "paused")
     panel.http.post(f"/api/sessions/{session_id}/commands", json={"kind": "resume"})
-    assert _wait(panel, session_id, "running")
+    _reaches(panel, session_id, "running")
     panel.http.post(f"/api/sessions/{session_id}/commands", json={"kind": "stop"})
-    assert _wait(panel, session_id, "stopped")
+    _reaches(panel, session_id, "stopped")
     refused = panel.http.post(f"/api/sessions/{session_id}/commands", json={"kind": "pause"})
     assert refused.status_code == 422
     assert "stopped" in refused.json()["message"]
 
 
-def _wait(panel: Any, session_id: str, status: str) -> bool:
-    import time
-
-    for _ in range(200):
-        if panel.http.get(f"/api/sessions/{session_id}").json()["status"] == status:
-            return True
-        time.sleep(0.05)
-    return False
+def _reaches(panel: Any, session_id: str, status: str) -> None:
+    wait(lambda: panel.http.get(f"/api/sessions/{session_id}").json()["status"] == status)
 
 
 @pytest.mark.parametrize(
@@ -351,18 +345,18 @@ def test_the_equity_keeps_its_extremes(panel: Any, finished: str) -> None:
 
 
 def test_a_command_can_be_asked_for_its_outcome_and_a_paused_session_resumed(panel: Any) -> None:
-    session_id = panel.session(feed={"speed": 20})
+    session_id = panel.session(feed={"speed": 5})
     panel.run(session_id)
-    assert _wait(panel, session_id, "running")
+    _reaches(panel, session_id, "running")
     number = panel.http.post(f"/api/sessions/{session_id}/commands", json={"kind": "pause"}).json()["command"]
-    assert _wait(panel, session_id, "paused")
+    _reaches(panel, session_id, "paused")
     told = panel.http.get(f"/api/v1/sessions/{session_id}/commands/{number}").json()
     assert (told["kind"], told["outcome"]) == ("pause", "done")
     assert panel.http.post(f"/api/v1/sessions/{session_id}/resume").json()["launched"] is True
-    assert _wait(panel, session_id, "running")
+    _reaches(panel, session_id, "running")
     assert panel.http.get(f"/api/v1/sessions/{session_id}/commands/{number + 999}").status_code == 404
     panel.http.post(f"/api/sessions/{session_id}/commands", json={"kind": "stop"})
-    assert _wait(panel, session_id, "stopped")
+    _reaches(panel, session_id, "stopped")
     assert panel.http.post(f"/api/v1/sessions/{session_id}/resume").status_code == 422
 
 
@@ -427,7 +421,7 @@ def test_a_trade_that_ended_because_its_time_was_over_says_so(panel: Any) -> Non
         """How trades ended, and how many minutes each of those lasted."""
         feed = {"speed": 0, "end": START_NS + 600 * 60_000_000_000}
         session_id = panel.session(take_profit=90, stop_loss=90, feed=feed, **spec)
-        panel.run(session_id).join(120)
+        panel.play(session_id)
         found: dict[str, set[float]] = {}
         for trade in panel.http.get(f"/api/v1/sessions/{session_id}/trades?limit=1000").json():
             found.setdefault(trade["role"], set()).add((trade["exit"] - trade["entry"]) / 60)

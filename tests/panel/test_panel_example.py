@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ def test_the_example_starts_a_session_and_follows_it_to_the_end(panel: Any, tmp_
     assert process.stdout is not None
     found = re.match(r"Session (\S+) \(simulated money\)", process.stdout.readline())
     assert found is not None
-    time.sleep(0.2)
     panel.run(found[1])  # as the flow would: the test's panel has no Prefect
     told, _ = process.communicate(timeout=240)
     session = panel.http.get(f"/api/v1/sessions/{found[1]}").json()

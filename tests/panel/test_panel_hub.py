@@ -76,7 +76,7 @@ def test_viewers_who_join_at_any_moment_see_every_row_once(services: Services, s
             if i == 3:
                 writer.start()
             await asyncio.sleep(0.02)
-        found = await asyncio.wait_for(asyncio.gather(*viewers), 60)
+        found = await asyncio.wait_for(asyncio.gather(*viewers), 200)
         writer.join()
         assert hub.viewers == 0
         hub.stop()
@@ -138,13 +138,13 @@ def test_a_viewer_that_does_not_read_is_cut_off_and_resumes(
             if frame.startswith(b"id: 0\nevent: live"):
                 break
         await asyncio.to_thread(run, session_id, services.journal)  # it looks away all the time
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while hub.viewers:  # until it is cut off
                 await asyncio.sleep(0.01)
         async for frame in events:
             if b"event: rows" in frame:
                 numbers += [row["s"] for row in json.loads(frame.decode().split("data: ")[1])]
-        rest = await asyncio.wait_for(follow(hub, session_id, numbers[-1] if numbers else 0), 30)
+        rest = await asyncio.wait_for(follow(hub, session_id, numbers[-1] if numbers else 0), 120)
         hub.stop()
         return numbers, rest
 
@@ -154,7 +154,9 @@ def test_a_viewer_that_does_not_read_is_cut_off_and_resumes(
     assert numbers + rest == list(range(1, last + 1))
 
 
-def test_stopping_ends_every_stream(services: Services, session_id: str) -> None:
+def test_stopping_ends_every_stream(services: Services, session_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "KEEPALIVE_S", 600.0)  # at the next of which they would end, too
+
     async def scene() -> None:
         hub = stream.Hub(services)
         hub.start()
@@ -167,6 +169,6 @@ def test_stopping_ends_every_stream(services: Services, session_id: str) -> None
         while hub.viewers < 3:
             await asyncio.sleep(0.01)
         threading.Thread(target=hub.stop).start()  # as from a signal handler
-        await asyncio.wait_for(asyncio.gather(*viewers), 5)
+        await asyncio.wait_for(asyncio.gather(*viewers), 60)
 
     asyncio.run(scene())

@@ -104,7 +104,7 @@ def test_inside_all_works_and_who_leaves_is_outside_in_the_chosen_language(guess
     page.fill("#password", PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_selector("#topbar")
-    session_id = guessed.session(feed={"speed": 50})
+    session_id = guessed.session(feed={"speed": 10})
     guessed.run(session_id)
     page.goto(f"{guessed.address}/?session={session_id}")
     page.wait_for_function("Number(document.querySelector('.pg-live')?.dataset.seq) > 20")

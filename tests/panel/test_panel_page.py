@@ -11,6 +11,7 @@ import pytest
 from probe_market import INSTRUMENT, START_NS
 from sqlalchemy import text as sql
 from visitors import PHONE
+from waiting import wait
 
 from pregao.features import words as features
 from pregao.sessions.spec import SessionSpec
@@ -23,10 +24,9 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def running(panel: Any) -> str:
     """A session some trades into the market, whose runner has let go for now."""
-    session_id = panel.session(feed={"speed": 300, "start": START_NS + 300 * 60_000_000_000})
+    session_id = panel.session(feed={"speed": 60, "start": START_NS + 300 * 60_000_000_000})
     panel.run(session_id)
-    while panel.journal.session(session_id).trades_count < 8:
-        time.sleep(0.05)
+    wait(lambda: panel.journal.session(session_id).trades_count >= 4)
     panel.let_go()
     assert panel.journal.session(session_id).status == "running"
     return str(session_id)
@@ -38,24 +38,25 @@ def test_the_value_of_the_operation_moves_as_rows_are_committed(panel: Any, visi
     first = visitor.wait_text("equity", r"\d")
     assert visitor.text("status") == "running"
     panel.run(running)
-    seen = {first}
-    for _ in range(500):
-        seen.add(visitor.text("equity"))
-        if len(seen) > 4:
-            break
-        page.wait_for_timeout(40)
+    seen = [first]
+    fresh = (
+        "seen => { const text = document.querySelector('[data-bind=equity]').innerText;"
+        " return !seen.includes(text) && { text }; }"
+    )
+    while len(seen) < 5:
+        seen.append(page.wait_for_function(fresh, arg=seen).json_value()["text"])
     panel.let_go()
-    assert len(seen) > 4
     row = panel.journal.session(running)
+    visitor.wait_row(row.last_seq)
     visitor.wait_text("equity", re.escape(f"{row.equity:,.2f}"))
     sign = "+" if row.pnl > 0 else "\u2212"
-    assert visitor.text("pnl") == f"{sign}{abs(row.pnl):,.2f}"
-    assert int(page.locator(".pg-live").get_attribute("data-markers")) >= 16
-    assert int(page.locator(".pg-live").get_attribute("data-bars")) > row.bars
+    visitor.wait_text("pnl", f"^{re.escape(f'{sign}{abs(row.pnl):,.2f}')}$")
+    page.wait_for_function("Number(document.querySelector('.pg-live').dataset.markers) >= 8")
+    page.wait_for_function("n => Number(document.querySelector('.pg-live').dataset.bars) > n", arg=row.bars)
     page.wait_for_function(
         "n => document.querySelectorAll('[data-part=trades] tbody tr').length === n", arg=min(row.trades_count, 100)
     )
-    assert page.locator(".pg-decisions li").count() > 5
+    page.wait_for_selector(".pg-decisions li >> nth=5")
     assert page.locator("[data-part=synthetic]").is_visible()
     assert page.locator("#topbar .money").inner_text().lower() == "simulated money"
 
@@ -93,9 +94,10 @@ def test_a_session_whose_orders_go_to_an_exchange_says_so(
     told = panel.http.get(f"/api/v1/sessions/{session_id}").json()
     assert told["broker"] == ("binance sandbox" if sandbox else "binance")
     assert told["money"] == ("sandbox" if sandbox else "real")
-    page = visit(locale=locale).open(f"/?session={session_id}")
+    visitor = visit(locale=locale)
+    page = visitor.open(f"/?session={session_id}")
     page.wait_for_selector(f"#topbar .money >> text='{said}'")
-    assert page.locator("[data-bind=speed]").inner_text() == ("live" if locale == "en-US" else "ao vivo")
+    visitor.wait_text("speed", "^live$" if locale == "en-US" else "^ao vivo$")
     badge = page.locator(".pg-sessionbar [data-part=money]")
     assert badge.inner_text().lower() == said
     assert badge.get_attribute("data-money") == told["money"]
@@ -107,7 +109,7 @@ def test_a_session_whose_orders_go_to_an_exchange_says_so(
 
 
 def test_the_chart_follows_a_session_from_its_first_bar(panel: Any, visit: Any) -> None:
-    session_id = panel.session(feed={"speed": 150, "start": START_NS + 300 * 60_000_000_000})
+    session_id = panel.session(feed={"speed": 100, "start": START_NS + 300 * 60_000_000_000})
     visitor = visit()
     page = visitor.open(f"/?session={session_id}")
     visitor.wait_text("status", "waiting")
@@ -127,7 +129,7 @@ def test_the_chart_follows_a_session_from_its_first_bar(panel: Any, visit: Any) 
 
 
 def test_levels_of_an_open_position_are_on_the_page(panel: Any, visit: Any) -> None:
-    session_id = panel.session(strategy="buy-and-hold", config={}, take_profit=90, stop_loss=90, feed={"speed": 40})
+    session_id = panel.session(strategy="buy-and-hold", config={}, take_profit=90, stop_loss=90, feed={"speed": 10})
     panel.run(session_id)
     visitor = visit()
     page = visitor.open(f"/?session={session_id}")
@@ -135,8 +137,7 @@ def test_levels_of_an_open_position_are_on_the_page(panel: Any, visit: Any) -> N
     visitor.wait_text("open", r".+ open · [\d,.]+ % of the equity")
     page.wait_for_selector("[data-part=position] tbody tr >> text=stop loss")
     assert page.locator("[data-part=position] dd").nth(0).inner_text() == "Long"
-    assert page.locator("[data-command=flatten]").is_visible()
-    page.click("[data-command=flatten]")
+    page.click("[data-command=flatten]")  # it is there once the session is known to hold something
     visitor.wait_text("position", "Flat|Long")
     page.click("[data-command=pause]")
     visitor.wait_text("status", "paused")
@@ -161,18 +162,22 @@ def test_a_reload_and_a_restart_of_the_panel_show_the_same(panel: Any, visit: An
     page.wait_for_function("n => document.querySelector('.pg-live').dataset.bars === n", arg=bars)
     page.goto(panel.address)  # without the link: the browser remembers
     assert visitor.wait_text("equity", r"\d") == equity
-    assert f"session={running}" in page.url
+    assert visitor.session() == running
 
     panel.end()
     try:
         visitor.wait_text("feed", "reconnecting")
         panel.run(running)  # the session goes on while nobody can see it
-        page.wait_for_timeout(300)
+        wait(lambda: panel.journal.session(running).bars > row.bars + 10)
     finally:
         panel.let_go()
         panel.serve()
     row = panel.journal.session(running)
+    visitor.wait_row(row.last_seq)
     visitor.wait_text("equity", re.escape(f"{row.equity:,.2f}"))
+    with panel.journal.writing() as connection:  # it took a while: as if its runner had just shown itself
+        beat = {"now": time.time_ns() + 60 * 10**9, "id": running}
+        connection.execute(sql("UPDATE sessions SET heartbeat_ns = :now WHERE id = :id"), beat)
     visitor.wait_text("feed", "live")
     shown = page.evaluate("Pregao.streams.values().next().value.rows.map((row) => row.s)")
     assert shown == list(range(1, row.last_seq + 1))
@@ -214,10 +219,34 @@ def test_the_ticket_answers_as_one_types_and_start_keeps_the_session(panel: Any,
     page.click("#start")
     page.wait_for_selector(".pg-verdict >> text=nothing runs it yet")
     visitor.wait_text("status", "waiting")
-    spec = panel.journal.session(page.url.split("session=")[1]).spec
+    spec = panel.journal.session(visitor.session()).spec
     assert (spec.instrument, spec.strategy, spec.config) == (INSTRUMENT.key, "ma-cross", {"fast": 5})
     assert (spec.entry_value, spec.take_profit) == (500, 3)
     assert spec.feed.start == 1_700_006_400 * 10**9
+
+
+def test_an_answer_that_was_overtaken_changes_nothing(visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict .first >> text=1,000.00 USDT in TEST/USDT")
+    let_go = visitor.hold("765")
+    with page.expect_request(lambda request: "765" in (request.post_data or "")):
+        page.fill("#f-entry_value input", "765")
+    page.click("#start")
+    page.wait_for_selector(".pg-verdict >> text=nothing runs it yet")
+    let_go()
+    assert "nothing runs it yet" in page.inner_text(".pg-verdict")
+
+
+def test_what_was_typed_is_kept_before_the_server_has_answered(visit: Any) -> None:
+    visitor = visit()
+    page = visitor.open("/?session=")
+    page.wait_for_selector(".pg-verdict .first >> text=1,000.00 USDT in TEST/USDT")
+    visitor.hold("765")
+    with page.expect_request(lambda request: "765" in (request.post_data or "")):
+        page.fill("#f-entry_value input", "765")
+    page.reload()
+    page.wait_for_selector(".pg-verdict .first >> text=765.00 USDT in TEST/USDT")
 
 
 def test_portuguese_by_the_browser_and_by_choice(panel: Any, visit: Any, running: str) -> None:
@@ -225,7 +254,7 @@ def test_portuguese_by_the_browser_and_by_choice(panel: Any, visit: Any, running
     page = brazilian.open(f"/?session={running}")
     brazilian.wait_text("status", "rodando")
     assert page.get_attribute("html", "lang") == "pt-BR"
-    assert page.locator("#f-entry_value").inner_text().startswith("Valor de entrada")
+    page.wait_for_selector("#f-entry_value >> text=/^Valor de entrada/")
     page.wait_for_selector(".pg-verdict >> text=Dinheiro simulado.")
     assert re.fullmatch(r"[\d.]+,\d\d", brazilian.wait_text("equity", r"\d"))
 
@@ -275,6 +304,7 @@ def test_the_colours_are_those_that_the_browser_asks_for_until_the_person_choose
     assert page.evaluate(BACKGROUND) == other
     page.reload()
     page.wait_for_selector("#look-theme")
+    page.wait_for_function("frames_seen.size")
     assert page.evaluate("[...frames_seen]") == [other]
 
 
@@ -284,15 +314,15 @@ def test_a_phone_shows_the_figures_first_and_nothing_wider_than_itself(visit: An
     visitor.wait_text("equity", r"\d")
     assert page.locator("[data-bind=pnl]").bounding_box()["y"] < PHONE["height"] / 2
     assert page.locator("#topbar .money").is_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert visitor.overflow() <= 0
     for name in ("sessions", "models"):
         visitor.open(f"/{name}")
         page.wait_for_selector("#page .pg-blank, #page table")
-        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+        assert visitor.overflow() <= 0
 
 
 def test_all_sessions_are_listed_and_steered(panel: Any, visit: Any) -> None:
-    running = panel.session(feed={"speed": 20})
+    running = panel.session(feed={"speed": 5})
     panel.run(running)
     visitor = visit()
     page = visitor.open("/sessions")
@@ -311,6 +341,22 @@ def test_all_sessions_are_listed_and_steered(panel: Any, visit: Any) -> None:
     page.click("[data-filter=past]")
     row.get_by_role("link", name="Open").click()
     visitor.wait_text("status", "stopped")
+
+
+def test_what_is_pressed_in_the_list_stays_until_it_is_let_go(panel: Any, visit: Any) -> None:
+    running = panel.session(feed={"speed": 5})
+    panel.run(running)
+    page = visit().open("/sessions")
+    row = page.locator(f"tr[data-session={running}]")
+    button = row.get_by_role("button", name="Pause")
+    button.hover()
+    page.mouse.down()
+    for _ in range(2):  # it has moved on, and the list is told so
+        bars = panel.journal.session(running).bars
+        wait(lambda: panel.journal.session(running).bars > bars)  # noqa: B023
+        page.wait_for_event("response", lambda answer: answer.url.endswith("/api/v1/sessions"))
+    page.mouse.up()
+    row.get_by_text("paused").wait_for()
 
 
 def test_a_strategy_and_its_settings_are_told_in_portuguese(panel: Any, visit: Any) -> None:
@@ -337,7 +383,7 @@ def test_sessions_are_compared_audited_traced_and_cloned(panel: Any, visit: Any)
             "seed": 9,
         }
         feed = {"speed": 0, "start": START_NS, "end": START_NS + 200 * 60_000_000_000}
-        panel.run(panel.session(feed=feed, **spec, **others)).join(60)
+        panel.play(panel.session(feed=feed, **spec, **others))
     newest, other = (row.id for row in panel.journal.sessions()[:2])
     visitor = visit()
     page = visitor.open("/sessions")
@@ -350,7 +396,7 @@ def test_sessions_are_compared_audited_traced_and_cloned(panel: Any, visit: Any)
     page.click("#page button.primary")
     page.wait_for_selector(".pg-comparison tbody tr >> text=Sharpe ratio")
     assert page.locator(".pg-comparison thead th small").all_inner_texts() == [newest, other]
-    assert page.locator(".pg-comparison canvas").count() > 0
+    page.wait_for_selector(".pg-comparison canvas")
     visitor.shoot("sessions-compared-desktop-dark")
     page.keyboard.press("Escape")
 
@@ -370,14 +416,13 @@ def test_sessions_are_compared_audited_traced_and_cloned(panel: Any, visit: Any)
     page.get_by_text("no field for all that this session was asked: the seed.").wait_for()
     page.wait_for_selector(".pg-verdict .first")
     page.wait_for_function("document.querySelector('#f-strategy input')?.value === 'Buy and hold'")
-    assert page.is_checked("#f-trailing input")
-    assert page.input_value("#f-risk input") == "Balanced"
+    page.wait_for_selector("#f-trailing input:checked")
+    page.wait_for_function("document.querySelector('#f-risk input').value === 'Balanced'")
     page.wait_for_selector("#m-risk >> text=Closes and pauses 1,851.75 USDT below the peak.")
-    assert "clone" not in page.url
-    page.wait_for_timeout(600)  # the ticket is checked
+    visitor.no_longer_named("clone")
     page.click("#start")  # also what is in the closed parts of the form is as it was
     page.wait_for_selector(".pg-verdict >> text=nothing runs it yet")
-    asked, again = (panel.journal.session(one).spec for one in (newest, page.url.split("session=")[1]))
+    asked, again = (panel.journal.session(one).spec for one in (newest, visitor.session()))
     beside = {"feed", "seed"}
     assert again.model_dump(exclude=beside) == asked.model_dump(exclude=beside)
     assert again.feed == asked.feed.model_copy(update={"end": again.feed.end})  # the ticket plays to the end
@@ -464,12 +509,16 @@ def test_a_link_to_a_session_that_is_gone_leads_to_the_ticket(visit: Any) -> Non
     page = visitor.open("/?session=gone-0000")
     page.wait_for_selector("#pg-say >> text=gone-0000")
     page.wait_for_selector(".pg-verdict >> text=TEST/USDT")
-    assert "session=" not in page.url
+    visitor.no_longer_named("session")
     visitor.forgive("404")
 
 
-def test_eight_tabs_share_one_connection_whatever_sessions_they_show(panel: Any, visit: Any, running: str) -> None:
+def test_eight_tabs_share_one_connection_whatever_sessions_they_show(panel: Any, visit: Any) -> None:
     """A browser allows six connections to a host; one a session, the seventh tab would get no answer to anything."""
+    running = panel.session(feed={"speed": 20})
+    panel.run(running)
+    wait(lambda: panel.journal.session(running).bars > 20)
+    panel.let_go()
     others = [panel.session(feed={"speed": 100, "start": START_NS + 300 * 60_000_000_000}) for _ in range(5)]
     shown = [running, *others, running, running]
     visitor = visit()
@@ -490,19 +539,21 @@ def test_eight_tabs_share_one_connection_whatever_sessions_they_show(panel: Any,
         rows = tab.evaluate("Pregao.streams.values().next().value.rows.map((row) => row.s)")
         assert rows == list(range(1, last + 1))  # no gap, nothing twice
     tabs[1].close()
+    last = panel.journal.session(running).last_seq
     panel.run(running)
-    tabs[0].wait_for_function(
-        "last => Number(document.querySelector('.pg-live').dataset.seq) > last",
-        arg=panel.journal.session(running).last_seq,
-    )
+    tabs[0].wait_for_function("last => Number(document.querySelector('.pg-live').dataset.seq) > last", arg=last)
 
 
 def test_without_a_shared_worker_it_works_alike(panel: Any, visit: Any, running: str) -> None:
     visitor = visit()
     visitor.open(f"/?session={running}&noworker=1")
-    visitor.wait_text("equity", r"\d")
+    before = visitor.wait_text("equity", r"\d")
+
+    def moved() -> bool:
+        return f"{panel.journal.session(running).equity:,.2f}" != before
+
     panel.run(running)
-    time.sleep(0.5)
+    wait(moved)
     panel.let_go()
     visitor.wait_text("equity", re.escape(f"{panel.journal.session(running).equity:,.2f}"))
 

@@ -18,7 +18,7 @@ MINUTE_NS = 60_000_000_000
 def over(panel: Any) -> str:
     """A session that has ended, with some trades."""
     session_id = panel.session(feed={"speed": 0, "end": START_NS + 300 * MINUTE_NS}, take_profit=1, stop_loss=1)
-    panel.run(session_id).join(60)
+    panel.play(session_id)
     row = panel.journal.session(session_id)
     assert (row.status, row.bars) == ("finished", 300)
     assert row.trades_count > 3
@@ -40,7 +40,7 @@ def test_an_audit_finds_the_session_identical_to_the_backtest(panel: Any, over: 
 
 def test_an_audit_names_the_row_that_was_edited(panel: Any) -> None:
     session_id = panel.session(feed={"speed": 0, "end": START_NS + 120 * MINUTE_NS})
-    panel.run(session_id).join(60)
+    panel.play(session_id)
     seq = next(row.seq for row in panel.journal.rows(session_id, 0, 1_000) if row.kind == "fill")
     edit = text("UPDATE journal SET body = replace(body, :was, :now) WHERE session_id = :id AND seq = :seq")
     values = {"was": '"fee":', "now": '"fee":1', "id": session_id, "seq": seq}

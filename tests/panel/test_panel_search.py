@@ -50,7 +50,7 @@ def test_a_company_is_found_by_its_name_followed_and_stopped(panel: Any, visit: 
     page.wait_for_selector(".pg-verdict .first >> text=NEWCO")
     page.click("#start")
     visitor.wait_text("status", "waiting")
-    session_id = page.url.split("session=")[1]
+    session_id = visitor.session()
     spec = panel.journal.session(session_id).spec
     assert (spec.instrument, spec.feed.symbol) == ("yfinance/yahoo/NEWCO", "NEWCO")
     panel.run(session_id)
@@ -97,6 +97,19 @@ def test_a_symbol_is_chosen_by_the_keys(visit: Any, yahoo: YahooServer) -> None:
     assert page.input_value(FIELD) == "GONE"
 
 
+def test_what_was_found_stays_told_when_an_edit_of_before_is_answered(visit: Any, yahoo: YahooServer) -> None:
+    visitor = visit()
+    page = stocks(visitor)
+    let_go = visitor.hold("765")
+    with page.expect_request(lambda request: "765" in (request.post_data or "")):
+        page.fill("#f-entry_value input", "765")
+    typed(page, "newc")
+    page.wait_for_selector(f"{HINT} >> text=1 found at Yahoo Finance for “newc”")
+    let_go()
+    assert "for “newc”" in page.inner_text(HINT)
+    assert page.locator(OPTIONS).count() == 1
+
+
 def test_further_companies_of_the_account_are_found_by_their_names(visit: Any, yahoo: YahooServer) -> None:
     visitor = visit()
     page = stocks(visitor)
@@ -115,6 +128,7 @@ def test_further_companies_of_the_account_are_found_by_their_names(visit: Any, y
         assert page.input_value("#f-also input") == ""
     page.click("#f-also input")
     page.keyboard.type("old ec", delay=40)
+    page.wait_for_selector("#m-also >> text=1 found at Yahoo Finance for “old ec”")  # not of a part of it
     page.click(OPTIONS)
     page.wait_for_selector(".pg-verdict .first >> text=in each of NEWCO, GE, PENNY and OLD,")
     page.reload()
@@ -143,17 +157,17 @@ def test_the_page_says_that_it_searches_that_there_is_nothing_and_why_there_was_
     page.click("#f-asset_class label:nth-of-type(2)")
     page.wait_for_selector(f"{HINT} >> text=/Digite parte de um nome ou símbolo|Apple Inc/")
     yahoo.fail(search=True, wait_s=1.0)
-    typed(page, "xyzzy")
+    page.fill(FIELD, "xyzzy")  # at once: who types slowly searches for a part of it, too
     page.wait_for_selector(f"{HINT} >> text=Buscando na Yahoo Finance…")
     page.wait_for_selector(f"{HINT} >> text=A Yahoo Finance não tem nada desse tipo para “xyzzy”")
     assert page.locator(OPTIONS).count() == 0
     yahoo.fail(search=True, status=429, headers={"Retry-After": "60"})
-    typed(page, "penny")
+    page.fill(FIELD, "penny")
     page.wait_for_selector(f"{HINT} >> text=Não dá para buscar na Yahoo Finance agora")
     said = page.inner_text(HINT)
     assert "pede que o deixem em paz por um tempo (429). Tente de novo em 60 s." in said
     yahoo.fail(search=True, times=100, hang_up=True)
-    typed(page, "commonwealth")
+    page.fill(FIELD, "commonwealth")
     page.wait_for_selector(f"{HINT} >> text=Verifique a rede e tente de novo mais tarde")
     yahoo.faults.clear()
     typed(page, "old ec")  # it answers again

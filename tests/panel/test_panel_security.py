@@ -88,7 +88,7 @@ def test_a_page_may_load_and_ask_nothing_from_elsewhere(panel: Any) -> None:
 def test_what_is_no_page_of_gradios_is_strict(panel: Any) -> None:
     """Files, Gradio's own answers, refusals, a stream, a report, the login page: none of them may run a script."""
     session_id = panel.session(feed={"speed": 0, "end": START_NS + 200 * 60_000_000_000})
-    panel.run(session_id).join(60)
+    panel.play(session_id)
     page = {"Accept": "text/html"}
     asked = [
         panel.http.get("/ui/early.js"), panel.http.get("/ui/stream-worker.js"), panel.http.get("/gradio_api/info"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from probe_market import INSTRUMENT, of_grid, random_walk
 from visitors import PHONE
+from waiting import wait
 
 from pregao.core.bars import Bars
 from pregao.market.store import Store
@@ -42,8 +43,7 @@ def begin(panel: Any, markets: None) -> Any:
         session_id: str = panel.session(**asked)
         if bars:
             panel.run(session_id)
-            while panel.journal.session(session_id).bars < bars:
-                time.sleep(0.02)
+            wait(lambda: panel.journal.session(session_id).bars >= bars)
             panel.let_go()
         return session_id
 
@@ -57,7 +57,7 @@ def held(panel: Any, session_id: str) -> list[bool]:
 def test_the_api_starts_tells_and_steers_several(panel: Any, markets: None) -> None:
     values = {
         "instrument": INSTRUMENT.key, "also": [FINE.key, COARSE.key], "timeframe": "1m", "strategy": "ma-cross",
-        "config": {"fast": 3, "slow": 8}, "feed": {"kind": "replay", "speed": 400},
+        "config": {"fast": 3, "slow": 8}, "feed": {"kind": "replay", "speed": 50},
     }  # fmt: skip
     wrong = panel.http.post("/api/v1/sessions", json=values | {"also": [FINE.key, FINE.key]})
     assert wrong.status_code == 422
@@ -68,8 +68,7 @@ def test_the_api_starts_tells_and_steers_several(panel: Any, markets: None) -> N
     assert started.status_code == 201
     session_id = started.json()["session"]
     panel.run(session_id)
-    while sum(held(panel, session_id) if panel.journal.session(session_id).bars else []) < 2:
-        time.sleep(0.02)
+    wait(lambda: panel.journal.session(session_id).bars and sum(held(panel, session_id)) >= 2)
     told = panel.http.get(f"/api/v1/sessions/{session_id}").json()
     assert told["instrument"]["key"] == INSTRUMENT.key
     assert [each["symbol"] for each in told["also"]] == ["FINE/USDT", "COARSE/USDT"]
@@ -99,7 +98,7 @@ def test_three_instruments_from_the_form_to_the_end(panel: Any, markets: None, v
     page.click("#f-instrument input")
     page.click("#f-instrument [role=option]:has-text('TEST/USDT')")
     page.wait_for_selector(".pg-verdict >> text=Up to 1,000.00 USDT in TEST/USDT")
-    assert page.locator("[role=tablist]").count() == 1  # position, orders and trades only
+    page.wait_for_function("document.querySelectorAll('[role=tablist]').length === 1")  # of positions and trades only
     page.click("#f-strategy input")
     page.click("[role=option]:has-text('Moving-average')")
     for name in ("FINE/USDT", "COARSE/USDT"):
@@ -112,7 +111,7 @@ def test_three_instruments_from_the_form_to_the_end(panel: Any, markets: None, v
     page.wait_for_selector(".pg-verdict >> text=at most 3,000.00 USDT together")
     page.click("#start")
     page.wait_for_selector(".pg-verdict >> text=nothing runs it yet")
-    session_id = page.url.split("session=")[1].split("&")[0]
+    session_id = visitor.session()
     spec = panel.journal.session(session_id).spec
     assert (spec.instrument, set(spec.also)) == (INSTRUMENT.key, {FINE.key, COARSE.key})
 
@@ -150,9 +149,9 @@ def test_a_tab_shows_its_own_candles_and_marks(panel: Any, begin: Any, visit: An
 
     assert len({fills.count(book) for book in range(3)}) > 1
     shows(0)
-    assert visitor.text("equity") == f"{row.equity:,.2f}"
+    visitor.wait_text("equity", f"^{re.escape(f'{row.equity:,.2f}')}$")
     open_now = sum(held(panel, session_id))
-    assert visitor.text("position") == (f"{open_now} open" if open_now else "Flat")
+    visitor.wait_text("position", f"^{open_now} open$" if open_now else "^Flat$")
     page.focus(".pg-books [aria-selected=true]")
     page.keyboard.press("ArrowRight")
     shows(1)
@@ -169,22 +168,20 @@ def test_a_tab_shows_its_own_candles_and_marks(panel: Any, begin: Any, visit: An
     page.wait_for_selector(".pg-decisions .of >> text=COARSE/USDT")
     for theme in ("dark", "light"):
         visitor.theme(theme)
-        page.wait_for_timeout(400)  # colours change gradually
         assert visitor.barriers() == []
     page.select_option("[data-part=choice]", "")
-    assert page.locator(".pg-books").count() == 0
-    assert "instrument=" not in page.url
+    page.wait_for_selector(".pg-books", state="detached")
+    visitor.no_longer_named("instrument")
 
 
 @pytest.mark.browser
 def test_one_of_two_proposals_is_accepted_and_one_position_closed(panel: Any, begin: Any, visit: Any) -> None:
     session_id = begin(
         mode="approve", strategy="buy-and-hold", config={}, approval_bars=900, take_profit=90, stop_loss=90,
-        feed={"speed": 60},
+        feed={"speed": 5},
     )  # fmt: skip
     panel.run(session_id)
-    while len(panel.journal.session(session_id).proposals) < 2:
-        time.sleep(0.02)
+    wait(lambda: len(panel.journal.session(session_id).proposals) >= 2)
     visitor = visit()
     page = visitor.open(f"/?session={session_id}")
     page.wait_for_selector(".pg-proposal:not([hidden]) >> nth=1")

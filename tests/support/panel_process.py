@@ -23,7 +23,9 @@ from pregao.sessions.runtime import run
 
 PASSWORD = "maritaca na varanda"
 """Of the panel, where a test locks it."""
-READY_S = 90.0
+READY_S = 180.0
+END_S = 20.0
+"""Within which the panel ends by itself; then it is killed."""
 
 
 class Panel:
@@ -34,7 +36,7 @@ class Panel:
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.journal = Journal()
-        self.http = httpx.Client(base_url=self.address, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=self.address, timeout=120, trust_env=False)
         self._process: subprocess.Popen[str] | None = None
         self._runners: list[tuple[threading.Event, threading.Thread]] = []
 
@@ -60,7 +62,7 @@ class Panel:
         begun = time.monotonic()
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(20)
+            self._process.wait(END_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
@@ -93,11 +95,19 @@ class Panel:
         self._runners.append((stop, thread))
         return thread
 
+    def play(self, session_id: str) -> None:
+        """Run a session to its end; where the engine has changed, it is compiled first."""
+        thread = self.run(session_id)
+        thread.join(240)
+        assert not thread.is_alive()
+
     def let_go(self) -> None:
         """End the runners; their sessions stay as they are."""
-        for stop, thread in self._runners:
+        for stop, _ in self._runners:
             stop.set()
-            thread.join(10)
+        for _, thread in self._runners:
+            thread.join(60)
+            assert not thread.is_alive()
         self._runners.clear()
 
 

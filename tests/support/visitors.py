@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Visitor:
 
     def window(self) -> Any:
         page = self.context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(60_000)  # a busy machine draws slowly
         page.on("request", lambda request: self._check(request.url))
         page.on("pageerror", lambda error: self._said.append(str(error)))
         page.on("console", lambda said: self._said.append(said.text) if said.type == "error" else None)
@@ -87,14 +87,53 @@ class Visitor:
         return str(self.page.locator(f"[data-bind={name}]").first.inner_text())
 
     def wait_text(self, name: str, pattern: str) -> str:
-        shown = "document.querySelector(`[data-bind=${name}]`)?.innerText ?? ''"
+        found = (
+            "([name, pattern]) => { const text = document.querySelector(`[data-bind=${name}]`)?.innerText ?? '';"
+            " return new RegExp(pattern).test(text) && { text }; }"
+        )
         try:
-            self.page.wait_for_function(f"([name, pattern]) => new RegExp(pattern).test({shown})", arg=[name, pattern])
+            return str(self.page.wait_for_function(found, arg=[name, pattern]).json_value()["text"])
         except TooLongError as error:
             said = [each.inner_text() for each in self.page.locator("[data-part=notice], #pg-say").all()]
             told = f"{name} is {self.text(name)!r}, not {pattern!r}; the page says {said}; the console {self.errors}"
             raise AssertionError(told) from error
-        return self.text(name)
+
+    def wait_row(self, number: int) -> None:
+        """Wait until the row of that number is the last that the page has of its session; it may load itself again."""
+        last = "number => window.Pregao?.streams?.values().next().value?.seq === number"
+        self.page.wait_for_function(last, arg=number)
+
+    def session(self) -> str:
+        """The id of the session that the address names, once it names one."""
+        named = "new URLSearchParams(location.search).get('session')"
+        return str(self.page.wait_for_function(named).json_value())
+
+    def no_longer_named(self, name: str) -> None:
+        """Wait until the address has no such parameter."""
+        self.page.wait_for_function("name => !new URLSearchParams(location.search).has(name)", arg=name)
+
+    def hold(self, word: str) -> Callable[[], None]:
+        """Hold back the answer to the next request of the ticket with that word in it; returns what lets it go."""
+        met: list[Any] = []
+        held: list[tuple[Any, Any]] = []
+
+        def keep(route: Any) -> None:
+            if met or word not in (route.request.post_data or ""):
+                route.continue_()
+                return
+            met.append(route)
+            held.append((route, route.fetch()))
+
+        def let_go() -> None:
+            while not held:
+                self.page.wait_for_timeout(20)
+            [(late, answer)] = held
+            with self.page.expect_event("requestfinished", lambda request: request == late.request):
+                late.fulfill(response=answer)
+            self.page.wait_for_timeout(500)  # what comes of it has come: nothing may
+
+        self.page.route("**/gradio_api/**", keep)
+        return let_go
 
     def forgive(self, *parts: str) -> None:
         """What the console says of something that the test itself took away, or asked for in vain, is no error: a page
@@ -108,6 +147,8 @@ class Visitor:
 
     def barriers(self) -> list[str]:
         """What axe finds serious or critical on the page as it stands: rule, impact, element."""
+        moves = "document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === 'running')"
+        self.page.wait_for_function(f"!{moves}")  # colours change gradually
         found = _axe.run(self.page).response["violations"]
         return [
             f"{rule['id']} ({rule['impact']}): {node['html'][:160]}: {_why(node)}"
@@ -118,7 +159,9 @@ class Visitor:
 
     def overflow(self) -> int:
         """Pixels by which the page is wider than the window."""
-        return int(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))
+        drawn = "new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
+        self.page.evaluate(drawn)  # a chart takes the size of its place a frame later
+        return int(self.page.evaluate("document.documentElement.scrollWidth")) - int(self.page.viewport_size["width"])
 
     def shoot(self, name: str, full_page: bool = False) -> None:
         """Take a picture for the documents, if pictures are asked for: few colours, small files."""
@@ -146,9 +189,11 @@ def visitors(browser: Any, address: str) -> Iterator[Any]:
         made.append(Visitor(browser, address, **options))
         return made[-1]
 
-    yield visitor
-    for each in made:
-        each.context.close()
+    try:
+        yield visitor
+    finally:
+        for each in made:
+            each.context.close()
     outside, errors = ([one for each in made for one in getattr(each, name)] for name in ("outside", "errors"))
     assert not outside, outside
     assert not errors, errors

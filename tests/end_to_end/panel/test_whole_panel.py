@@ -92,7 +92,7 @@ def test_two_sessions_are_compared_and_one_is_audited(stack: Any, visit: Any, lo
     page.click(".pg-head button.primary")
     page.wait_for_function("document.querySelector('#page svg, #page canvas')")
     page.locator(f"tr[data-session='{finished[0]}'] [data-record=audit]").click()
-    page.wait_for_selector("tr.detail .verdict.good", timeout=60_000)
+    page.wait_for_selector("tr.detail .verdict.good", timeout=240_000)
 
 
 @pytest.mark.parametrize("locale", LANGUAGES)
@@ -130,7 +130,7 @@ def test_a_version_is_promoted_with_a_reason_and_rolled_back(stack: Any, visit: 
     assert page.locator("[data-part=pair] td.better").count() > 3
     version = page.locator("[data-version='2']")
     version.locator("summary").click()
-    assert version.locator(".pg-gate li.no").count() >= 1  # why the gate refused it, with figures
+    version.locator(".pg-gate li.no").first.wait_for()  # why the gate refused it, with figures
     version.locator("[data-do=promote]").click()
     page.click("dialog button[type=submit]")  # without a reason
     page.wait_for_selector("dialog [data-field=reason] .pg-error")
@@ -182,11 +182,11 @@ def test_data_is_brought_in_by_a_run_that_is_followed(stack: Any, visit: Any, lo
     if locale == "pt-BR":  # what the source refuses is told
         page.fill("[name=symbols]", "GOLD/USDT")
         page.click(submit)
-        page.wait_for_selector("[data-run] .pg-form-verdict.bad >> text=GOLD/USDT", timeout=60_000)
+        page.wait_for_selector("[data-run] .pg-form-verdict.bad >> text=GOLD/USDT", timeout=240_000)
         return
     page.fill("[name=symbols]", "NOISE/USDT")
     page.click(submit)
-    page.wait_for_selector("[data-run] .pg-form-verdict.good >> text=new bars in 1 series", timeout=60_000)
+    page.wait_for_selector("[data-run] .pg-form-verdict.good >> text=new bars in 1 series", timeout=240_000)
     page.wait_for_selector("tr[data-series$='NOISE-USDT 1h']")
     page.wait_for_selector("[data-part=versions] tbody tr >> nth=1")
 
@@ -240,10 +240,10 @@ def test_a_training_is_started_followed_and_cancelled(stack: Any, visit: Any) ->
     page.select_option("[name=instrument]", f"{KEY} 15m")
     page.click("form:has([name=instrument]) button[type=submit]")
     run = page.wait_for_selector("[data-part=run] [data-run]").get_attribute("data-run")
-    page.wait_for_selector("[data-part=run] .pg-steps li", timeout=60_000)
+    page.wait_for_selector("[data-part=run] .pg-steps li", timeout=240_000)
     page.wait_for_selector(f"[data-part=runs] tr[data-run='{run}']")
     page.click("[data-part=run] button")
-    page.wait_for_selector("[data-part=run] .pg-pill >> text=cancelled", timeout=60_000)
+    page.wait_for_selector("[data-part=run] .pg-pill >> text=cancelled", timeout=240_000)
     assert client.get(run).state_type == "CANCELLED"
 
 

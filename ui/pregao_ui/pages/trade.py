@@ -166,16 +166,17 @@ def _wire(
     keep = f"(...values) => Object.fromEntries({json.dumps(list(NAMES))}.map((name, i) => [name, values[i]]))"
 
     def check(request: gr.Request, *values: Any) -> dict[str, Any]:
-        ticket = _ticket(values)
+        at, ticket = time.time_ns(), _ticket(values)
         if ticket.strategy is None and ticket.timeframe is None:  # the form has not been filled in yet
             return {"waiting": True}
         try:
-            return starting.verdict(review(ticket, services, _language(request)))
+            return starting.verdict(review(ticket, services, _language(request))) | {"at": at}
         except PregaoError as error:  # the store cannot be read
-            return {"problem": refusal(_language(request), str(error))}
+            return {"problem": refusal(_language(request), str(error)), "at": at}
 
     def begin(request: gr.Request, *values: Any) -> dict[str, Any]:
-        return starting.start(_ticket(values), services, _language(request)) | {"asked": time.time_ns()}
+        told = starting.start(_ticket(values), services, _language(request))
+        return told | {"at": (done := time.time_ns()), "asked": done}
 
     def filled(name: str) -> Any:
         """What a change of one field brings into others."""
@@ -210,9 +211,8 @@ def _wire(
         event = forms.edited(component)
         if name in filling.FOLLOWS:
             event = event(filled(name), inputs, form.some(filling.FOLLOWS[name]), preprocess=False, **QUIET).then
-        told = event(check, inputs, verdict, preprocess=False, trigger_mode="always_last", **QUIET).then(
-            None, inputs, saved, js=keep
-        )
+        event(None, inputs, saved, js=keep, trigger_mode="always_last")  # before the server answers: one may reload
+        told = event(check, inputs, verdict, preprocess=False, trigger_mode="always_last", **QUIET)
         if name in ("feed", "asset_class", "venue"):
             ask_venue(told)
     start.click(begin, inputs, verdict, preprocess=False, js="(...values) => Pregao.starting(values)", **QUIET)

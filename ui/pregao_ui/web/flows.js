@@ -29,7 +29,8 @@
     const all = make("input", { type: "checkbox", id: "every-flow", onchange: () => { drawn = ""; look(); } });
     root.replaceChildren(make("div", { class: "pg-head" }, make("h2", {}, T("flows")), links), make("p", { class: "pg-lead" }, T("flows_lead")), down,
       make("div", { class: "pg-with-side" }, make("div", {}, panel(T("runs"), make("p", { class: "pg-check" }, all, make("label", { for: "every-flow" }, T("runs_all"))), runs)), make("div", {}, plan, side)));
-    let drawn = "";
+    let [drawn, planned] = ["", ""];
+    let set = 0;                                     // how often a schedule was set: what was asked before is not so any more
     let health = null;
 
     function table(list) {
@@ -44,8 +45,12 @@
       const id = `schedule-${one.flow}`;
       const box = make("input", { type: "checkbox", role: "switch", id, ...(one.on ? { checked: "" } : {}), onchange: async () => {
         box.disabled = true;
+        set += 1;
         try {
-          plans(await asking(request("/api/flows/schedules", { deployment: one.deployment, on: box.checked })));
+          const list = await asking(request("/api/flows/schedules", { deployment: one.deployment, on: box.checked }));
+          set += 1;
+          planned = "";
+          plans(list);
           say(T(box.checked ? "schedule_is_on" : "schedule_is_off", { flow: name(one.flow) }));
         } catch (error) { say(`${T("failed")}: ${error.message}`, true); box.checked = one.on; box.disabled = false; }
       } });
@@ -54,28 +59,33 @@
         make("p", { class: "pg-hint when" }, when(one), " · ", one.on ? T("next_run", { when: one.next ? format.local(one.next) : T("soon") }) : T("schedule_off"))));
     }
     function plans(list) {
+      const now = JSON.stringify(list);
+      if (now === planned) return;                   // a switch that is pressed meanwhile is still there
+      planned = now;
       plan.replaceChildren(panel(T("schedules"), list.some((one) => !one.served) ? make("p", { class: "pg-note warn" }, ...withCode(T("no_runner_flows"))) : null,
         list.length ? make("ul", { class: "pg-schedules" }, ...list.map(schedule)) : make("p", { class: "pg-hint" }, ...withCode(T("no_schedules")))));
     }
     async function look() {
+      const mine = set;
       try {
         health ??= await request("/api/health");
         const query = all.checked ? "" : `&${WORK.map((flow) => `flow=${flow}`).join("&")}`;
-        const [list, planned] = await Promise.all([request(`/api/flows/runs?limit=25${query}`), request("/api/flows/schedules")]);
+        const [list, schedules] = await Promise.all([request(`/api/flows/runs?limit=25${query}`), request("/api/flows/schedules")]);
+        if (mine !== set) return;
         down.hidden = true;
         links.replaceChildren(outside(health.prefect_address, T("prefect")));
-        const now = JSON.stringify([list, planned]);
+        const now = JSON.stringify([list, schedules]);
         if (now === drawn) return;
         drawn = now;
         const focused = document.activeElement?.id;
         runs.replaceChildren(table(list));
-        plans(planned);
+        plans(schedules);
         if (focused) document.getElementById(focused)?.focus();
       } catch (error) {
         const told = away(error);
         down.hidden = false;
         if (down.textContent !== told.message) down.replaceChildren(...withCode(told.message));
-        if (!drawn) { runs.replaceChildren(empty(T("flows_unseen"), T("flows_still"))); plan.replaceChildren(); }
+        if (!drawn) { runs.replaceChildren(empty(T("flows_unseen"), T("flows_still"))); plan.replaceChildren(); planned = ""; }
       }
     }
 

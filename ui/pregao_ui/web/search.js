@@ -20,6 +20,7 @@
   const field = () => block()?.querySelector("input");
   const venue = () => document.querySelector("#f-venue input")?.value ?? "";
   const list = () => block()?.querySelector(".pg-found");
+  Pregao.searched = () => words && name;             // the field below which the search tells what it finds
 
   function close() {
     clearTimeout(timer);

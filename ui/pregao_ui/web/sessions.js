@@ -110,6 +110,10 @@
       line.detail?.remove();
       line.detail = null;
     }
+    /* What is pressed is still there when it is let go: else it was no click. */
+    let pressed = null;
+    tbody.addEventListener("pointerdown", ({ target }) => { pressed = target.closest("tr"); });
+    for (const name of ["pointerup", "pointercancel"]) window.addEventListener(name, () => { pressed = null; });
     tbody.addEventListener("keydown", (event) => {
       if (event.key !== "Escape") return;
       const id = event.target.closest("tr.detail")?.previousElementSibling?.dataset.session ?? event.target.closest("tr")?.dataset.session;
@@ -135,7 +139,7 @@
         let line = lines.get(session.id);
         if (!line) lines.set(session.id, line = { row: make("tr", { "data-session": session.id }), said: "", detail: null });
         const said = JSON.stringify([session, stale(session)]);
-        if (line.said !== said) {
+        if (line.said !== said && line.row !== pressed) {
           const focused = line.row.contains(document.activeElement) ? document.activeElement.getAttribute("aria-label") : null;
           fill(line.row, session);
           line.said = said;

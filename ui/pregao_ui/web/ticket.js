@@ -38,7 +38,7 @@
   /* What a value comes to, under its field: in money, in time. An error takes its place. */
   function explain(hints, errors) {
     for (const node of document.querySelectorAll("#ticket .pg-means")) if (!(node.dataset.field in hints) || node.dataset.field in errors) node.remove();
-    for (const [field, text] of Object.entries(hints)) if (!(field in errors)) hint(field, text);
+    for (const [field, text] of Object.entries(hints)) if (!(field in errors) && field !== Pregao.searched()) hint(field, text);
   }
   const hint = Pregao.hint = (field, text) => {
     const place = block(field);
@@ -74,10 +74,13 @@
   Pregao.verdict = (root, props, watch) => {
     let chosen = null;
     let answered = 0;
+    let newest = 0;
     const show = () => {
       const { errors = {}, hints = {}, summary = [], warnings = [], problem = "", session = null, market = null,
-        empty = false, shape = {}, asked = 0, waiting = false } = props.value ?? {};
+        empty = false, shape = {}, asked = 0, at = 0, waiting = false } = props.value ?? {};
       if (waiting) { root.replaceChildren(make("p", {}, T("loading"))); return; }
+      if (at < newest) return;                       // the answer to an edit of before was overtaken
+      newest = at;
       const ticket = document.querySelector("#ticket");
       for (const [name, value] of Object.entries(shape)) if (ticket) ticket.dataset[name] = value;
       mark(errors);
