@@ -71,6 +71,7 @@
     put(button, T("start"));
   }
 
+  const LATE = 60e9;                                 // ns by which an answer may be late
   Pregao.verdict = (root, props, watch) => {
     let chosen = null;
     let answered = 0;
@@ -79,7 +80,7 @@
       const { errors = {}, hints = {}, summary = [], warnings = [], problem = "", session = null, market = null,
         empty = false, shape = {}, asked = 0, at = 0, waiting = false } = props.value ?? {};
       if (waiting) { root.replaceChildren(make("p", {}, T("loading"))); return; }
-      if (at < newest) return;                       // the answer to an edit of before was overtaken
+      if (at < newest && newest - at < LATE) return; // overtaken by the answer to a later edit; else a clock was put back
       newest = at;
       const ticket = document.querySelector("#ticket");
       for (const [name, value] of Object.entries(shape)) if (ticket) ticket.dataset[name] = value;
