@@ -281,7 +281,7 @@ def test_a_long_ban_is_not_waited_for(venue):
     began = time.monotonic()
     with pytest.raises(RateLimitedError, match="refuses more requests from this address for 900 s"):
         only(venue)
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 60
     assert len(venue.asked("klines")) == 1
 
 

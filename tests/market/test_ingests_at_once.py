@@ -36,14 +36,14 @@ def contents(root: Path) -> dict[str, bytes]:
 
 
 class Together(Fault):
-    """No answer before all coins have been asked for; after half a minute, none any more."""
+    """No answer before all coins have been asked for; after a minute, none any more."""
 
     def __init__(self, venue: Venue) -> None:
         self.venue = venue
         self.late = False
 
     async def before(self, request):
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while len({one.query["symbol"] for one in self.venue.asked("klines")}) < len(COINS):
             self.late = self.late or time.monotonic() > until
             if self.late:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 from ingesting import ingesting
+from waiting import wait
 from yahoo import YahooServer
 from yahoo.fixtures import assert_as_traded, assert_prices_as_traded, at, bring, stored, yahoo
 
@@ -28,11 +28,9 @@ def put_aside() -> list[Path]:
 def killed_at_the_third(yahoo: YahooServer, home: Path) -> None:
     """A real process, killed with SIGKILL while Yahoo keeps it waiting for the bars of the third symbol."""
     yahoo.fail(times=8)  # three questions for each symbol, the last of them for its bars
-    yahoo.fail(wait_s=90, times=9)
+    yahoo.fail(wait_s=200, times=9)
     process = ingesting(str(home), "yfinance", NAMES, "1d", {"address": yahoo.address, "pause_s": 0.01})
-    until = time.monotonic() + 30
-    while len(put_aside()) < 2 and time.monotonic() < until:
-        time.sleep(0.01)
+    wait(lambda: len(put_aside()) == 2)
     process.kill()
     process.join()
     assert process.exitcode == -9

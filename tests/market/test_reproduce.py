@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import textwrap
-import time
 
+import psutil
 import pytest
+from waiting import wait
 
 from pregao.core.errors import PregaoError
 from pregao.core.timeframe import Timeframe
@@ -40,7 +40,7 @@ pathlib.Path("count.txt").write_text(str(sum(f.stat().st_size for f in files)))
 SLEEP = """
 import os, pathlib, time
 pathlib.Path("pid.txt").write_text(str(os.getpid()))
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -116,17 +116,8 @@ def test_an_interrupted_caller_ends_its_stage(workspace):
     """)
     caller = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     pid = workspace / "pid.txt"
-    for _ in range(200):
-        if pid.exists() and pid.read_text():
-            break
-        time.sleep(0.05)
-    stage = int(pid.read_text())
+    wait(lambda: pid.exists() and pid.read_text())
+    stage = psutil.Process(int(pid.read_text()))
     caller.send_signal(2)
-    caller.wait(20)
-    for _ in range(100):
-        try:
-            os.kill(stage, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.05)
-    pytest.fail("the stage still runs")
+    caller.wait(60)
+    wait(lambda: not stage.is_running())

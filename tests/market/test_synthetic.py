@@ -123,9 +123,9 @@ def test_thirty_thousand_bars_take_well_under_two_seconds():
     import time
 
     market("EDGE/USDT", M15, SyntheticOptions())
-    began = time.perf_counter()
+    began = time.process_time()  # what others do on this machine is not counted
     market("EDGE/USDT", M15, SyntheticOptions(seed=1))
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 def test_a_span_can_be_asked_for():

@@ -247,7 +247,7 @@ def test_ingests_at_once_are_all_recorded(home):
         for timeframe in ("1m", "5m", "1h")
     ]
     for process in running:
-        _, errors = process.communicate(timeout=100)
+        _, errors = process.communicate(timeout=250)
         assert process.returncode == 0, errors
     versions = Versions()
     store = versions.store
