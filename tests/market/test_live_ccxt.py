@@ -239,8 +239,9 @@ def test_minutes_of_wild_frames_without_a_pause_to_read(venue, follow):
 def test_a_candle_that_changes_after_it_closed_is_told(venue, follow):
     second = START + MINUTE
     venue.market("BTC/USDT").revisions.append(Revision("1m", second // 1_000_000, second // 1_000_000 + 60_200))
-    feed, heard = follow(), Heard()
+    feed, heard = follow(watch=replace(WATCH, stale_s=60.0, check_s=1.0)), Heard()
     play(venue, feed, heard, 1)
+    wait(lambda: not feed._sequence.unchecked and time.monotonic() - venue.requests[-1].at > 0.5)  # no question waits
     venue.advance(seconds=60.3)  # closed on the stream, changed 200 ms later, before anybody asked
     heard.read(feed, 2)
     (revised,) = [heard.wait(feed, Revised)]

@@ -100,17 +100,17 @@ def test_killed_another_host_goes_on_with_its_sessions(
     monkeypatch.setattr(hosting_of, "UNATTENDED_S", 8.0)
     alone = begin()
     run(alone, journal)
-    twins = [begin(feed={"speed": 40}, seed=n) for n in range(2)]
+    twins = [begin(feed={"speed": 20}, seed=n) for n in range(2)]
     beside = [threading.Thread(target=lived, args=(twin, journal.url)) for twin in twins]
     for thread in beside:
         thread.start()
-    many = [begin(feed={"speed": 40}, seed=n % 2) for n in range(5)]
+    many = [begin(feed={"speed": 20}, seed=n % 2) for n in range(5)]
     with journal.writing() as connection:
         offer = text("UPDATE sessions SET runner = :r WHERE id = :id")
         connection.execute(offer, [{"r": OFFERED, "id": each} for each in many])
     process = _context.Process(target=live, args=(str(home), journal.url), daemon=True)
     process.start()
-    wait(lambda: all(journal.session(each).bars >= 40 for each in many))
+    wait(lambda: all(journal.session(each).bars >= 10 for each in many))
     process.kill()
     process.join()
     left = [journal.session(each) for each in many]
@@ -131,7 +131,7 @@ def test_sessions_join_leave_and_are_steered_while_it_runs(
 ) -> None:
     monkeypatch.setattr(hosting_of, "UNATTENDED_S", 8.0)
     monkeypatch.setattr(hosting_of, "AGAIN_S", 5.0)
-    slow = {"feed": {"speed": 5}}
+    slow = {"feed": {"speed": 2}}
     with hosting(url=journal.url) as host:
         wait(lambda: hosts.live_hosts(journal))
         first, second = begin(**slow), begin(**slow)
@@ -182,7 +182,7 @@ def test_one_that_fails_in_a_shared_commit_does_not_hold_the_others_up(database:
     gate = threading.Event()
 
     def first(connection: Any) -> None:
-        gate.wait(10)  # the others queue up behind it
+        gate.wait(120)  # the others queue up behind it
         connection.execute(text("INSERT INTO t VALUES (1)"))
 
     def live(n: int) -> None:
@@ -198,7 +198,7 @@ def test_one_that_fails_in_a_shared_commit_does_not_hold_the_others_up(database:
     wait(lambda: len(together._queue) == 7)
     gate.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     with journal.reading() as connection:
         assert list(connection.scalars(text("SELECT n FROM t ORDER BY n"))) == [1, 2, 4, 6, 7, 8]
     assert said == {3: "PregaoError", 5: "IntegrityError"}

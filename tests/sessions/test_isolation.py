@@ -80,8 +80,8 @@ def test_let_go_and_taken_up_it_goes_on_with_its_state(begin: Any, journal: Jour
 
 
 HARMS = {
-    "hang": "did not answer within 1 s",
-    "sleep": "did not answer within 1 s",
+    "hang": "did not answer within 3 s",
+    "sleep": "did not answer within 3 s",
     "exit": "ended by itself, with status 7",
     "quit": "SystemExit: enough",
     "kill": "ended by SIGKILL",
@@ -97,8 +97,8 @@ def test_what_it_waits_for_the_platform_is_not_its_own_time(
     begin: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A busy machine explains a decision late: that must not look like a strategy that hangs."""
-    session_id = begin(isolated=True, deadline=1)
-    told, waits = isolation.Isolated._told, iter((1.5,))
+    session_id = begin(isolated=True, deadline=4)
+    told, waits = isolation.Isolated._told, iter((5.0,))
 
     def late(strategy: isolation.Isolated, *asked: Any) -> dict[str, Any]:
         time.sleep(next(waits, 0))
@@ -119,18 +119,19 @@ def test_what_it_does_to_itself_pauses_its_session_and_no_other(begin: Any, jour
     """The position that it holds keeps its exits; the session beside it trades on; nothing is left behind."""
     import re
 
-    harmed = begin(strategy="harm", config={"how": how}, isolated=True, deadline=1, memory=250, take_profit=1,
+    deadline = 3 if how in ("hang", "sleep", "close") else 60  # only these are found out by waiting
+    harmed = begin(strategy="harm", config={"how": how}, isolated=True, deadline=deadline, memory=250, take_profit=1,
                    stop_loss=1, feed={"speed": 200})  # fmt: skip
     beside = begin(isolated=True, feed={"speed": 200})
     threads = [threading.Thread(target=run, args=(s, Journal(journal.url))) for s in (harmed, beside)]
     for thread in threads:
         thread.start()
-    wait(lambda: journal.session(harmed).status == "paused")
-    assert re.search(HARMS[how], str(journal.session(harmed).error)), journal.session(harmed).error
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     rows = journal.rows(harmed, limit=10**6)
-    error = next(r for r in rows if r.kind == "error")
+    (error,) = [r for r in rows if r.kind == "error"]
+    assert re.search(HARMS[how], error.text), error.text
+    assert [r for r in rows if r.kind == "intent" and r.seq > error.seq] == []  # paused, it is not asked
     after = [r for r in rows if r.kind == "fill" and r.seq > error.seq]
     exits = [r for r in rows if r.kind == "fill" and r.body["role"] in ("take_profit", "stop_loss")]
     assert exits
@@ -155,12 +156,13 @@ def test_what_it_does_when_it_is_made_it_does_in_its_own_process_too(
     begin: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch, where: str, how: str
 ) -> None:
     """Asked for it is refused with the reason; a session that runs already is shown as failed, and goes on later."""
-    monkeypatch.setattr(isolation, "START_S", 3.0)
     harmful = {"strategy": "wreck"} if where == "import" else {"strategy": "harm", "config": {"made": how}}
     if where == "import":
         running = begin(strategy="wreck", isolated=True, memory=250)
         run(running, journal, stop=lambda: journal.session(running).bars >= 20)
         monkeypatch.setenv("PREGAO_WRECK", how)
+    if how == "hang":
+        monkeypatch.setattr(isolation, "START_S", 3.0)
     with pytest.raises(SpecError, match=MADE[how]) as caught:
         begin(**harmful, isolated=True, memory=250)
     assert list(caught.value.problems) == ["strategy"]
@@ -172,9 +174,10 @@ def test_what_it_does_when_it_is_made_it_does_in_its_own_process_too(
         assert MADE[how] in str(row.error)
         assert ("Traceback" in str(row.error)) == (how in ("raise", "quit"))
         monkeypatch.delenv("PREGAO_WRECK")
+        monkeypatch.setattr(isolation, "START_S", 30.0)
         assert run(running, journal) == "finished"
         assert audit(journal, running).identical
-    wait(lambda: cells() == [], 5)
+    wait(lambda: cells() == [])
 
 
 @pytest.mark.parametrize("where", ["import", "constructor"])
@@ -187,43 +190,45 @@ def test_one_that_forks_when_it_is_made_speaks_once(
     session_id = begin(strategy="wreck" if where == "import" else "harm", config=config, isolated=True)
     assert run(session_id, journal) == "finished"
     assert journal.session(session_id).error is None
-    wait(lambda: cells() == [], 5)
+    wait(lambda: cells() == [])
 
 
 @pytest.mark.parametrize("how", ["fork", "bomb", "print"])
 def test_forks_and_noise_do_nothing_to_anybody(
     begin: Any, journal: Journal, capfd: pytest.CaptureFixture[str], how: str
 ) -> None:
-    session_id = begin(strategy="harm", config={"how": how}, isolated=True, deadline=3)
+    session_id = begin(strategy="harm", config={"how": how}, isolated=True, deadline=60)
     run(session_id, journal)
     assert journal.session(session_id).error is None
     assert journal.session(session_id).bars == 300
     assert "noise" not in "".join(capfd.readouterr())
-    wait(lambda: cells() == [], 5)
+    wait(lambda: cells() == [])
 
 
 def test_resumed_it_starts_anew_with_its_last_good_state(begin: Any, journal: Journal) -> None:
-    session_id = begin(strategy="harm", config={"how": "exit"}, isolated=True, feed={"speed": 100})
+    session_id = begin(strategy="harm", config={"how": "exit"}, isolated=True, feed={"speed": 20})
     thread = threading.Thread(target=run, args=(session_id, Journal(journal.url)))
     thread.start()
     wait(lambda: journal.session(session_id).status == "paused")
     number = journal.command(session_id, "resume")
     wait(lambda: journal.answer(number).outcome == "done")
     wait(lambda: len([r for r in journal.rows(session_id, limit=10**6) if r.kind == "error"]) == 2)  # at the same bar
+    journal.command(session_id, "stop")
     thread.join(60)
+    assert journal.session(session_id).status == "stopped"
     notes = [view(r, INSTRUMENT) for r in journal.rows(session_id, limit=10**6) if r.kind == "intent"]
     assert [n["reason"] for n in notes][-1] == "bar 9"
     assert audit(journal, session_id).identical
 
 
 def test_with_a_killed_runner_the_strategy_goes_too(begin: Any, journal: Journal, home: Path, market: Bars) -> None:
-    session_id = begin(strategy="harm", config={"how": "hang", "at": 20}, isolated=True, deadline=60)
+    session_id = begin(strategy="harm", config={"how": "hang", "at": 20}, isolated=True, deadline=200)
     process = runner(str(home), journal.url, session_id)
     wait(lambda: journal.session(session_id).bars >= 19)
     (cell,) = cells(psutil.Process(process.pid))
     process.kill()
     process.join()
-    wait(lambda: not cell.is_running() or cell.status() == psutil.STATUS_ZOMBIE, 10)
+    wait(lambda: not cell.is_running() or cell.status() == psutil.STATUS_ZOMBIE)
 
 
 def test_a_question_costs_little(home: Path, plugin: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from pregao.sessions.runtime import run
 KILLS = 10
 BARS = 220
 SETTINGS = {
-    "config": {"every": 5, "leave": 17, "slow_s": 0.001},
+    "config": {"every": 5, "leave": 17, "slow_s": 0.01},
     "feed": {"speed": 0, "end": START_NS + BARS * MINUTE.ns},
 }
 
@@ -64,8 +64,8 @@ def test_killed_while_recovering_it_still_recovers(begin: Any, journal: Journal,
     run(calm, journal)
     chance = random.Random(5)
     for _ in range(4):
-        process = runner(str(home), database, killed)
         epoch = journal.session(killed).epoch
+        process = runner(str(home), database, killed)
         wait(lambda: journal.session(killed).epoch > epoch)  # noqa: B023
         time.sleep(chance.random() * 0.2)
         process.kill()
@@ -80,7 +80,7 @@ def test_two_runners_never_both_write(begin: Any, journal: Journal, database: st
     first = runner(str(home), database, fought_over)
     wait(lambda: journal.session(fought_over).last_seq > 100)
     assert run(fought_over, journal) == "finished"
-    first.join(30)
+    first.join(120)
     assert first.exitcode == 3
     assert history(journal, fought_over) == history(journal, calm)
 

@@ -24,10 +24,11 @@ from yahoo.fixtures import yahoo
 from pregao.core.bars import Bar, Bars
 from pregao.core.errors import PregaoError
 from pregao.market.sources.yfinance_live import YahooWire
+from pregao.sessions import places
 from pregao.sessions.assembly import assembled
 from pregao.sessions.audit import audit
 from pregao.sessions.control import SpecError, spec_of, start
-from pregao.sessions.following import is_late
+from pregao.sessions.following import Following, is_late
 from pregao.sessions.journal import Journal
 from pregao.settings import settings
 from pregao.strategies.backtest import backtest
@@ -103,9 +104,9 @@ def test_killed_while_it_holds_a_position_its_exits_fill_where_the_venue_would_h
 
     with Running(journal, calm):
         process = runner(str(home), database, killed)
-        wait(lambda: journal.session(killed).status == "running", 40)
+        wait(lambda: journal.session(killed).status == "running")
         begun(venue, journal, calm)
-        wait(lambda: sum(STREAM in c.streams for c in list(venue.streams.connections)) == 2, 40)
+        wait(lambda: sum(STREAM in c.streams for c in list(venue.streams.connections)) == 2)
         while not (journal.session(calm).position_lots and journal.session(killed).position_lots):
             bars = journal.session(killed).bars
             play(venue, journal, calm, 1)
@@ -178,8 +179,16 @@ def test_killed_again_and_again_while_it_catches_up_it_ends_like_one_that_was_no
 
 
 def test_a_person_closes_a_position_between_two_bars_at_the_last_price_heard(
-    venue: Venue, follow: Any, journal: Journal
+    venue: Venue, follow: Any, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    markets: list[Following] = []
+
+    class Kept(Following):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            markets.append(self)
+
+    monkeypatch.setattr(places, "Following", Kept)
     session_id = follow(take_profit=5, stop_loss=5, config={"every": 2, "leave": 1_000}, isolated=False)
     with Running(journal, session_id):
         begun(venue, journal, session_id)
@@ -187,13 +196,14 @@ def test_a_person_closes_a_position_between_two_bars_at_the_last_price_heard(
             play(venue, journal, session_id, 1)
         bars = journal.session(session_id).bars
         venue.advance(seconds=30)
-        time.sleep(0.5)  # the forming bar is on its way
+        last = venue.last_ticks(venue.market("BTC/USDT"))
+        wait(lambda: markets[0].last_price is not None and markets[0].last_price[0] == last)
         number = journal.command(session_id, "flatten")
         wait(lambda: journal.answer(number).outcome == "done")
         assert journal.session(session_id).position_lots == 0
         (fill,) = [r for r in rows(journal, session_id, "fill") if r.body["role"] == "exit"]
         assert fill.body["rule"] == "last"
-        assert fill.body["ref"] == venue.last_ticks(venue.market("BTC/USDT"))
+        assert fill.body["ref"] == last
         assert fill.body["slip"] > 0
         assert journal.session(session_id).bars == bars
         journal.command(session_id, "stop")
@@ -242,7 +252,7 @@ def test_while_the_venue_is_gone_nothing_is_decided_and_it_catches_up_when_it_is
         wait(lambda: [r for r in rows(journal, session_id, "feed") if r.body["state"] == "recovered"])
         assert journal.session(session_id).bars == 10
         assert journal.session(session_id).details == {}
-        venue.subscribed(STREAM, 20)
+        venue.subscribed(STREAM, 90)
         play(venue, journal, session_id, 2)
         number = journal.command(session_id, "approve")
         wait(lambda: journal.answer(number).outcome == "done")
@@ -270,7 +280,7 @@ def test_a_stop_that_has_no_price_says_what_it_waits_for_and_is_carried_out_with
         assert row.details["notices"]["stop"] == said
         venue.mend()
         venue.advance(minutes=2)
-        wait(lambda: journal.session(session_id).status == "stopped", 60)
+        wait(lambda: journal.session(session_id).status == "stopped")
     row = journal.session(session_id)
     assert row.position_lots == 0
     assert "stop" not in row.details.get("notices", {})
@@ -331,7 +341,7 @@ def test_a_bar_that_cannot_be_believed_is_held_back_and_the_strategy_waits(
         assert journal.session(session_id).bars == 3
         venue.mend()
         wait(lambda: journal.session(session_id).bars == 4)
-        venue.subscribed(STREAM, 20)
+        venue.subscribed(STREAM, 90)
         play(venue, journal, session_id, 1)
         assert "feed" not in journal.session(session_id).details.get("notices", {})
     assert bars_of(journal, session_id) == truth(venue, first, 5)
@@ -346,7 +356,7 @@ def test_a_market_that_is_delisted_ends_the_session_with_the_reason(
         play(venue, journal, session_id, 2)
         venue.delist("BTC/USDT", gone=True)
         venue.advance(minutes=5)
-        running.thread.join(30)
+        running.thread.join(90)
         assert isinstance(running.error, PregaoError)
     row = journal.session(session_id)
     assert row.status == "failed"
@@ -417,7 +427,7 @@ def test_the_command_line_follows_a_market_is_killed_and_goes_on(
                "--set", "every=2", "--here"]  # fmt: skip
     first = subprocess.Popen(command, env=os.environ, stderr=subprocess.PIPE, text=True)
     journal = Journal()
-    venue.subscribed(STREAM, 60)
+    venue.subscribed(STREAM, 120)
     (session,) = journal.sessions()
     play(venue, journal, session.id, 3)
     first.kill()
@@ -425,9 +435,9 @@ def test_the_command_line_follows_a_market_is_killed_and_goes_on(
     venue.advance(minutes=4)
     again = [PROGRAM, "trade", "resume", session.id, "--here", "--json"]
     second = subprocess.Popen(again, env=os.environ, stdout=subprocess.PIPE, text=True)
-    wait(lambda: journal.session(session.id).bars == 7, 60)
+    wait(lambda: journal.session(session.id).bars == 7)
     second.send_signal(signal.SIGINT)
-    told = json.loads(second.communicate(timeout=30)[0])
+    told = json.loads(second.communicate(timeout=90)[0])
     assert (told["status"], told["bars"], told["bars_total"]) == ("running", 7, 0)
     main_status = _said(capsys, "trade", "show", session.id)
     assert "7 bars" in main_status[1]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from probe_market import a_spec, random_walk
 from receiver import Receiver
+from waiting import wait
 
 from pregao import private
 from pregao.core.errors import NotFoundError, PregaoError, UsageError
@@ -146,7 +147,7 @@ def test_a_killed_courier_repeats_at_most_the_message_it_was_about(
     for _ in range(3):
         process = subprocess.Popen([sys.executable, "-c", code], env=dict(os.environ))
         begun = len(hook.taken)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while len(hook.taken) < begun + 2 and process.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -161,24 +162,23 @@ def test_a_killed_courier_repeats_at_most_the_message_it_was_about(
 
 
 def test_a_slow_or_broken_target_delays_no_session(journal: Journal, hook: Receiver) -> None:
-    hook.delay_s = 1.5
+    hook.answers.clear()
     targets.add(hook.address)
     targets.choose(True, TOPICS, "en")
     first = played(journal)
     stop = threading.Event()
     bringing = threading.Thread(target=Courier(journal, no_promotions).run, args=(stop,), daemon=True)
     bringing.start()
-    while not hook.asked:
-        time.sleep(0.02)
-    begun = time.monotonic()
+    wait(lambda: hook.asked)
     second = control.start(
         a_spec(**CROSS, feed={"speed": 0, "end": 1_700_000_040_000_000_000 + 3_600_000_000_000}), journal
     )
     run(second, journal)
     assert journal.session(second).status == journal.session(first).status == "finished"
-    assert hook.taken == [], time.monotonic() - begun  # it was still being told of the first
+    assert hook.taken == []  # it is still being told of the first
     stop.set()
-    bringing.join(10)
+    hook.answers.set()
+    bringing.join(60)
 
 
 def test_a_promotion_is_told_once_with_who_did_it(journal: Journal, hook: Receiver) -> None:
@@ -202,13 +202,11 @@ def test_two_couriers_take_turns(home: Path, journal: Journal, hook: Receiver, m
     for one in both:
         one.start()
     played(journal)
-    deadline = time.monotonic() + 10
-    while not hook.taken and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait(lambda: hook.taken)
     time.sleep(0.3)
     stop.set()
     for one in both:
-        one.join(10)
+        one.join(60)
     assert len(hook.taken) == 1
 
 

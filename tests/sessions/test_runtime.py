@@ -113,25 +113,26 @@ def test_commands_reach_a_running_session_within_a_quarter_of_a_second_between_s
     thread = in_thread(journal, session_id)
     wait(lambda: journal.session(session_id).status == "running")
     waits = []
-    for kind, status in (("pause", "paused"), ("resume", "running"), ("flatten", "running"), ("stop", "stopped")):
+    turns = [("pause", "paused"), ("resume", "running")] * 5  # often: the machine may do something else meanwhile
+    for kind, status in (*turns, ("flatten", "running"), ("stop", "stopped")):
         asked = time.monotonic()
         number = journal.command(session_id, kind)  # type: ignore[arg-type]
         wait(lambda: journal.answer(number).outcome is not None)  # noqa: B023
         waits.append(time.monotonic() - asked)
         assert journal.session(session_id).status == status
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert min(waits) < 0.25
     told = [r.body["outcome"] for r in journal.rows(session_id) if r.kind == "command"]
-    assert told == ["done", "done", "there is nothing to close", "done"]
+    assert told == [*["done"] * len(turns), "there is nothing to close", "done"]
 
 
 def test_stop_during_a_replay_closes_the_position_and_ends(begin: Any, journal: Journal) -> None:
-    session_id = begin(feed={"speed": 100}, config={"every": 2, "leave": 1000}, take_profit=50, stop_loss=50)
+    session_id = begin(feed={"speed": 20}, config={"every": 2, "leave": 1000}, take_profit=50, stop_loss=50)
     thread = in_thread(journal, session_id)
     wait(lambda: journal.session(session_id).position_lots != 0)
     journal.command(session_id, "stop")
-    thread.join(20)
+    thread.join(60)
     row = journal.session(session_id)
     assert (row.status, row.position, row.trades_count) == ("stopped", 0.0, 1)
     assert row.bars < 300
@@ -156,7 +157,7 @@ def test_let_go_and_taken_up_again_it_is_the_same_session(begin: Any, journal: J
 
 
 def test_a_paused_and_a_stopping_session_stay_so_across_runners(begin: Any, journal: Journal) -> None:
-    session_id = begin(feed={"speed": 100}, config={"every": 2, "leave": 1000}, take_profit=50, stop_loss=50)
+    session_id = begin(feed={"speed": 20}, config={"every": 2, "leave": 1000}, take_profit=50, stop_loss=50)
     go = threading.Event()
     thread = in_thread(journal, session_id, stop=go.is_set)
     wait(lambda: journal.session(session_id).position_lots != 0)
@@ -164,7 +165,8 @@ def test_a_paused_and_a_stopping_session_stay_so_across_runners(begin: Any, jour
     wait(lambda: journal.session(session_id).status == "paused")
     go.set()
     thread.join()
-    assert run(session_id, journal, stop=lambda: journal.session(session_id).bars > 150) == "paused"
+    at = journal.session(session_id).bars
+    assert run(session_id, journal, stop=lambda: journal.session(session_id).bars > at + 40) == "paused"
     assert journal.session(session_id).position_lots != 0
     journal.command(session_id, "stop")
     assert run(session_id, journal) == "stopped"
@@ -172,14 +174,14 @@ def test_a_paused_and_a_stopping_session_stay_so_across_runners(begin: Any, jour
 
 
 def test_a_failing_strategy_shows_its_traceback_and_goes_on_when_resumed(begin: Any, journal: Journal) -> None:
-    session_id = begin(config={"fail_at": 30}, feed={"speed": 300})
+    session_id = begin(config={"fail_at": 5}, feed={"speed": 20, "end": START_NS + 120 * MINUTE.ns})
     thread = in_thread(journal, session_id)
     wait(lambda: journal.session(session_id).status == "paused")
     assert journal.session(session_id).error == "ZeroDivisionError: told to fail"
     number = journal.command(session_id, "resume")  # it fails at the same step again: its state was put back
     wait(lambda: journal.answer(number).outcome == "done")
     wait(lambda: journal.session(session_id).status == "paused")
-    thread.join(20)
+    thread.join(60)
     row = journal.session(session_id)
     assert row.status == "finished"
     faults = [view(r, INSTRUMENT) for r in journal.rows(session_id, limit=10**6) if r.kind == "error"]
@@ -239,6 +241,6 @@ def test_a_replay_waits_for_the_person_while_a_proposal_is_open(begin: Any, jour
     assert later.bars == proposed.bars
     assert later.proposal == proposed.proposal
     journal.command(session_id, "approve", {"proposal": proposed.proposal["id"]})
-    wait(lambda: journal.session(session_id).position_lots != 0)
-    thread.join(20)
+    wait(lambda: [r for r in journal.rows(session_id, limit=10**6) if r.kind == "fill"])
+    thread.join(60)
     assert journal.session(session_id).status == "finished"

@@ -189,14 +189,16 @@ def test_it_begins_with_a_challenger_that_comes_later_and_follows_the_next(
         "instrument": KEY,
         "timeframe": "15m",
         "strategy": "catboost-ai",
-        "feed": {"speed": 60},
+        "feed": {"speed": 30},
         "isolated": False,
     }
     followed = start(spec_of(values | BRACKET), journal)
     steps = [(20, "2"), (60, "3")]
 
     def tick(tick: Any) -> None:
-        if tick.session_id == followed and steps and tick.bars >= steps[0][0]:
+        if tick.session_id != followed or not steps or tick.bars < steps[0][0]:
+            return
+        if steps[0][1] == "2" or journal.shadow_of(followed) is not None:  # the first must be there to be followed
             registry_challenger(name, steps.pop(0)[1])
 
     def enough() -> bool:

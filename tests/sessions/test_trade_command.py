@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from probe_market import INSTRUMENT, a_spec
 from terminal import typed
+from waiting import wait
 
 from pregao.core.bars import Bars
 from pregao.sessions.control import start
@@ -70,15 +71,15 @@ def test_a_session_run_here_can_be_listed_shown_and_watched(pregao: Any) -> None
 
 def test_commands_steer_a_running_session(pregao: Any) -> None:
     journal = Journal()
-    settings = {"config": {"every": 2, "leave": 10_000}, "feed": {"speed": 20}, "mode": "approve", "approval_bars": 50}
+    settings = {"config": {"every": 2, "leave": 10_000}, "feed": {"speed": 5}, "mode": "approve", "approval_bars": 50}
     session_id = start(a_spec(**settings), journal)
     runner = threading.Thread(target=run, args=(session_id, journal))
     runner.start()
-    while journal.session(session_id).proposal is None:
-        time.sleep(0.01)
+    wait(lambda: journal.session(session_id).proposal)
     assert "Proposal 1 to go" in pregao("trade", "show", session_id)[1]
     assert pregao("trade", "approve", session_id, "--proposal", "7")[0] == 1
     assert json.loads(pregao("trade", "approve", session_id, "--json")[1])["outcome"] == "done"
+    wait(lambda: journal.session(session_id).position_lots)  # a pause would take an entry back that waits
     for kind in ("pause", "resume", "flatten", "pause"):
         status, out, err = pregao("trade", kind, session_id)
         told, *more = out.splitlines()
@@ -91,7 +92,7 @@ def test_commands_steer_a_running_session(pregao: Any) -> None:
     status, _, err = pregao("trade", "reject", session_id)
     assert status == 1
     assert pregao("trade", "stop", session_id)[0] == 0
-    runner.join(20)
+    runner.join(60)
     assert journal.session(session_id).status == "stopped"
     status, _, err = pregao("trade", "stop", session_id)
     assert status == 2
@@ -126,14 +127,14 @@ def test_a_session_without_a_runner_is_told_of_taken_up_and_stopped_here(pregao:
 
 def test_ctrl_c_lets_go_and_resume_goes_on(market: Bars, no_servers: None, home: Path) -> None:
     pregao = [str(Path(sys.executable).parent / "pregao")]
-    began = subprocess.Popen([*pregao, *HERE[:-3], "--speed", "50", "--here"], stdout=subprocess.PIPE, text=True)
+    began = subprocess.Popen([*pregao, *HERE[:-3], "--speed", "20", "--here"], stdout=subprocess.PIPE, text=True)
     journal = Journal()
     until = time.monotonic() + 120
     while not (rows := journal.sessions()) or rows[0].bars < 20:
         assert time.monotonic() < until
         time.sleep(0.02)
     began.send_signal(signal.SIGINT)
-    out, _ = began.communicate(timeout=20)
+    out, _ = began.communicate(timeout=90)
     session_id = rows[0].id
     assert began.returncode == 0
     assert f"pregao trade resume {session_id} --here" in out
@@ -147,7 +148,7 @@ def test_ctrl_c_lets_go_and_resume_goes_on(market: Bars, no_servers: None, home:
         assert time.monotonic() < until
         time.sleep(0.02)
     journal.command(session_id, "stop")
-    assert went_on.wait(20) == 0
+    assert went_on.wait(90) == 0
     assert journal.session(session_id).status == "stopped"
     journal.close()
 

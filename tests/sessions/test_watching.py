@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from waiting import wait
 
 from pregao.commands.watching import Scene, spark
 from pregao.sessions.journal import Journal
@@ -93,7 +94,7 @@ def read(terminal: int, until: str, seconds: float) -> str:
 
 @pytest.mark.slow
 def test_on_a_terminal_it_goes_on_until_ctrl_c_and_the_session_beyond(begin: Any, journal: Journal) -> None:
-    session_id = begin(config={"every": 5}, feed={"speed": 4})
+    session_id = begin(config={"every": 5}, feed={"speed": 2})
     enough = threading.Event()
     own = Journal(journal.url)
     runner = threading.Thread(target=run, args=(session_id, own), kwargs={"stop": enough.is_set})
@@ -102,17 +103,15 @@ def test_on_a_terminal_it_goes_on_until_ctrl_c_and_the_session_beyond(begin: Any
     watching = subprocess.Popen([PREGAO, "trade", "watch", session_id], stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     try:
-        shown = read(ours, r"bar ([5-9]|\d\d+)/", 60)  # a busy machine leaves some out
+        shown = read(ours, r"(?s)bar (\d+)/.*bar (?!\1/)\d+/", 90)  # drawn, and drawn again
         assert "simulated money" in shown
-        assert shown.count("equity") > 1  # drawn again
         watching.send_signal(signal.SIGINT)
-        assert watching.wait(20) == 130
+        assert watching.wait(60) == 130
         at = journal.session(session_id).bars
-        while journal.session(session_id).bars <= at + 2:
-            time.sleep(0.1)
+        wait(lambda: journal.session(session_id).bars > at + 2)
     finally:
         enough.set()
-        runner.join(30)
+        runner.join(60)
         own.close()
         os.close(ours)
         if watching.poll() is None:

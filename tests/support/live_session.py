@@ -42,7 +42,7 @@ class Running:
 
     def __exit__(self, *_: object) -> None:
         self.go.set()
-        self.thread.join(20)
+        self.thread.join(60)
         assert not self.thread.is_alive()
 
 
@@ -53,7 +53,7 @@ def follower(venue: Venue, journal: Journal, **always: Any) -> Callable[..., str
     def follow(**changes: Any) -> str:
         feed = {
             "kind": "live", "source": "ccxt", "symbol": "BTC/USDT", "options": {"base_url": venue.url},
-            "stale_s": 0.5, "poll_s": 0.1,
+            "stale_s": 1.5, "poll_s": 0.1,
         }  # fmt: skip
         values = {
             "instrument": "ccxt/binance/BTC-USDT", "timeframe": "1m", "strategy": "probe", "seed": 7, "feed": feed,

@@ -17,6 +17,9 @@ class Receiver:
         self.asked = 0
         self.status = 200
         self.delay_s = 0.0
+        self.answers = threading.Event()
+        """While it is not set, nothing is answered, and nothing taken."""
+        self.answers.set()
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -24,6 +27,7 @@ class Receiver:
                 body = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 receiver.asked += 1
                 time.sleep(receiver.delay_s)
+                receiver.answers.wait(120)
                 if receiver.status == 200:
                     receiver.taken.append(body)
                 self.send_response(receiver.status)
