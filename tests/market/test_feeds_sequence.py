@@ -206,6 +206,19 @@ def test_an_impossible_bar_that_stays_is_a_gap():
     assert closed(step) == [1]
 
 
+def test_a_bar_that_closes_while_the_venue_is_asked_is_compared_by_the_next_question():
+    one = sequence()
+    one.heard(candle(0, marked=True), at(1))
+    one.heard(candle(1, close=100.5, marked=True), at(2))
+    assert one.answered([candle(0)], at(2) - 1).events == []  # asked before the second had closed
+    assert one.unchecked
+    assert one.wanted_ns == at(1)
+    (revised,) = one.answered([candle(1)], at(2)).events
+    assert isinstance(revised, Revised)
+    assert revised.bar.close == 10_000
+    assert not one.unchecked
+
+
 def test_fresh_bars_are_compared_with_the_record_once():
     one = sequence()
     one.answered([candle(0)], at(1))

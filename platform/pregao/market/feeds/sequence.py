@@ -165,7 +165,9 @@ class Sequence:
             now_ns: the venue's time, measured before it was asked: what is over by then is closed.
         """
         step = Step()
-        self._check_ns = None
+        if self._check_ns is not None:  # a bar that closed while the question was under way is not in its answer
+            fresh = (at for at in self._delivered if at >= self._check_ns and at + self._length > now_ns)
+            self._check_ns = next(fresh, None)
         rows = [candle for candle in candles if candle.open_ns + self._length <= now_ns]
         ends = [self.next_ns, *(max(self.next_ns, candle.open_ns + self._length) for candle in rows)]
         holes = {(end, row.open_ns) for end, row in zip(ends, rows, strict=False) if row.open_ns > end}
