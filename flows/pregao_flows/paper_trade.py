@@ -183,10 +183,9 @@ def _page(row: SessionRow) -> str:
 
 def _position(row: SessionRow) -> str:
     """The quantity held, of each instrument."""
-    books = row.details.get("books")
-    if not books:
+    if not row.also:
         return f"{row.position:g}"
-    held = zip(row.instruments, books, strict=False)
+    held = zip(row.instruments, row.details.get("books", ()), strict=False)
     return ", ".join(f"{instrument.quantity(body['pos']):f} {instrument.base}" for instrument, body in held)
 
 

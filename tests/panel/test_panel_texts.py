@@ -72,6 +72,7 @@ FAMILIES = (
     "key",
     "money",
     "left",
+    "ended",
 )
 """First words of keys that are put together where they are used."""
 

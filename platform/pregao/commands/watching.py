@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pregao.sessions.telling import line, moment
-from pregao.sessions.views import broker_of
+from pregao.sessions.views import broker_of, standings
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -109,14 +109,19 @@ class Scene:
     def _positions(self, row: SessionRow) -> list[Text]:
         """What is held of each instrument; of several each has its name, and prices stand below each other."""
         if not row.also:
-            return [self._position(row.instrument, self.bars.get(0))]
+            return [self._position(row.instrument, self._now(row, 0))]
         names = max(map(len, row.names))
         shown = (row.instruments[number].price_text(bar["c"]) for number, bar in self.bars.items())
         prices = max(map(len, shown), default=0)
         return [
-            self._position(each, self.bars.get(number), f"{row.names[number]:<{names}}   ", prices)
+            self._position(each, self._now(row, number), f"{row.names[number]:<{names}}   ", prices)
             for number, each in enumerate(row.instruments)
         ]
+
+    def _now(self, row: SessionRow, number: int) -> dict[str, Any] | None:
+        """The last bar of an instrument with what is held of it now: fills come between two bars, too."""
+        bar = self.bars.get(number)
+        return None if bar is None else bar | dict(enumerate(standings(row))).get(number, {})
 
     def _position(self, instrument: Instrument, bar: dict[str, Any] | None, whose: str = "", wide: int = 0) -> Text:
         """What is held of an instrument.

@@ -21,8 +21,9 @@ from pregao.sessions.obeying import obey
 from pregao.sessions.proposals import Proposals
 from pregao.sessions.records import Body, Entry, Projection, Status, canonical
 from pregao.sessions.risk import Guard, rules_of
-from pregao.sessions.rows import account_body, bar_body, event_row
+from pregao.sessions.rows import account_body, bar_body, event_row, levels_of
 from pregao.sessions.spec import SessionSpec
+from pregao.simulation.accounts import WorkingOrder
 from pregao.simulation.events import Event
 from pregao.simulation.execution import Execution
 from pregao.strategies.contract import Exit, Model
@@ -287,7 +288,7 @@ class Machine:
         return Batch([Entry(self.now_ns, "cut", told)])
 
     def projection(self) -> Projection:
-        """The session's row as it is now; of several instruments its details tell how each of them stands."""
+        """The session's row as it is now; its details tell how each instrument stands."""
         account, waiting = self.engine.account, self.proposals.bodies()
         return Projection(
             self.status, self.error, self.bars, self.bars_total, self.last.open_ns if self.last else 0,
@@ -297,7 +298,7 @@ class Machine:
             self._details(waiting[1:]),
         )  # fmt: skip
 
-    def _details(self, waiting: list[Body]) -> str | None:
+    def _details(self, waiting: list[Body]) -> str:
         away = any(self.unheard(book) for book in self.books)
         notices = self.notices | ({"orders": self.rests()} if away else {})
         if self.stopping and not self.ended and not away:
@@ -307,17 +308,19 @@ class Machine:
         first = self.books[0]
         if first.desk.model is not None and first.model_version != first.first_version:
             details["model_version"] = first.model_version
-        if len(self.books) > 1:
-            details["books"] = [self._standing(book) for book in self.books]
+        orders = self.engine.open_orders()
+        details["books"] = [self._standing(book, orders) for book in self.books]
         if waiting:
             details["proposals"] = waiting
-        return canonical(details) if details else None
+        return canonical(details)
 
-    def _standing(self, book: Book) -> Body:
-        """How an instrument stands: position and its cost, last price, fees, round trips, the model that is asked."""
+    def _standing(self, book: Book, orders: list[WorkingOrder]) -> Body:
+        """How an instrument stands: position, its cost, bars and exits, last price, fees, round trips, the model that
+        is asked."""
         account = self.engine.account_of(book.number)
         return {
             "pos": account.position_lots, "cost": account.cost_quanta, "c": account.last_ticks,
+            "held": account.bars_held, **levels_of(orders, book.number),
             "fees": account.fees_quanta, "pnl": book.trips.pnl, "trades": book.trips.count, "wins": book.trips.wins,
             "model_version": book.model_version or None,
         }  # fmt: skip

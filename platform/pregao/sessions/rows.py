@@ -7,19 +7,23 @@ from collections.abc import Sequence
 from pregao.core.bars import Bar
 from pregao.sessions.books import Book
 from pregao.sessions.records import Body, Entry
-from pregao.simulation.accounts import AccountState
+from pregao.simulation.accounts import AccountState, WorkingOrder
 from pregao.simulation.events import Event
 
 
 def bar_body(bar: Bar, book: Book, account: AccountState) -> Body:
     """A closed bar and what is held of its instrument after it."""
-    waiting = book.desk.engine.open_orders()
-    levels = {order.role: order.price_ticks for order in waiting if order.book == book.number}
     return book.marked({
         "t": bar.open_ns, "o": bar.open, "h": bar.high, "l": bar.low, "c": bar.close, "v": repr(bar.volume),
         "pos": account.position_lots, "cost": account.cost_quanta, "held": account.bars_held,
-        "tp": levels.get("take_profit"), "sl": levels.get("stop_loss"),
+        **levels_of(book.desk.engine.open_orders(), book.number),
     })  # fmt: skip
+
+
+def levels_of(orders: Sequence[WorkingOrder], book: int) -> Body:
+    """Where the exits of an instrument rest, in ticks; None where none does."""
+    levels = {order.role: order.price_ticks for order in orders if order.book == book}
+    return {"tp": levels.get("take_profit"), "sl": levels.get("stop_loss")}
 
 
 def account_body(accounts: Sequence[AccountState], cash_at_start: int, peak_quanta: int) -> Body:

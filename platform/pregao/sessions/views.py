@@ -205,9 +205,12 @@ def money_of(spec: SessionSpec) -> Money:
 
 
 def standings(row: SessionRow) -> list[View]:
-    """How each of several instruments stands; empty of a session of one. ``pos`` is the signed quantity, ``ent`` the
-    mean entry price, ``c`` the last price (null before the first), ``upnl`` of the open position before fees, ``pnl``
-    of the closed round trips net of fees, ``fees`` paid."""
+    """How each instrument stands, also between two bars; empty before the session began.
+
+    ``pos`` is the signed quantity, ``ent`` the mean entry price, ``c`` the last price (null before the first), ``upnl``
+    of the open position before fees, ``held`` its bars, ``tp`` and ``sl`` its exits, ``pnl`` of the closed round trips
+    net of fees, ``fees`` paid.
+    """
     shown = []
     for instrument, name, body in zip(row.instruments, row.names, row.details.get("books", ()), strict=False):
         figures = _open_position(body, instrument) | _body(body, instrument, _ratios(instrument))

@@ -25,6 +25,9 @@ class BookOut(BaseModel):
     c: float | None = Field(description="Last price")
     cost: float
     upnl: float = Field(description="Profit or loss of the open position, before fees")
+    held: int = Field(default=0, description="Bars since it was opened")
+    tp: float | None = Field(default=None, description="Where its take profit rests")
+    sl: float | None = Field(default=None, description="Where its stop loss rests")
     pnl: float = Field(description="Of the closed round trips, net of fees")
     fees: float
     trades: int
@@ -75,7 +78,7 @@ class SessionOut(BaseModel):
     bars: int
     bars_total: int = Field(description="0 if it follows the market live")
     notices: list[str] = Field(description="Sentences that the person should read")
-    books: list[BookOut] = Field(description="How each of several instruments stands; empty of a session of one")
+    books: list[BookOut] = Field(description="How each instrument stands, also between two bars; empty before it began")
     proposal: dict[str, Any] | None = Field(description="The entry that waits for a person, if one does")
     proposals: list[dict[str, Any]] = Field(description="All that wait, one an instrument at most, oldest first")
     heartbeat: float | None = Field(description="When its runner last showed itself, by the wall clock")

@@ -10,12 +10,11 @@
   parts.cards = function cards(root) {
     let today = null;                                // {day, base}: the equity at the market's last midnight
     let before = null;                               // the bar before
-    function alone(row, session) {
-      const held = row?.pos ?? session.position;
-      bind(root, "position", held === 0 ? T("flat") : `${held > 0 ? T("long") : T("short")} ${format.quantity(Math.abs(held), session.instrument.quantity_decimals)}`,
+    function alone({ pos, c, upnl, instrument }, equity) {
+      const held = pos ?? 0;
+      bind(root, "position", held === 0 ? T("flat") : `${held > 0 ? T("long") : T("short")} ${format.quantity(Math.abs(held), instrument.quantity_decimals)}`,
         held === 0 ? undefined : held);
-      const open = row && held !== 0 ? row : null;
-      bind(root, "open", held === 0 ? T("no_position") : open === null ? "" : opened(open.upnl, Math.abs(held * open.c), open.eq), open === null ? undefined : open.upnl);
+      bind(root, "open", held === 0 ? T("no_position") : opened(upnl, Math.abs(held * c), equity), held === 0 ? undefined : upnl);
     }
     function together(standing, equity) {            // several instruments in one account
       const open = standing.filter(({ pos }) => pos);
@@ -36,27 +35,24 @@
         if (!today || today.day !== day) today = { day, base: before ? before.eq : session.cash };
         before = row;
       },
-      draw(row, session, standing) {
-        const { instrument } = session;
-        const unit = instrument.quote;
-        const equity = row?.eq ?? session.equity;
-        const pnl = row?.pnl ?? session.pnl;
+      draw({ eq: equity, pnl, fees }, row, session, standing) {
+        const unit = session.instrument.quote;
+        const several = standing.length > 1;
         bind(root, "equity", format.money(equity));
         bind(root, "unit", unit);
         bind(root, "cash", T("started_with", { cash: format.money(session.cash) }));
         bind(root, "pnl", format.signedMoney(pnl), pnl);
         bind(root, "pnl-percent", format.signedPercent(pnl / session.cash * 100), pnl);
         if (today && row) bind(root, "today", T("today", { amount: format.signedMoney(equity - today.base) }), equity - today.base);
-        if (standing) together(standing, equity); else alone(row, session);
+        if (several) together(standing, equity); else alone(standing[0], equity);
         const { trades, wins } = session;
         bind(root, "win-rate", trades ? format.percent(wins / trades * 100, 0) : "–");
         bind(root, "trades", trades === 0 ? T("trades_0") : trades === 1 ? T("trades_1") : T("trades_n", { n: format.number(trades, 0) }));
-        const fees = row?.fees ?? session.fees;
         bind(root, "fees", format.money(fees));
         bind(root, "fees-percent", T("fees_of", { percent: format.percent(fees / session.cash * 100) }));
-        const versions = standing ? [...new Set(session.books.map((book) => book.model_version).filter(Boolean))].join(", ") : session.model_version;
+        const versions = several ? [...new Set(session.books.map((book) => book.model_version).filter(Boolean))].join(", ") : session.model_version;
         bind(root, "model", versions ? T("version", { n: versions }) : T("no_model"));
-        bind(root, "model-name", (standing ? null : session.model?.split(".").slice(-2).join(" ")) ?? session.strategy);
+        bind(root, "model-name", (several ? null : session.model?.split(".").slice(-2).join(" ")) ?? session.strategy);
         if (row) bind(root, "market-time", `${format.time(row.t)} UTC`);
       },
       feed(session, state) {

@@ -248,6 +248,7 @@
 
     const chart = {
       clear,
+      levels(standing) { if (drawn) setLevels(standing.pos ? standing : {}); },
       async preview(instrument, timeframe) {         // the market of the ticket, not traded
         clear(instrument);
         alone(true);
@@ -275,7 +276,6 @@
         draw(session, early, market);
         drawn = true;
         for (const row of rows) if (row.k === "fill") mark(row);
-        if (market.length) setLevels(market[market.length - 1]);
         chart.flush();
         legend(null);
         toEdge();
@@ -298,7 +298,6 @@
         candles.update(point(row));
         volume.update(amount(row, false));
         equity.update(worth(row));
-        setLevels(row);
         grown = true;
       },
       flush() {                                      // once for each batch

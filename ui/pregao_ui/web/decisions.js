@@ -45,7 +45,7 @@
     const empty = root.querySelector("[data-part=decisions] .pg-empty");
     let queue = [];
     const bounds = new Set();                        // orders that close a position because its time is over
-    const trips = new Map();                         // of each instrument the line of the entry that is open: {line, begun}
+    const trips = new Map();                         // of each instrument the line of the entry that is open: {line, then, begun, parts, result}
 
     const when = (row) => make("time", { title: `${format.time(row.ts)} UTC` }, format.moment(row.ts));
     const of = (row) => (row.symbol ? make("span", { class: "of" }, row.symbol) : null);   // where there are several
@@ -69,29 +69,54 @@
         const left = row.limit ? T("ev_limited", { limit: word("limit", row.limit), left: format.percent((row.left ?? 0) * 100, 0) }) : "";
         const then = make("span", { class: "then" }, !row.acted && row.why ? T("not_done", { why: word("why", row.why) }) : "", left && " ", left);
         line.append(then);
-        if (tone === "enter" && (row.acted || row.why === "approval")) trips.set(row.b ?? 0, { line, then, begun: null });
+        if (tone === "enter" && (row.acted || row.why === "approval")) trips.set(row.b ?? 0, { line, then, begun: null, parts: new Map(), result: null });
       }
       return line;
     }
     /* What an entry came to is told at the decision that made it; without it in sight, on a line of its own. */
     function filled(row, session) {
-      const price = format.price(row.price, instrumentOf(session, row).price_decimals);
-      const trip = trips.get(row.b ?? 0);
+      const decimals = instrumentOf(session, row).price_decimals;
       const entry = row.role === "entry";
-      const why = bounds.delete(row.id) ? T("role_horizon") : role(row.role);
-      const words = entry ? T(row.side > 0 ? "ev_fill_entry" : "ev_fill_short", { price }) : T("ev_fill_exit", { price, why });
-      const result = entry ? null : make("b", { class: "result", "data-sign": Math.sign(row.net) }, format.signedMoney(row.net));
-      if (trip && (entry || trip.begun !== null)) {
-        trip.begun ??= row.ts;
-        if (entry) trip.then.append(words);
-        else {
-          trip.then.append(` → ${words}, ${T("after", { time: format.span(row.ts - trip.begun) })}`);
-          trip.line.append(result);
-          if (row.pos === 0) trips.delete(row.b ?? 0);
-        }
-        return null;
+      const why = bounds.has(row.id) ? T("role_horizon") : role(row.role);
+      const words = (value) => {
+        const price = format.price(value, decimals);
+        return entry ? T(row.side > 0 ? "ev_fill_entry" : "ev_fill_short", { price }) : T("ev_fill_exit", { price, why });
+      };
+      const result = (node) => {
+        node.dataset.sign = Math.sign(row.net);
+        node.textContent = format.signedMoney(row.net);
+        return node;
+      };
+      const trip = trips.get(row.b ?? 0);
+      if (!trip || (!entry && trip.begun === null)) {
+        return make("li", { class: "event" }, when(row), of(row), make("span", {}, words(row.price)), entry ? null : result(make("b", { class: "result" })));
       }
-      return make("li", { class: "event" }, when(row), of(row), make("span", {}, words), result);
+      trip.begun ??= row.ts;
+      const part = trip.parts.get(row.id) ?? { text: document.createTextNode(""), quantity: 0, value: 0 };
+      part.quantity += row.qty;                      // an order that fills in parts has one price, their mean
+      part.value += row.qty * row.price;
+      const told = words(part.value / part.quantity);
+      part.text.data = entry ? told : ` → ${told}, ${T("after", { time: format.span(row.ts - trip.begun) })}`;
+      if (!trip.parts.has(row.id)) {
+        if (entry && trip.then.textContent) trip.then.append(" ");
+        trip.then.append(part.text);
+        trip.parts.set(row.id, part);
+      }
+      if (entry) return null;
+      if (trip.result) result(trip.result);
+      else trip.line.append(trip.result = result(make("b", { class: "result" })));
+      if (row.pos === 0) trips.delete(row.b ?? 0);
+      return null;
+    }
+    /* An entry that came to nothing says so at its decision. */
+    function unfilled(row) {
+      const trip = trips.get(row.b ?? 0);
+      if (trip?.begun !== null) return null;
+      trips.delete(row.b ?? 0);
+      const why = word("ended", row.reason);
+      const words = T("not_done", { why: why === row.reason ? told(row.reason).replace(/\.$/, "") : why });
+      trip.then.append(trip.then.textContent ? ` ${words}` : words);
+      return null;
     }
     function event(row) {
       let words = T(`ev_${row.k}`);
@@ -134,12 +159,12 @@
       clear() { queue = []; trips.clear(); bounds.clear(); list.replaceChildren(); empty.hidden = false; },
       add(row) {
         if (row.k === "order" && row.reason === "horizon reached") bounds.add(row.id);
-        if (shown(row)) queue.push(row);
+        if (shown(row) || (row.k === "order" && row.role === "entry" && ["cancelled", "rejected"].includes(row.state))) queue.push(row);
       },
       flush(session) {
         if (!queue.length) return;
         for (const row of quieted(queue).slice(-LENGTH)) {
-          const line = row.k === "intent" ? thought(row, session) : row.k === "fill" ? filled(row, session) : event(row);
+          const line = row.k === "intent" ? thought(row, session) : row.k === "fill" ? filled(row, session) : row.k === "order" ? unfilled(row) : event(row);
           if (!line) continue;
           if (row.waits) {                           // one line for a stretch of waiting, the latest
             const before = waited(row.symbol);

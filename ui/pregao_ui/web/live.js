@@ -26,19 +26,25 @@
     let frame = 0;
     const draw = () => {
       frame = 0;
-      const { session, row, state, lasts } = shown ?? {};
+      const { session, row, state } = shown ?? {};
       if (!session) return;
-      const standing = session.also.length ? traded(session).map((instrument, n) => ({ ...(lasts[n] ?? session.books[n]), instrument })) : null;
-      cards.draw(row, session, standing);
+      const account = newer(row) ? { eq: session.equity, pnl: session.pnl, fees: session.fees } : row;
+      const standing = traded(session).map((instrument, n) => ({ ...standingAt(n), instrument }));
+      cards.draw(account, row, session, standing);
       cards.feed(session, state);
-      position.draw(row, session, standing);
+      position.draw(account, session, standing);
       books.draw(standing);
+      chart.levels(standing[shown.book]);
       decisions.flush(session);
       proposal(session);
       chart.flush();
       root.dataset.seq = row?.s ?? 0;
       root.dataset.at = row?.ts ?? 0;
     };
+    /* An exchange fills between two bars, and so does a person who closes: where the session is newer than its last bar,
+     * it tells what is held. */
+    const newer = (bar) => shown.session.last_seq >= (bar?.s ?? 0);
+    const standingAt = (n) => (newer(shown.lasts[n]) ? shown.session.books[n] : undefined) ?? shown.lasts[n];
     const soon = () => { frame ||= requestAnimationFrame(draw); };   // at most one change of the page a frame
 
     function settle(fill) {                          // what the round trip made, fees of both sides paid

@@ -70,25 +70,38 @@
         make("td", { class: "n" }, row.qty ? format.quantity(row.qty, instrument.quantity_decimals) : "–"),
         make("td", { class: "n" }, price), make("td", {}, has(`order_${row.order}`) ? T(`order_${row.order}`) : row.order));
     }
+    function drop(id) {                              // its line is made anew, if it still waits
+      lines.get(id)?.remove();
+      lines.delete(id);
+      changed = true;
+    }
+    function filled(fill) {
+      const before = orders.get(fill.id);
+      if (before) {
+        const left = before.price ? before.qty - fill.qty : 0;       // at the market nothing rests
+        if (left > 1e-9) orders.set(fill.id, { ...before, qty: left }); else orders.delete(fill.id);
+        drop(fill.id);
+      }
+      if (fill.pos !== 0) return;
+      for (const [id, { b, role: of }] of orders) {  // exits of what is closed
+        if (b === fill.b && ["take_profit", "stop_loss"].includes(of)) { orders.delete(id); drop(id); }
+      }
+    }
     return {
       clear() { holdings.clear(); orders.clear(); lines.clear(); body.replaceChildren(); facts.hidden = true; empty.hidden = false; changed = true; },
       add(row) {
         if (row.k === "order") {
           if (row.state === "accepted" || row.state === "amended") orders.set(row.id, row);
           else if (row.state !== "triggered") orders.delete(row.id);
-          lines.get(row.id)?.remove();
-          lines.delete(row.id);
-          changed = true;
-        } else if (row.k === "fill" && orders.delete(row.id)) {
-          lines.get(row.id)?.remove();
-          lines.delete(row.id);
-          changed = true;
-        }
+          drop(row.id);
+        } else if (row.k === "fill") filled(row);
       },
-      draw(row, session, standing) {
-        const { instrument } = session;
-        if (standing) holdings.draw(standing, session);
-        const held = standing ? 0 : row?.pos ?? 0;
+      draw({ eq }, session, standing) {
+        const [row] = standing;
+        const { instrument } = row;
+        const several = standing.length > 1;
+        if (several) holdings.draw(standing, session);
+        const held = several ? 0 : row.pos ?? 0;
         facts.hidden = held === 0;
         if (held !== 0) {
           const price = (value) => format.price(value, instrument.price_decimals);
@@ -97,7 +110,7 @@
           set("quantity", format.quantity(Math.abs(held), instrument.quantity_decimals));
           set("entry", price(row.ent));
           set("price", price(row.c));
-          set("worth", `${format.money(Math.abs(worth))} · ${format.percent(Math.abs(worth) / row.eq * 100, 1)}`);
+          set("worth", `${format.money(Math.abs(worth))} · ${format.percent(Math.abs(worth) / eq * 100, 1)}`);
           set("open", `${format.signedMoney(row.upnl)} · ${format.signedPercent(row.upnl / Math.abs(row.cost) * 100)}`, row.upnl);
           set("exits", [row.tp, row.sl].map((level) => (Number.isFinite(level) ? price(level) : "–")).join(" / "));
           set("held", format.span(row.held * session.seconds));
@@ -111,7 +124,7 @@
             body.append(line);
           }
         }
-        empty.hidden = held !== 0 || orders.size > 0 || Boolean(standing?.some(({ pos }) => pos));
+        empty.hidden = orders.size > 0 || standing.some(({ pos }) => pos);
       },
     };
   };
