@@ -129,6 +129,7 @@ SERVERS = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("page", RUN, ids=page_name)
 def test_the_examples_of_a_page_run(page: Path, surroundings: None, tmp_path: Path) -> None:
     assert run_page(page, tmp_path) > 0

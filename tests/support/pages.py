@@ -89,7 +89,7 @@ def _python(block: Block, names: dict[str, Any], where: str) -> str:
 def _shell(block: Block, folder: Path, where: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
-        ["bash", "-e", "-c", block.text], cwd=folder, env=os.environ | {"PATH": path}, timeout=250,
+        ["bash", "-e", "-c", block.text], cwd=folder, env=os.environ | {"PATH": path}, timeout=600,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     assert done.returncode == 0, f"{where} ended with {done.returncode}:\n{done.stdout}"

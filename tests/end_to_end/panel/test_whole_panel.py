@@ -228,7 +228,7 @@ def test_a_file_is_brought_in_and_its_bad_lines_are_named(stack: Any, visit: Any
     assert Store().instrument("files/local/MINE-USD").symbol == "MINE/USD"
     page.wait_for_selector("tr[data-series='files/local/MINE-USD 15m'][aria-selected=true]")
     assert not list((stack.home / "var" / "uploads").glob("*"))
-    page.click("[data-part=detail] .acts a")  # and taken into the ticket
+    page.click("[data-part=detail] .acts a[href*='MINE-USD']")  # and taken into the ticket
     page.wait_for_function("document.querySelector('#f-instrument input')?.value === 'MINE/USD'")
     assert page.input_value("#f-timeframe input") == "15m"
     assert "market=" not in page.url
