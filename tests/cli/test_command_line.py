@@ -32,7 +32,7 @@ def leaves() -> Iterator[tuple[str, click.Command]]:
 
 def modules_after(code: str, home: Path | None = None) -> set[str]:
     script = f"{code}\nimport sys\nprint('\\n' + ' '.join({{m.split('.')[0] for m in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=250)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.strip().splitlines()[-1].split())
 

@@ -95,7 +95,7 @@ def trainings() -> list[dict[str, Any]]:
     return [one for one in found if (one.get("created_by") or {}).get("type") == "AUTOMATION"]
 
 
-def called_for(before: int, key: str, seconds: float = 60) -> str:
+def called_for(before: int, key: str, seconds: float = 180) -> str:
     """The id of the training that an event has started since."""
     deadline = time.monotonic() + seconds
     while len(trainings()) == before:

@@ -51,7 +51,7 @@ def prefect(servers: Servers, *arguments: str) -> str:
         ),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=True,
     ).stdout
 
@@ -107,7 +107,7 @@ def test_missed_runs_are_dropped_and_what_a_person_asked_for_is_not(served: Serv
 def just_starting() -> str:
     """A run whose process is being started: its runner may not know it yet."""
     asked = client.ask(client.INGEST, {"source": "nonsense", "symbols": ["A/B"], "timeframe": "1h"})
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 150
     while (run := client.get(asked)).state_type == "SCHEDULED":
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -120,7 +120,7 @@ def test_a_run_that_is_cancelled_before_its_process_begins_does_nothing_and_ends
     for _ in range(5):
         asked = just_starting()
         client.cancel(asked)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 150
         supervised = client.ask(client.SUPERVISE, {})  # begins after it, so that one has had its time
         while not client.get(supervised).done:
             assert time.monotonic() < deadline
@@ -139,7 +139,7 @@ def test_a_run_that_is_cancelled_before_its_process_begins_does_nothing_and_ends
 
 def test_all_are_cancelled_at_once_though_one_is_just_starting(served: Servers) -> None:
     asked = just_starting()
-    assert client.cancel_all(5) == []
+    assert client.cancel_all(90) == []
     assert client.get(asked).state_type == "CANCELLED"
     assert client.get(asked).message == client.SHUTDOWN.english
 
@@ -149,14 +149,14 @@ def test_another_site_cannot_use_the_api(served: Servers) -> None:
     headers = {"Origin": "https://evil.example", "Content-Type": "application/json"}
     preflight = {**headers, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
     with pytest.raises(HTTPError):
-        urlopen(Request(api, method="OPTIONS", headers=preflight), timeout=10)
+        urlopen(Request(api, method="OPTIONS", headers=preflight), timeout=90)
     own = {**preflight, "Origin": served.addresses["prefect"]}
-    with urlopen(Request(api, method="OPTIONS", headers=own), timeout=10) as answer:
+    with urlopen(Request(api, method="OPTIONS", headers=own), timeout=90) as answer:
         assert answer.headers["access-control-allow-origin"] == served.addresses["prefect"]
 
 
 def test_the_pages_are_those_without_banners(served: Servers) -> None:
-    with urlopen(f"{served.addresses['prefect']}/ui-settings", timeout=10) as answer:
+    with urlopen(f"{served.addresses['prefect']}/ui-settings", timeout=90) as answer:
         said = yaml.safe_load(answer.read())
     assert said["default_ui"] == "v1"
     assert said["api_url"] == f"{served.addresses['prefect']}/api"

@@ -26,7 +26,7 @@ OPTIONS = {"bars": 6_000}
 EDGE, NOISE, KEY = "EDGE/USDT", "NOISE/USDT", "synthetic/synthetic/EDGE-USDT"
 
 
-def finished(run_id: str, seconds: float = 120) -> client.FlowRun:
+def finished(run_id: str, seconds: float = 200) -> client.FlowRun:
     run = client.wait(run_id, seconds)
     assert run.state == "Completed", run
     return run
@@ -63,17 +63,17 @@ def test_ingest_fills_the_store_and_leaves_a_report(served: Servers) -> None:
 
 def test_many_instruments_are_fetched_side_by_side_and_recorded_as_one_version(served: Servers) -> None:
     before = len(Versions().list())
-    run = finished(client.run_ingest("synthetic", [EDGE, NOISE], "1h", {"bars": 500}))
+    run = finished(client.run_ingest("synthetic", [EDGE, NOISE], "30m", {"bars": 500}))
     report = client.report(run.id)
     assert [(one["symbol"], one["added"]) for one in report["series"]] == [(EDGE, 500), (NOISE, 500)]
     assert sorted(task_run_names(run.id)) == [
-        f"fetch and check synthetic {EDGE} 1h",
-        f"fetch and check synthetic {NOISE} 1h",
+        f"fetch and check synthetic {EDGE} 30m",
+        f"fetch and check synthetic {NOISE} 30m",
         "store and record",
     ]
     versions = Versions().list()
     assert len(versions) == before + 1
-    assert versions[0].message == f"Ingest from synthetic: {EDGE} 1h +500, {NOISE} 1h +500"
+    assert versions[0].message == f"Ingest from synthetic: {EDGE} 30m +500, {NOISE} 30m +500"
     [progress] = [a for a in artifacts(run.id) if a["type"] == "progress"]
     assert progress["data"] == 100.0
     limit = client.request("GET", "/v2/concurrency_limits/venue-synthetic")
@@ -81,12 +81,12 @@ def test_many_instruments_are_fetched_side_by_side_and_recorded_as_one_version(s
 
     # What a person edits in Prefect's pages stays.
     client.request("PATCH", "/v2/concurrency_limits/venue-synthetic", {"limit": 1})
-    finished(client.run_ingest("synthetic", [EDGE, NOISE], "1h", {"bars": 500}))
+    finished(client.run_ingest("synthetic", [EDGE, NOISE], "30m", {"bars": 500}))
     assert client.request("GET", "/v2/concurrency_limits/venue-synthetic")["limit"] == 1
 
 
 def test_what_can_be_had_is_stored_and_what_cannot_is_named(served: Servers) -> None:
-    run = client.wait(client.run_ingest("synthetic", ["NOISE/USDT", "NOPE/USDT"], "2h", {"bars": 300}), 120)
+    run = client.wait(client.run_ingest("synthetic", ["NOISE/USDT", "NOPE/USDT"], "2h", {"bars": 300}), 200)
     assert run.state == "Failed"
     assert "300 new bars in 1 series" in run.message
     assert "synthetic NOPE/USDT 2h: There is no synthetic symbol named 'NOPE/USDT'" in run.message
@@ -100,7 +100,7 @@ def test_flaws_are_in_the_report_and_policies_are_parameters(served: Servers, tm
     rows = [f"{1_709_287_200 + 60 * k},10,11,9,10,{0 if k == 5 else 3}" for k in range(40) if k not in (20, 21)]
     path.write_text("timestamp,open,high,low,close,volume\n" + "\n".join(rows))
     asked = {"source": "files", "symbols": ["FLAWED/USD"], "timeframe": "1m", "options": {"paths": [str(path)]}}
-    run = client.wait(client.ask(client.INGEST, {**asked, "policies": {"zero-volume": "reject"}}), 60)
+    run = client.wait(client.ask(client.INGEST, {**asked, "policies": {"zero-volume": "reject"}}), 200)
     assert run.state == "Failed"
     assert "prices.csv, line 7 has no volume" in run.message
     run = finished(client.ask(client.INGEST, {**asked, "policies": {"zero-volume": "quarantine"}}))
@@ -125,7 +125,7 @@ def test_a_secret_is_named_in_the_parameters_and_written_nowhere(served: Servers
     assert "pregao-test-secret" in said
     assert "SECRETCOIN" not in said
 
-    plain = client.wait(client.ask(client.INGEST, {**asked, "options": {**options, "api_key": "abc"}}), 60)
+    plain = client.wait(client.ask(client.INGEST, {**asked, "options": {**options, "api_key": "abc"}}), 200)
     assert "must not be written into a run's parameters" in plain.message
 
 
@@ -182,7 +182,7 @@ def test_on_its_schedule_it_brings_what_has_happened_since_of_every_venue(
     venue.advance(minutes=30)
     venue.fault(Status(418, retry_after=900), on="klines", times=30)
     yahoo.now = at("2026-11-25") / 1e9
-    run = client.wait(client.ask(client.INGEST, {}), 120)
+    run = client.wait(client.ask(client.INGEST, {}), 200)
     assert run.state == "Failed"
     assert "AAPL" not in run.message.partition("failed: ")[2]
     assert "ccxt binance BTC/USDT 15m: binance refuses more requests from this address for 900 s." in run.message
@@ -196,7 +196,7 @@ def test_on_its_schedule_it_brings_what_has_happened_since_of_every_venue(
 
 
 def test_a_wrong_request_fails_at_once_with_its_sentence(served: Servers) -> None:
-    run = client.wait(client.run_ingest("no-such-source", [EDGE]), 60)
+    run = client.wait(client.run_ingest("no-such-source", [EDGE]), 200)
     assert run.state == "Failed"
     assert "no-such-source" in run.message
     assert len(task_names(run.id)) == 1
@@ -221,6 +221,6 @@ def test_retrain_runs_each_stage_as_a_task_and_what_has_not_changed_not_again(se
 
 
 def test_retrain_without_data_tells_the_mend(served: Servers) -> None:
-    run = client.wait(client.run_retrain("synthetic/synthetic/EDGE-USDT", "4h"), 60)
+    run = client.wait(client.run_retrain("synthetic/synthetic/EDGE-USDT", "4h"), 200)
     assert run.state == "Failed"
     assert "pregao ingest" in run.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import textwrap
@@ -114,7 +115,12 @@ def test_an_interrupted_caller_ends_its_stage(workspace):
         from pregao.market.stages import reproduce
         reproduce(Path({str(workspace)!r}), "sleep")
     """)
-    caller = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    caller = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=subprocess.DEVNULL,
+        # A shell that runs the tests in the background lets what it starts ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     pid = workspace / "pid.txt"
     wait(lambda: pid.exists() and pid.read_text())
     stage = psutil.Process(int(pid.read_text()))

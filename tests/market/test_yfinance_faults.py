@@ -40,13 +40,13 @@ def brought_well(yahoo, **given):
         {"text": '{"chart": {"result": [{"meta": {}, "indicators": {"quote": [{}]}}], "error": null}}'},
         {"text": "[]"},
         {"text": ""},
-        {"wait_s": 1.2},
+        {"wait_s": 5.0},
     ],
     ids=lambda fault: json.dumps(fault)[:40],
 )
 def test_what_passes_is_asked_again(yahoo, fault, bars_only):
     yahoo.fail(**fault, bars_only=bars_only)
-    brought_well(yahoo, timeout_s=0.8)
+    brought_well(yahoo, timeout_s=4.0)
     assert not yahoo.faults
 
 

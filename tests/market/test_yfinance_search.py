@@ -59,13 +59,13 @@ def test_all_of_yahoo_cannot_be_listed(yahoo):
         {"text": '{"quotes": [3]}'},
         {"text": "[]"},
         {"text": ""},
-        {"wait_s": 1.2},
+        {"wait_s": 5.0},
     ],
     ids=lambda fault: json.dumps(fault)[:40],
 )
 def test_what_passes_is_asked_again(yahoo, fault):
     yahoo.fail(search=True, **fault)
-    assert [one.symbol for one in found(yahoo, "newco", timeout_s=0.8)] == ["NEWCO"]
+    assert [one.symbol for one in found(yahoo, "newco", timeout_s=4.0)] == ["NEWCO"]
     assert not yahoo.faults
 
 

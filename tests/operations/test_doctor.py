@@ -47,13 +47,13 @@ def test_a_healthy_folder(ports_free: Path) -> None:
 
 def test_the_command_and_its_exit_status(ports_free: Path) -> None:
     pregao = str(Path(sys.executable).parent / "pregao")
-    done = subprocess.run([pregao, "doctor", "--json"], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([pregao, "doctor", "--json"], capture_output=True, text=True, timeout=200, check=False)
     document = json.loads(done.stdout)
     assert (done.returncode, document["verdict"] != "fail") == (0, True)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", int(os.environ["PREGAO_PANEL_PORT"])))
         taken.listen()
-        done = subprocess.run([pregao, "doctor"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run([pregao, "doctor"], capture_output=True, text=True, timeout=200, check=False)
     assert done.returncode == 1
     assert "PREGAO_PANEL_PORT=" in done.stdout
     assert f"process {os.getpid()}" in done.stdout
@@ -72,7 +72,7 @@ def test_a_report_of_a_bug_begins_with_the_version_and_holds_no_secret() -> None
         "AWS_SECRET_ACCESS_KEY": secret,
     }
     command = [sys.executable, "-c", "from pregao.cli import main; main()", "doctor"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
     assert "Pregão" in done.stdout.splitlines()[1]
     assert "Models" in done.stdout
     assert secret not in done.stdout + done.stderr
@@ -169,7 +169,7 @@ def test_a_database_of_models_that_does_not_answer(ports_free: Path, monkeypatch
         settings.cache_clear()
         began = time.monotonic()
         finding = found("Models")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 90
     assert (finding.level, finding.mend) == ("fail", "Check PREGAO_MLFLOW_URI, and that its server runs.")
     assert "cannot be opened: connection timeout" in finding.found
     assert "secret" not in finding.found

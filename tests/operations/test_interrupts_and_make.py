@@ -56,7 +56,7 @@ def test_make_says_which_python_is_missing(machine: tuple[Path, dict[str, str]])
     old.write_text("#!/bin/sh\nexit 1\n")  # as Python 3.9 would answer to the check
     old.chmod(0o755)
     done = subprocess.run(
-        ["make", "set-up"], cwd=project, env=environment, capture_output=True, text=True, timeout=30, check=False
+        ["make", "set-up"], cwd=project, env=environment, capture_output=True, text=True, timeout=200, check=False
     )
     assert done.returncode != 0
     assert "Pregão needs Python 3.11, 3.12 or 3.13" in done.stderr
@@ -85,7 +85,7 @@ def test_make_hands_on_what_python_it_is_given(machine: tuple[Path, dict[str, st
         env=environment | {"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=200,
         check=False,
     )
     assert "asked for venv .venv" in done.stdout

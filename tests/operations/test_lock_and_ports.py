@@ -27,7 +27,7 @@ with only_one(Path(sys.argv[1]), "pregao demo") as (record, holder, left):
     holder.addresses = {"panel": "http://127.0.0.1:7860"}
     record.write(holder)
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -60,8 +60,8 @@ def test_a_second_one_is_refused_with_one_sentence_and_the_mend(tmp_path: Path) 
 
 
 def test_what_a_killed_one_left_is_ended(tmp_path: Path) -> None:
-    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    orphan = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         children = {
             "panel": (orphan.pid, psutil.Process(orphan.pid).create_time()),

@@ -100,7 +100,11 @@ def test_on_a_terminal_it_goes_on_until_ctrl_c_and_the_session_beyond(begin: Any
     runner = threading.Thread(target=run, args=(session_id, own), kwargs={"stop": enough.is_set})
     runner.start()
     ours, theirs = pty.openpty()
-    watching = subprocess.Popen([PREGAO, "trade", "watch", session_id], stdin=theirs, stdout=theirs, stderr=theirs)
+    watching = subprocess.Popen(
+        [PREGAO, "trade", "watch", session_id], stdin=theirs, stdout=theirs, stderr=theirs,
+        # A shell that runs the tests in the background lets what it starts ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     os.close(theirs)
     try:
         shown = read(ours, r"(?s)bar (\d+)/.*bar (?!\1/)\d+/", 90)  # drawn, and drawn again
