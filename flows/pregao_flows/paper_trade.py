@@ -45,8 +45,9 @@ class Loop:
         self.status = ""
         self.error: BaseException | None = None
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"session {session_id}", daemon=True)
-        self._thread.start()
+        # Not the thread's own `join`: a signal that is raised there makes Python take the thread to have ended.
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name=f"session {session_id}", daemon=True).start()
 
     def _run(self) -> None:
         from pregao.sessions.journal import Journal
@@ -57,11 +58,12 @@ class Loop:
                 self.status = run(self.session_id, journal, stop=self._stop.is_set)
         except BaseException as error:  # handed to the main thread, which raises it
             self.error = error
+        finally:
+            self._ended.set()
 
     def join(self, seconds: float) -> bool:
         """Wait; whether the loop has ended."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
+        return self._ended.wait(seconds)
 
     def leave(self) -> None:
         """End the loop at the next bar; the session stays as it is, to be gone on with."""
