@@ -12,9 +12,9 @@ from typing import Any
 from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
-from prefect.exceptions import TerminationSignal
 
 from pregao_flows import own_run
+from pregao_flows.aside import Aside
 from pregao_flows.messages import said
 from pregao_flows.reports import ended_well
 
@@ -30,33 +30,17 @@ def host_sessions(capacity: int = 100) -> State[Any]:
 
     log = get_run_logger()
     host, go = Host(capacity=capacity, flow=True), threading.Event()
-    failed: list[BaseException] = []
-
-    def live() -> None:
-        try:
-            host.run(go.is_set)
-        except BaseException as error:  # raised in the main thread
-            failed.append(error)
-
-    thread = threading.Thread(target=live, name="host", daemon=True)
-    thread.start()
+    hosting = Aside("host", lambda: host.run(go.is_set))
     log.info("Host %s takes up to %s sessions", host.name, capacity)
     try:
         with get_client(sync_client=True) as client:
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
+            while not hosting.join(POLL_SECONDS):
                 found = own_run.state(client)
                 if found is not None and not (found.is_running() or found.is_cancelling()):
                     break
-    except TerminationSignal:
-        _end(thread, go)
-        raise
-    _end(thread, go)
-    if failed:
-        raise failed[0]
+    finally:
+        go.set()
+        hosting.join(END_SECONDS)
+    if hosting.error is not None:
+        raise hosting.error
     return ended_well(said("host_ended"))
-
-
-def _end(thread: threading.Thread, go: threading.Event) -> None:
-    go.set()
-    thread.join(END_SECONDS)

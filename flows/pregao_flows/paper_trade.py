@@ -20,6 +20,7 @@ from prefect.exceptions import Abort, Pause, PrefectException, TerminationSignal
 
 from pregao.core.errors import PregaoError, UsageError
 from pregao_flows import own_run
+from pregao_flows.aside import Aside
 from pregao_flows.client import SHUTDOWN
 from pregao_flows.messages import of_error, said
 from pregao_flows.reports import ended_badly, ended_well, leave, table
@@ -37,33 +38,21 @@ STOP_SECONDS = 15.0
 """How long a stopping session may take to close its orders and positions; SIGKILL follows 30 s after a cancel."""
 
 
-class Loop:
-    """A session's loop in a thread, and how it ended."""
+class Loop(Aside):
+    """A session's loop, and how it ended."""
 
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
         self.status = ""
-        self.error: BaseException | None = None
         self._stop = threading.Event()
-        # Not the thread's own `join`: a signal that is raised there makes Python take the thread to have ended.
-        self._ended = threading.Event()
-        threading.Thread(target=self._run, name=f"session {session_id}", daemon=True).start()
+        super().__init__(f"session {session_id}", self._live)
 
-    def _run(self) -> None:
+    def _live(self) -> None:
         from pregao.sessions.journal import Journal
         from pregao.sessions.runtime import run
 
-        try:
-            with closing(Journal()) as journal:
-                self.status = run(self.session_id, journal, stop=self._stop.is_set)
-        except BaseException as error:  # handed to the main thread, which raises it
-            self.error = error
-        finally:
-            self._ended.set()
-
-    def join(self, seconds: float) -> bool:
-        """Wait; whether the loop has ended."""
-        return self._ended.wait(seconds)
+        with closing(Journal()) as journal:
+            self.status = run(self.session_id, journal, stop=self._stop.is_set)
 
     def leave(self) -> None:
         """End the loop at the next bar; the session stays as it is, to be gone on with."""

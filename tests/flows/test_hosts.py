@@ -138,7 +138,7 @@ def test_a_killed_machine_leaves_its_sessions_to_the_others(api: str, tmp_path: 
         assert hosts.dead(journal) == []
         assert any(found.state_type == "SCHEDULED" for found in client.host_runs())
         assert len(client.session_runs(many[0])) == 0  # none was started on its own
-        wait(lambda: all(journal.session(each).status == "finished" for each in many))
+        wait(lambda: all(journal.session(each).status == "finished" for each in many), 300)
         undisturbed.join(60)
         ends = {(journal.session(each).last_seq, journal.session(each).chain) for each in [*many, alone]}
         assert len(ends) == 1

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -21,7 +20,6 @@ from pregao.sessions.journal import Journal
 from pregao.sessions.records import SessionRow
 from pregao.sessions.runtime import run
 from pregao_flows import client, starting
-from pregao_flows.paper_trade import Loop
 from pregao_flows.supervise import MANY, supervise
 
 pytestmark = pytest.mark.servers
@@ -83,32 +81,6 @@ def process_of(session_id: str, served: Servers) -> psutil.Process:
     found = [p for p in runner.children(recursive=True) if p.environ().get("PREFECT__FLOW_RUN_ID") in run_ids]
     [own] = [p for p in found if p.ppid() not in {other.pid for other in found}]  # not the strategy's processes
     return own
-
-
-def test_a_loop_that_is_waited_for_goes_on_when_a_signal_comes(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The termination signal is raised where the main thread waits: the session must still be ended, and waited for."""
-
-    def lived(session_id: str, journal: Journal, stop: Callable[[], bool]) -> str:
-        while not stop():
-            time.sleep(0.01)
-        time.sleep(0.3)  # between two bars
-        return "running"
-
-    def raised(*_: object) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr("pregao.sessions.runtime.run", lived)
-    before = signal.signal(signal.SIGALRM, raised)
-    try:
-        loop = Loop("a-session")
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
-        with pytest.raises(TimeoutError):
-            loop.join(60)
-    finally:
-        signal.signal(signal.SIGALRM, before)
-    assert not loop.join(0.1)
-    loop.leave()
-    assert loop.status == "running"
 
 
 def test_cancelled_by_a_person_the_session_is_stopped_for_good(journal: Journal, session: str) -> None:

@@ -37,7 +37,7 @@ def trade(panel: Any, venue: Venue) -> Iterator[Any]:
 
     def begun(*symbols: str) -> str:
         feed = {
-            "kind": "live", "source": "ccxt", "symbol": symbols[0], "also": symbols[1:], "stale_s": 0.5, "poll_s": 0.1,
+            "kind": "live", "source": "ccxt", "symbol": symbols[0], "also": symbols[1:], "stale_s": 1.5, "poll_s": 0.1,
             "options": {"base_url": venue.url},
         }  # fmt: skip
         session_id = follower(venue, panel.journal)(

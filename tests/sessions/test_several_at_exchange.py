@@ -54,7 +54,7 @@ def venue(plugin: None, account: Account, monkeypatch: pytest.MonkeyPatch) -> It
 def follow(venue: Venue, journal: Journal) -> Any:
     """Start a session of the three that sends its orders there; keyword arguments change the spec."""
     feed = {
-        "kind": "live", "source": "ccxt", "symbol": SYMBOLS[0], "also": SYMBOLS[1:], "stale_s": 0.5, "poll_s": 0.1,
+        "kind": "live", "source": "ccxt", "symbol": SYMBOLS[0], "also": SYMBOLS[1:], "stale_s": 1.5, "poll_s": 0.1,
         "options": {"base_url": venue.url},
     }  # fmt: skip
     broker = {"kind": "exchange", "options": {"base_url": venue.url}}

@@ -160,7 +160,7 @@ class Venue:
     def counts(self) -> Counter[str]:
         return Counter(one.endpoint for one in self.requests)
 
-    def subscribed(self, stream_name: str, timeout_s: float = 5.0) -> None:
+    def subscribed(self, stream_name: str, timeout_s: float = 60.0) -> None:
         """Wait until a client has subscribed to a stream on a connection that works."""
         until = time.monotonic() + timeout_s
         while not any(stream_name in c.streams and not c.muted for c in list(self.streams.connections)):
