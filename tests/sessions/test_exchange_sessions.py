@@ -9,11 +9,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -21,8 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from at_exchange import HAD, agree, calm, ended, settled
-from killable import ORDERS, Point, runner
+from at_exchange import HAD, agree, calm, ended, killed
+from killable import ORDERS, Point
 from live_session import Running, begun, follower, play, rows
 from venue import Cut, Market, MarketClock, Status, Venue
 from venue.markets import EVERY_MS
@@ -203,38 +201,16 @@ def test_killed_at_the_steps_of_an_order_none_is_doubled_and_none_is_lost(
 ) -> None:
     account.free["USDT"] = Decimal(HAD["USDT"])
     session_id = follow(**CLOSE, config={"every": 2, "leave": 4}, trailing=True)
-    hits: Counter[str] = Counter()
     points = [p for _ in range(3) for p in ORDERS] if "PREGAO_KILLS" in os.environ else SHORT
-    for i, name in enumerate(points):
-        process = runner(str(home), journal.url, session_id, Point(name, 1 + i // len(ORDERS)))
-        for _ in range(40):
-            bars, until = journal.session(session_id).bars, time.monotonic() + 60
-            venue.advance(minutes=1)
-            # The market must not run away from who has to send orders by its clock.
-            while process.is_alive() and time.monotonic() < until:
-                if journal.session(session_id).bars > bars and settled(journal, account, session_id):
-                    break
-                time.sleep(0.05)
-            process.join(0.3)
-            if process.exitcode is not None:
-                break
-        hits[name] += process.exitcode == -signal.SIGKILL
-        assert process.exitcode in (None, -signal.SIGKILL)
-        process.kill()
-        process.join()
-        with Running(journal, session_id) as running:
-            calm(journal, account, session_id)
-            bars = journal.session(session_id).bars  # those that it missed may still be coming
-            venue.advance(minutes=1)
-            wait(lambda: journal.session(session_id).bars > bars)  # noqa: B023
-            calm(journal, account, session_id)
-            agree(journal, venue, account, session_id)
-            assert running.error is None
+    kills = sum(
+        killed(journal, venue, account, session_id, home, Point(name, 1 + i // len(ORDERS)))
+        for i, name in enumerate(points)
+    )
     with Running(journal, session_id):
         ended(journal, venue, account, session_id)
     with capsys.disabled():
-        print(f"\n{hits.total()} kills at the steps of orders, {len(account.orders)} orders, none doubled or lost")
-    assert hits.total() == len(points)
+        print(f"\n{kills} kills at the steps of orders, {len(account.orders)} orders, none doubled or lost")
+    assert kills == len(points)
 
 
 @pytest.mark.long

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from at_exchange import HAD, agree, calm, ended, settled
-from killable import ORDERS, Point, runner
+from at_exchange import HAD, agree, calm, ended, killed
+from killable import ORDERS, Point
 from live_session import Running, follower, play, rows
 from venue import Market, MarketClock, Status, Venue
 from venue.private import KEY, SECRET, Account
@@ -213,37 +212,16 @@ def test_killed_at_the_steps_of_orders_none_is_doubled_and_none_is_lost(
     venue: Venue, account: Account, follow: Any, journal: Journal, home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     session_id = follow(**CLOSE, trailing=True)
-    hits: Counter[str] = Counter()
     points = [p for _ in range(3) for p in ORDERS] if "PREGAO_KILLS" in os.environ else ["after an order was sent"]
-    for i, name in enumerate(points):
-        process = runner(str(home), journal.url, session_id, Point(name, 2 + i // len(ORDERS)))
-        for _ in range(40):
-            bars, until = journal.session(session_id).bars, time.monotonic() + 60
-            venue.advance(minutes=1)
-            while process.is_alive() and time.monotonic() < until:
-                if journal.session(session_id).bars > bars and settled(journal, account, session_id):
-                    break
-                time.sleep(0.05)
-            process.join(0.3)
-            if process.exitcode is not None:
-                break
-        hits[name] += process.exitcode == -signal.SIGKILL
-        assert process.exitcode in (None, -signal.SIGKILL)
-        process.kill()
-        process.join()
-        with Running(journal, session_id) as running:
-            calm(journal, account, session_id)
-            bars = journal.session(session_id).bars  # those that it missed may still be coming
-            venue.advance(minutes=1)
-            wait(lambda: journal.session(session_id).bars > bars)  # noqa: B023
-            calm(journal, account, session_id)
-            agree(journal, venue, account, session_id)
-            assert running.error is None
+    kills = sum(
+        killed(journal, venue, account, session_id, home, Point(name, 2 + i // len(ORDERS)))
+        for i, name in enumerate(points)
+    )
     with Running(journal, session_id):
         ended(journal, venue, account, session_id)
     with capsys.disabled():
-        print(f"\n{hits.total()} kills with three markets, {len(account.orders)} orders, none doubled or lost")
-    assert hits.total() == len(points)
+        print(f"\n{kills} kills with three markets, {len(account.orders)} orders, none doubled or lost")
+    assert kills == len(points)
 
 
 @pytest.mark.long

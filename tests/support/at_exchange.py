@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
-from live_session import bars_of, rows
+from killable import Point, runner
+from live_session import Running, bars_of, rows
 from sqlalchemy import select
 from venue import Venue
 from venue.private import Account
@@ -96,3 +99,33 @@ def ended(journal: Journal, venue: Venue, account: Account, session_id: str) -> 
         left = account.free[instrument.base] + account.locked.get(instrument.base, Decimal(0)) - had
         assert 0 <= left < instrument.lot_size * (1 + row.trades_count)  # of each trade less than a lot is left
     agree(journal, venue, account, session_id)
+
+
+def killed(journal: Journal, venue: Venue, account: Account, session_id: str, home: Path, point: Point) -> bool:
+    """Run a session in a process until it is killed at a point, then in another one that goes on, where both must tell
+    the same; whether it came to the point."""
+    process = runner(str(home), journal.url, session_id, point)
+    for _ in range(40):
+        bars, until = journal.session(session_id).bars, time.monotonic() + 60
+        venue.advance(minutes=1)
+        # The market must not run away from who has to send orders by its clock.
+        while process.is_alive() and time.monotonic() < until:
+            if journal.session(session_id).bars > bars and settled(journal, account, session_id):
+                break
+            time.sleep(0.05)
+        process.join(0.3)
+        if process.exitcode is not None:
+            break
+    came = process.exitcode == -signal.SIGKILL
+    assert process.exitcode in (None, -signal.SIGKILL)
+    process.kill()
+    process.join()
+    with Running(journal, session_id) as running:
+        calm(journal, account, session_id)
+        bars = journal.session(session_id).bars  # those that it missed may still be coming
+        venue.advance(minutes=1)
+        wait(lambda: journal.session(session_id).bars > bars)
+        calm(journal, account, session_id)
+        agree(journal, venue, account, session_id)
+        assert running.error is None
+    return came
