@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from at_exchange import HAD, admitted
 from live_session import follower, play
 from venue import Market, MarketClock, Venue
-from venue.private import KEY, SECRET, Account
+from venue.private import Account
 from waiting import wait
 
 SYMBOLS = ("BTC/USDT", "ETH/USDT")
@@ -17,14 +18,12 @@ SYMBOLS = ("BTC/USDT", "ETH/USDT")
 
 @pytest.fixture
 def account() -> Account:
-    return Account({"USDT": "100000", "BTC": "1", "ETH": "10"})
+    return Account(dict(HAD))
 
 
 @pytest.fixture
 def venue(account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Venue]:
-    monkeypatch.setenv("PREGAO_CCXT_BINANCE_KEY", KEY)
-    monkeypatch.setenv("PREGAO_CCXT_BINANCE_SECRET", SECRET)
-    monkeypatch.setattr("pregao.sessions.brokers.courier.POLL_S", 0.05)
+    admitted(monkeypatch)
     markets = [Market(SYMBOLS[0]), Market(SYMBOLS[1], price=2_000.0)]
     with Venue(markets, MarketClock(int(time.time() // 60 * 60_000)), routes=[account.routes]) as running:
         yield running

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from at_exchange import HAD, agree, calm, ended, killed
+from at_exchange import HAD, admitted, agree, calm, ended, killed
 from killable import ORDERS, Point
 from live_session import Running, begun, follower, play, rows
 from venue import Cut, Market, MarketClock, Status, Venue
@@ -50,11 +50,7 @@ def account() -> Account:
 
 @pytest.fixture
 def venue(plugin: None, account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Venue]:
-    monkeypatch.setenv("PREGAO_CCXT_BINANCE_KEY", KEY)
-    monkeypatch.setenv("PREGAO_CCXT_BINANCE_SECRET", SECRET)
-    monkeypatch.setattr("pregao.sessions.brokers.courier.POLL_S", 0.05)
-    monkeypatch.setattr("pregao.sessions.brokers.courier._PAUSES_S", (0.05,))
-    monkeypatch.setattr("pregao.market.sources.ccxt.patience.Patience.wait_s", lambda *_: 0.02)
+    admitted(monkeypatch)
     now_ms = int(time.time() // 60 * 60_000)
     with Venue([Market("BTC/USDT")], MarketClock(now_ms), routes=[account.routes]) as running:
         yield running

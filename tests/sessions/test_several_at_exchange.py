@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from at_exchange import HAD, agree, calm, ended, killed
+from at_exchange import HAD, admitted, agree, calm, ended, killed
 from killable import ORDERS, Point
 from live_session import Running, follower, play, rows
 from venue import Market, MarketClock, Status, Venue
-from venue.private import KEY, SECRET, Account
+from venue.private import Account
 from waiting import wait
 
 from pregao.sessions.control import SpecError
@@ -39,11 +39,7 @@ def account() -> Account:
 
 @pytest.fixture
 def venue(plugin: None, account: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Venue]:
-    monkeypatch.setenv("PREGAO_CCXT_BINANCE_KEY", KEY)
-    monkeypatch.setenv("PREGAO_CCXT_BINANCE_SECRET", SECRET)
-    monkeypatch.setattr("pregao.sessions.brokers.courier.POLL_S", 0.05)
-    monkeypatch.setattr("pregao.sessions.brokers.courier._PAUSES_S", (0.05,))
-    monkeypatch.setattr("pregao.market.sources.ccxt.patience.Patience.wait_s", lambda *_: 0.02)
+    admitted(monkeypatch)
     markets = [Market(SYMBOLS[0]), Market(SYMBOLS[1], price=2_000.0), Market(SYMBOLS[2], price=150.0, lot_decimals=3)]
     with Venue(markets, MarketClock(int(time.time() // 60 * 60_000)), routes=[account.routes]) as running:
         yield running

@@ -8,11 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
 from killable import Point, runner
 from live_session import Running, bars_of, rows
 from sqlalchemy import select
 from venue import Venue
-from venue.private import Account
+from venue.private import KEY, SECRET, Account
 from waiting import wait
 
 from pregao.sessions.audit import audit
@@ -22,6 +23,15 @@ from pregao.sessions.schema import broker_orders
 
 HAD = {"USDT": "100000", "BTC": "1", "ETH": "10", "SOL": "100"}
 """What the account has before a session begins, which is not the session's."""
+
+
+def admitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the account's credentials, and waits of seconds shortened."""
+    monkeypatch.setenv("PREGAO_CCXT_BINANCE_KEY", KEY)
+    monkeypatch.setenv("PREGAO_CCXT_BINANCE_SECRET", SECRET)
+    monkeypatch.setattr("pregao.sessions.brokers.courier.POLL_S", 0.05)
+    monkeypatch.setattr("pregao.sessions.brokers.courier._PAUSES_S", (0.05,))
+    monkeypatch.setattr("pregao.market.sources.ccxt.patience.Patience.wait_s", lambda *_: 0.02)
 
 
 def memory(journal: Journal) -> dict[str, Any]:

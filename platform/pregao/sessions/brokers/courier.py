@@ -28,7 +28,7 @@ from pregao.sessions.writer import LOST
 
 POLL_S = 1.0
 """While orders are there the exchange is asked this often; of more than `_AT_ONCE` markets more seldom, so that all of
-them together never ask for more than an exchange grants."""
+them together ask for no more than so many do: an exchange grants only so much a minute."""
 _AT_ONCE = 4
 _PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0)
 _WAITING = ("waiting", "sent")
